@@ -1,0 +1,14 @@
+"""Make, repair and transform pictures with one adversarially robust classifier.
+
+import synth
+model = synth.load("cifar10-resnet18-slim-l2")
+synth.generation(model, class_name="horse", count=8, seed=0).save("horses.png")
+"""
+
+from synth.classifier import RobustClassifier
+from synth.hub import load
+from synth.tasks import TASKS, Frame, Task
+from synth.version import VERSION as __version__
+
+globals().update(TASKS)
+__all__ = ["TASKS", "Frame", "RobustClassifier", "Task", "__version__", "load", *TASKS]

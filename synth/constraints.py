@@ -1,0 +1,126 @@
+"""Where a picture may go: each constraint steps along a gradient, projects, and draws a random start.
+
+Semantics of MadryLab/robustness ``attack_steps``; pictures are (N, 3, H, W) in [0, 1], norms run over C*H*W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def norms(x: Tensor) -> Tensor:
+    """L2 norm of each picture: (N, ...) -> (N, 1, 1, 1), to broadcast against the pictures."""
+    return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+
+
+def _noise(center: Tensor, generator: torch.Generator | None, draw=torch.randn) -> Tensor:
+    # Drawn on the generator's device (the CPU for ours), so that a seed means the same on every machine.
+    device = generator.device if generator is not None else center.device
+    return draw(center.shape, generator=generator, device=device, dtype=center.dtype).to(center.device)
+
+
+@dataclass(frozen=True)
+class L2:
+    """Ball of radius ``epsilon`` (pixel units, ``inf`` for none); steps of unit L2 length times the step size."""
+
+    epsilon: float = float("inf")
+
+    def step(self, x: Tensor, gradient: Tensor, step_size: float) -> Tensor:
+        return x - step_size * gradient / (norms(gradient) + 1e-10)
+
+    def project(self, x: Tensor, center: Tensor) -> Tensor:
+        change = x - center
+        scale = (self.epsilon / norms(change).clamp_min(1e-30)).clamp(max=1)
+        return (center + change * scale).clamp(0, 1)
+
+    def random_start(self, center: Tensor, generator: torch.Generator | None = None, radius: float = 1) -> Tensor:
+        """A point at ``radius * epsilon`` from the centre, in a uniformly random direction."""
+        return self.start_along(center, _noise(center, generator), radius)
+
+    def start_along(self, center: Tensor, direction: Tensor, radius: float = 1) -> Tensor:
+        """The point at ``radius * epsilon`` from the centre along ``direction``."""
+        return (center + radius * self.epsilon * direction / norms(direction)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Linf:
+    """Cube of half-width ``epsilon``; steps along the gradient's sign."""
+
+    epsilon: float = float("inf")
+
+    def step(self, x: Tensor, gradient: Tensor, step_size: float) -> Tensor:
+        return x - step_size * gradient.sign()
+
+    def project(self, x: Tensor, center: Tensor) -> Tensor:
+        return (center + (x - center).clamp(-self.epsilon, self.epsilon)).clamp(0, 1)
+
+    def random_start(self, center: Tensor, generator: torch.Generator | None = None, radius: float = 1) -> Tensor:
+        """A uniformly random point of the cube of half-width ``radius * epsilon``."""
+        offset = 2 * _noise(center, generator, torch.rand) - 1
+        return (center + radius * self.epsilon * offset).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Box:
+    """[0, 1] only; steps are the raw gradient times the step size (the published "unconstrained" step)."""
+
+    def step(self, x: Tensor, gradient: Tensor, step_size: float) -> Tensor:
+        return x - step_size * gradient
+
+    def project(self, x: Tensor, center: Tensor) -> Tensor:
+        return x.clamp(0, 1)
+
+    def random_start(self, center: Tensor, generator: torch.Generator | None = None, radius: float = 1) -> Tensor:
+        """Uniform noise of half-width ``radius / 2`` added to the centre."""
+        return (center + radius * (_noise(center, generator, torch.rand) - 0.5)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Another constraint, and only the pixels where ``mask`` (N or 1, 1, H, W) is 1 may move."""
+
+    inner: L2 | Linf | Box
+    mask: Tensor
+
+    def step(self, x: Tensor, gradient: Tensor, step_size: float) -> Tensor:
+        return self.inner.step(x, gradient * self.mask, step_size)
+
+    def project(self, x: Tensor, center: Tensor) -> Tensor:
+        return torch.where(self.mask > 0, self.inner.project(x, center), center)
+
+
+@dataclass(frozen=True)
+class SameMean:
+    """Another constraint, and the mean of every ``factor`` x ``factor`` block equals ``low`` (N, 3, H/f, W/f).
+
+    The blocks' projection is the exact Euclidean one onto {0 <= x <= 1, mean = low}: shift and clamp, with the
+    shift found by bisection. It does not expand distances, so a centre inside the set keeps its ball.
+    """
+
+    inner: L2 | Linf | Box
+    low: Tensor
+    factor: int
+
+    def step(self, x: Tensor, gradient: Tensor, step_size: float) -> Tensor:
+        return self.inner.step(x, gradient, step_size)
+
+    def project(self, x: Tensor, center: Tensor) -> Tensor:
+        return self.match(self.inner.project(x, center))
+
+    def match(self, x: Tensor) -> Tensor:
+        """The nearest picture in [0, 1] whose blocks have the means ``low``."""
+        factor, low = self.factor, self.low[..., None, None]
+        blocks = x.unfold(2, factor, factor).unfold(3, factor, factor)  # (N, 3, H/f, W/f, f, f)
+        below, above = -torch.ones_like(low.expand(len(x), -1, -1, -1, -1, -1)), torch.ones_like(low)
+        for _ in range(24):
+            middle = (below + above) / 2
+            high = (blocks + middle).clamp(0, 1).mean((4, 5), keepdim=True) > low
+            above, below = torch.where(high, middle, above), torch.where(high, below, middle)
+        matched = (blocks + (below + above) / 2).clamp(0, 1)
+        return matched.permute(0, 1, 2, 4, 3, 5).reshape(x.shape)
+
+
+Constraint = L2 | Linf | Box | Inside | SameMean

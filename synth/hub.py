@@ -1,0 +1,63 @@
+"""A checkpoint by name: the bundled folder, then any local folder, then the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from safetensors.torch import load_file
+
+from synth.classifier import RobustClassifier
+from synth.start import Start
+
+BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
+FILES = ["config.json", "model.safetensors", "start.safetensors", "evaluation.json"]
+
+
+def bundled() -> list[str]:
+    """Names of the checkpoints in the repository."""
+    return sorted(path.parent.name for path in BUNDLED.glob("*/model.safetensors"))
+
+
+def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> RobustClassifier:
+    """The checkpoint called ``name``, in eval mode: a bundled one, a folder, or "owner/name" on the Hub.
+
+    Only safetensors and JSON are read, and every weight must be there. ValueError, one sentence, otherwise.
+    """
+    folder = _folder(str(name), revision)
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        model = RobustClassifier(**config)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"checkpoint: expected a readable config.json in {name}, got {error}") from None
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    except Exception as error:  # safetensors has its own exception type; torch names every missing key
+        reason = " ".join(str(error).split())[:160]
+        raise ValueError(f"checkpoint: expected a whole model.safetensors in {name}, got {reason}") from None
+    if (folder / "start.safetensors").exists():
+        model.start = Start.load(folder / "start.safetensors")
+    model.info.setdefault("name", folder.name)
+    return model.eval().to(device)
+
+
+def _folder(name: str, revision: str | None) -> Path:
+    for folder in (BUNDLED / name, Path(name)):
+        if name and (folder / "config.json").exists():
+            return folder
+    if name.count("/") != 1:
+        raise ValueError(
+            f"checkpoint: expected one of {', '.join(bundled())}, a folder or owner/name on the Hub, got {name!r}"
+        )
+    request = dict(revision=revision, allow_patterns=FILES)
+    try:
+        return Path(snapshot_download(name, local_files_only=True, **request))
+    except (HFValidationError, LocalEntryNotFoundError, OSError):
+        pass
+    try:
+        return Path(snapshot_download(name, **request))
+    except (HFValidationError, OSError) as error:  # the Hub client's and network errors are OSErrors
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"checkpoint: expected a reachable Hub repository, got {name!r} ({reason})") from None

@@ -1,0 +1,55 @@
+"""What is sought, as values: each objective maps pictures (N, 3, H, W) to losses (N,), and they add and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss a picture, to be minimised; ``a + b``, ``2 * a`` and ``-a`` are objectives too."""
+
+    loss: Callable[[Tensor], Tensor]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.loss(x)
+
+    def __add__(self, other: Objective) -> Objective:
+        return Objective(lambda x: self(x) + other(x))
+
+    def __mul__(self, factor: float) -> Objective:
+        return Objective(lambda x: factor * self(x))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Objective:
+        return self * -1
+
+
+def cross_entropy(model: nn.Module, labels: Tensor) -> Objective:
+    """Cross-entropy to ``labels`` (N,): the paper's class loss."""
+    return Objective(lambda x: F.cross_entropy(model(x).float(), labels, reduction="none"))
+
+
+def logit(model: nn.Module, labels: Tensor) -> Objective:
+    """Minus the logit of ``labels`` (N,): does not fade once the class is certain."""
+    return Objective(lambda x: -model(x).gather(1, labels[:, None]).squeeze(1))
+
+
+def activation(model: nn.Module, unit: int) -> Objective:
+    """Minus component ``unit`` of the representation R(x), with an identity gradient through its last ReLU."""
+    return Objective(lambda x: -model.representation(x, identity_gradient=True)[:, unit])
+
+
+def keep(reference: Tensor, weight: Tensor) -> Objective:
+    """Mean squared change where ``weight`` (N or 1, 1, H, W) is 1: the second term of equations 3 and 5."""
+    return Objective(lambda x: (weight * (x - reference)).square().flatten(1).mean(1))
+
+
+def consistency(low: Tensor, degrade: Callable[[Tensor], Tensor]) -> Objective:
+    """Mean squared difference between the degraded picture and the ``low``-resolution one that was given."""
+    return Objective(lambda x: (degrade(x) - low).square().flatten(1).mean(1))

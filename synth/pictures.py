@@ -1,0 +1,166 @@
+"""Between files, PIL images and tensors (N, 3, H, W) in [0, 1]; masks; sheets; settings inside PNG files."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from torch import Tensor
+
+SMALLEST, LARGEST = 4, 4096
+SETTINGS = "synth"
+
+
+def read(value, name: str = "picture") -> Image.Image:
+    """An RGB image of a path, PIL image, array (H, W[, 3 or 4]) or tensor (3, H, W) or (1, 3, H, W).
+
+    Palette, CMYK, grey, 16-bit and transparent pictures are converted (transparency onto white). ValueError, one
+    sentence that starts with ``name``, for anything that is not one still picture of a sensible size.
+    """
+    image = _open(value, name)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ValueError(f"{name}: expected a still picture, got an animation of {frames} frames")
+    return _rgb(_oriented(image, name))
+
+
+def read_mask(value, name: str = "mask") -> Image.Image:
+    """A mode "1" image, set where the given picture is opaque and light; errors as for ``read``."""
+    image = _oriented(_open(value, name), name)
+    if "A" in image.getbands() or "transparency" in image.info:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            return alpha.point(lambda level: 255 if level >= 128 else 0).convert("1")
+    return _rgb(image).convert("L").point(lambda level: 255 if level >= 128 else 0).convert("1")
+
+
+def to_tensor(image: Image.Image, size: int) -> Tensor:
+    """The central square of an RGB image at ``size`` pixels: (1, 3, size, size) float32 in [0, 1]."""
+    if image.size != (size, size):
+        side = min(image.size)
+        resample = Image.Resampling.BICUBIC if side < size else Image.Resampling.BOX
+        image = ImageOps.fit(image, (size, size), resample)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+
+
+def to_mask(image: Image.Image, size: int) -> Tensor:
+    """The central square of a mask at ``size`` pixels: (1, 1, size, size), 1 where any covered pixel is set."""
+    side = min(image.size)
+    square = np.array(ImageOps.fit(image.convert("L"), (side, side), Image.Resampling.NEAREST))
+    mask = torch.from_numpy(square)[None, None].float() / 255
+    return (F.adaptive_max_pool2d(mask, size) > 0.5).float()
+
+
+def to_images(x: Tensor) -> list[Image.Image]:
+    """PIL images of pictures (N, 3, H, W) in [0, 1]."""
+    levels = (x.detach().cpu().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    return [Image.fromarray(level) for level in levels]
+
+
+def sheet(x: Tensor, *, columns: int | None = None, zoom: int = 1, gap: int = 2) -> Image.Image:
+    """One white-framed RGB image of all pictures (N, 3, H, W), each pixel ``zoom`` pixels wide."""
+    images = to_images(x)
+    columns = columns or math.ceil(math.sqrt(len(images) * 2))
+    columns, rows = min(columns, len(images)), math.ceil(len(images) / min(columns, len(images)))
+    width, height = (side * zoom for side in images[0].size)
+    gap = gap if len(images) > 1 else 0
+    page = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
+    for index, image in enumerate(images):
+        place = index % columns * (width + gap), index // columns * (height + gap)
+        page.paste(image.resize((width, height), Image.Resampling.NEAREST), place)
+    return page
+
+
+def save(image: Image.Image, path: str | Path, settings: dict) -> None:
+    """Write a PNG that carries ``settings``; OSError if the file cannot be written."""
+    image.save(path, "PNG", pnginfo=settings_chunk(settings))
+
+
+def settings_chunk(settings: dict) -> PngImagePlugin.PngInfo:
+    """The settings as a text chunk; pictures and masks among them (tensors of one picture) travel whole."""
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(SETTINGS, json.dumps(settings, default=_encode))
+    return info
+
+
+def settings_of(path: str | Path, name: str = "like") -> dict:
+    """The settings that ``save`` put into a PNG; ValueError if it holds none."""
+    image = _open(path, name)
+    try:
+        settings = json.loads(image.text[SETTINGS], object_hook=_decode)
+        if not isinstance(settings, dict):
+            raise TypeError
+        return settings
+    except (AttributeError, KeyError, ValueError, TypeError):
+        raise ValueError(f"{name}: expected a PNG made here, with its settings inside, got {_shown(path)}") from None
+
+
+def _open(value, name: str) -> Image.Image:
+    if isinstance(value, Tensor):
+        value = value[0] if value.ndim == 4 and len(value) == 1 else value
+        if value.ndim != 3 or value.shape[0] not in (1, 3):
+            raise ValueError(f"{name}: expected a tensor of shape (3, H, W), got {tuple(value.shape)}")
+        value = (value.detach().cpu().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    if isinstance(value, np.ndarray):
+        try:
+            value = Image.fromarray(value.squeeze() if value.ndim == 3 and value.shape[-1] == 1 else value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name}: expected a uint8 array of shape (H, W, 3), got {value.dtype} {value.shape}"
+            ) from None
+    if isinstance(value, (str, Path)):
+        try:
+            value = Image.open(value)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            raise ValueError(f"{name}: expected a readable picture file, got {_shown(value)}") from None
+    if not isinstance(value, Image.Image):
+        raise ValueError(f"{name}: expected a picture, got {_shown(value)}")
+    width, height = value.size
+    if not (min(width, height) >= SMALLEST and max(width, height) <= LARGEST):
+        raise ValueError(f"{name}: expected {SMALLEST} to {LARGEST} pixels a side, got {width}x{height}")
+    return value
+
+
+def _oriented(image: Image.Image, name: str) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+        raise ValueError(f"{name}: expected a whole picture file, got a damaged or truncated one") from None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        levels = np.clip(np.asarray(image, dtype=np.float64), 0, 65535)
+        image = Image.fromarray((levels / 257).round().astype(np.uint8))
+    elif image.mode == "F":
+        image = Image.fromarray(np.clip(np.nan_to_num(np.asarray(image)), 0, 255).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        page = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(page, image)
+    return image.convert("RGB")
+
+
+def _shown(value) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)[:100]
+
+
+def _encode(value) -> dict:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"cannot store {type(value).__name__} in a PNG")
+    buffer = io.BytesIO()
+    to_images(value.expand(-1, 3, -1, -1))[0].save(buffer, "PNG")
+    return {"png": base64.b64encode(buffer.getvalue()).decode()}
+
+
+def _decode(value: dict):
+    if set(value) != {"png"}:
+        return value
+    return Image.open(io.BytesIO(base64.b64decode(value["png"], validate=True)))

@@ -1,0 +1,86 @@
+"""Filling a hole."""
+
+import torch
+import torch.nn.functional as F
+
+from synth.constraints import L2, Inside
+from synth.objectives import keep
+from synth.parameters import Choice, ClassName, Float, Mask, Picture
+from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+
+
+class Inpainting(Task):
+    """Fill the masked part of a picture so that the whole looks like its class.
+
+    Section 3.2 and equation 3 of Santurkar et al. 2019, after the fill of appendix A.8.
+    """
+
+    name = "inpainting"
+    title = "Inpaint"
+    equation = (
+        r"\hat x = \arg\min_{\|x' - x\|_2 \le \varepsilon} \mathcal{L}(x', y) + \lambda \|(x - x') \odot (1 - m)\|_2"
+    )
+    parameters = {
+        "picture": Picture(help="The picture with a part to replace."),
+        "mask": Mask(help="White where to fill.", optional=True, blank="a random square"),
+        "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
+        **optimisation(epsilon=8, steps=60, step_size=0.15),
+        "lam": Float(
+            default=10,
+            minimum=0,
+            maximum=1000,
+            step=1,
+            help="Lambda: how strongly the rest of the picture is held when it may move.",
+        ),
+        "outside": Choice(
+            default="exact",
+            options=("exact", "penalty"),
+            more=True,
+            help="Never touch the rest of the picture, or only penalise changes (the paper's).",
+        ),
+        "fill": Choice(
+            default="surroundings",
+            options=("surroundings", "mean", "noise"),
+            more=True,
+            help="What the hole holds at the start.",
+        ),
+    }
+    presets = {
+        "paper": {
+            "epsilon": 21.6, "steps": 720, "step_size": 0.1, "objective": "cross-entropy",
+            "lam": 10, "outside": "penalty", "fill": "mean",
+        }
+    }  # fmt: skip
+
+    def problem(self, model, p, generator):
+        mask = random_square(p.picture.shape[-1], generator).to(p.picture) if p.mask is None else p.mask
+        start = filled(p.picture, mask, p.fill, generator)
+        labels = class_or_predicted(model, p.class_name, start)
+        loss, ball = class_loss(model, labels, p.objective), L2(p.epsilon)
+        if p.outside == "exact":
+            return Problem(loss, start, Inside(ball, mask))
+        return Problem(loss + p.lam * keep(start, 1 - mask), start, ball)
+
+
+def random_square(size: int, generator: torch.Generator) -> torch.Tensor:
+    """A mask (1, 1, size, size) of a square three eighths of the side wide, anywhere inside."""
+    side = max(1, round(size * 3 / 8))
+    top, left = torch.randint(0, size - side + 1, (2,), generator=generator).tolist()
+    mask = torch.zeros(1, 1, size, size)
+    mask[..., top : top + side, left : left + side] = 1
+    return mask
+
+
+def filled(picture: torch.Tensor, mask: torch.Tensor, fill: str, generator: torch.Generator) -> torch.Tensor:
+    """The picture (1, 3, H, W) with its hole filled: its channel means, its surroundings grown in, or noise."""
+    known = 1 - mask
+    mean = (picture * known).sum((2, 3), keepdim=True) / known.sum().clamp_min(1)
+    hole = mean.expand_as(picture)
+    if fill == "noise":
+        hole = hole + 0.2 * torch.randn(picture.shape, generator=generator).to(picture)
+    elif fill == "surroundings":
+        hole = picture * known + mean * mask
+        for _ in range(4 * picture.shape[-1]):  # towards the harmonic fill: the smoothest that meets the rim
+            blurred = F.avg_pool2d(F.pad(hole, [1] * 4, mode="replicate"), 3, stride=1)
+            hole = picture * known + blurred * mask
+    return torch.where(mask > 0, hole, picture).clamp(0, 1)

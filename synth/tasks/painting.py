@@ -1,0 +1,50 @@
+"""Painting with the classifier's features."""
+
+from synth.constraints import L2, Inside
+from synth.objectives import activation, keep
+from synth.parameters import Choice, Float, Mask, Picture, Unit
+from synth.tasks.base import Problem, Task, optimisation
+
+
+class Painting(Task):
+    """Paint a feature of the representation into the masked part of a picture.
+
+    Section 3.5 and equation 5 of Santurkar et al. 2019.
+    """
+
+    name = "painting"
+    title = "Paint features"
+    equation = r"x_I = \arg\max_{x'} R(x')_f - \lambda_P \|(x - x') \odot (1 - m)\|"
+    parameters = {
+        "picture": Picture(help="The picture to paint on."),
+        "mask": Mask(help="White where to paint."),
+        "unit": Unit(help="Which feature: a component of the representation."),
+        **{
+            name: kind
+            for name, kind in optimisation(epsilon=6, steps=60, step_size=0.15).items()
+            if name != "objective"
+        },
+        "strength": Float(
+            default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."
+        ),
+        "lam": Float(
+            default=90,
+            minimum=0,
+            maximum=1000,
+            step=1,
+            help="Lambda: how strongly the rest of the picture is held when it may move.",
+        ),
+        "outside": Choice(
+            default="exact",
+            options=("exact", "penalty"),
+            more=True,
+            help="Never touch the rest of the picture, or only penalise changes (the paper's).",
+        ),
+    }
+    presets = {"paper": {"epsilon": 70, "steps": 140, "step_size": 1, "strength": 0.1, "lam": 90, "outside": "penalty"}}
+
+    def problem(self, model, p, generator):
+        loss, ball = p.strength * activation(model, p.unit), L2(p.epsilon)
+        if p.outside == "exact":
+            return Problem(loss, p.picture, Inside(ball, p.mask))
+        return Problem(loss + p.lam * keep(p.picture, 1 - p.mask), p.picture, ball)

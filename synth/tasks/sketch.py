@@ -1,0 +1,37 @@
+"""From a sketch to a picture."""
+
+import torch
+
+from synth.constraints import L2
+from synth.parameters import ClassName, Float, Picture
+from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+
+
+class Sketch(Task):
+    """Turn a rough coloured drawing into a picture of a class, keeping its layout.
+
+    Section 3.5 of Santurkar et al. 2019.
+    """
+
+    name = "sketch"
+    title = "Sketch"
+    equation = r"x = \arg\min_{\|x' - x_\text{sketch}\|_2 \le \varepsilon} \mathcal{L}(x', y)"
+    parameters = {
+        "picture": Picture(help="The drawing."),
+        "class_name": ClassName(help="What it should become."),
+        **optimisation(epsilon=10, steps=60, step_size=0.25),
+        "texture": Float(
+            default=0.05,
+            minimum=0,
+            maximum=0.3,
+            more=True,
+            help="Random grain laid over the flat colours before the first step.",
+        ),
+    }
+    presets = {"paper": {"epsilon": 40, "steps": 60, "step_size": 1, "objective": "cross-entropy", "texture": 0}}
+
+    def problem(self, model, p, generator):
+        grain = torch.randn(p.picture.shape, generator=generator).to(p.picture)
+        start = (p.picture + p.texture * grain).clamp(0, 1)
+        labels = class_or_predicted(model, p.class_name, start)
+        return Problem(class_loss(model, labels, p.objective), start, L2(p.epsilon))

@@ -1,0 +1,26 @@
+"""Turning a picture of one class into another."""
+
+from synth.constraints import L2
+from synth.parameters import ClassName, Picture
+from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+
+
+class Translation(Task):
+    """Turn a picture into one of another class, keeping its pose and setting.
+
+    Section 3.3 of Santurkar et al. 2019.
+    """
+
+    name = "translation"
+    title = "Translate"
+    equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y_\text{target})"
+    parameters = {
+        "picture": Picture(help="The picture to change."),
+        "class_name": ClassName(help="What it should become."),
+        **optimisation(epsilon=6, steps=60, step_size=0.15),
+    }
+    presets = {"paper": {"epsilon": 60, "steps": 80, "step_size": 0.5, "objective": "cross-entropy"}}
+
+    def problem(self, model, p, generator):
+        labels = class_or_predicted(model, p.class_name, p.picture)
+        return Problem(class_loss(model, labels, p.objective), p.picture, L2(p.epsilon))

@@ -1,0 +1,3 @@
+"""The version that pictures and cards carry."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,166 @@
+"""Labelled pictures in memory, from parquet files (local or on the Hugging Face Hub) or from class folders."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """uint8 pictures (N, 3, S, S), labels (N,) into ``classes``; ``skipped`` names what could not be decoded."""
+
+    pictures: Tensor
+    labels: Tensor
+    classes: list[str]
+    skipped: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Pictures as float in [0, 1] and labels."""
+        return self.pictures[index].float() / 255, self.labels[index]
+
+    def subset(self, index: Tensor) -> Pictures:
+        return Pictures(self.pictures[index], self.labels[index], self.classes, [])
+
+
+def load(source: str | Path, split: str, image_size: int) -> Pictures:
+    """The ``split`` ("train" or "test") of a folder, or of a Hub data set "owner/name".
+
+    A folder holds parquet shards ``split-*.parquet`` in the Hub's image schema, or ``split/class/picture`` files.
+    Pictures of another size are resized. ValueError for an unknown source, no pictures, or a class without any.
+    """
+    root = Path(source)
+    if not root.is_dir():
+        root = _download(str(source))
+    shards = _shards(root, split)
+    if shards:
+        rows, classes = _parquet_rows(shards)
+    else:
+        rows, classes = _folder_rows(root, split)
+    pictures, labels, skipped = [], [], []
+    for name, data, label in rows:
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                pictures.append(_square(image.convert("RGB"), image_size))
+            labels.append(label)
+        except Exception as error:  # Pillow raises many kinds; whatever it is, the picture is named and skipped
+            print(f"skipped {name}: {error}", file=sys.stderr)
+            skipped.append(name)
+    if not pictures:
+        raise ValueError(f"data: expected pictures of split {split!r} in {source}, found none that can be read")
+    labels, classes = _only_present(torch.tensor(labels), classes, named=not shards)
+    missing = [name for index, name in enumerate(classes) if not (labels == index).any()]
+    if missing:
+        raise ValueError(f"data: expected pictures of every class in {source}, found none of {', '.join(missing)}")
+    return Pictures(torch.from_numpy(np.stack(pictures)), labels, classes, skipped)
+
+
+def batches(data: Pictures, size: int, epoch: int, seed: int) -> Iterator[Tensor]:
+    """Index batches of one shuffled epoch, the same for a given seed and epoch; the last partial one is dropped."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
+    size = min(size, len(data))
+    yield from order[: len(data) // size * size].view(-1, size)
+
+
+def augment(pictures: Tensor, generator: torch.Generator, padding: int) -> Tensor:
+    """Random crops after reflect-padding, and mirroring: (N, 3, S, S) float to the same."""
+    count, _, height, width = pictures.shape
+    padded = F.pad(pictures, [padding] * 4, mode="reflect")
+    shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
+    flip = torch.rand(count, 1, generator=generator) < 0.5
+    rows = torch.arange(height) + shifts[0]
+    columns = torch.arange(width) + shifts[1]
+    columns = torch.where(flip, columns.flip(1), columns).to(pictures.device)
+    picture = torch.arange(count, device=pictures.device)[:, None, None]
+    # Indexing puts the channels last; the permuted view is exactly the channels_last layout.
+    return padded.permute(0, 2, 3, 1)[picture, rows.to(pictures.device)[:, :, None], columns[:, None]].permute(
+        0, 3, 1, 2
+    )
+
+
+def _download(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=["*.parquet"]))
+    except HFValidationError:
+        raise ValueError(f"data: expected a folder or a Hub data set, got {source!r}") from None
+    except OSError as error:  # the Hub client's errors are OSErrors
+        raise ValueError(f"data: expected a folder or a reachable Hub data set, got {source!r} ({error})") from error
+
+
+def _shards(root: Path, split: str) -> list[Path]:
+    names = {"test": ("test", "valid", "validation")}.get(split, (split,))
+    return next((found for name in names if (found := sorted(root.rglob(f"{name}-*.parquet")))), [])
+
+
+def _parquet_rows(shards: list[Path]):
+    schema = pq.read_schema(shards[0])
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    image = next((name for name, kind in features.items() if kind.get("_type") == "Image"), None)
+    image = image or next((name for name in ("img", "image") if name in schema.names), None)
+    label = next((name for name, kind in features.items() if kind.get("_type") == "ClassLabel"), "label")
+    if image is None or label not in schema.names:
+        raise ValueError(f"data: expected an image and a label column in {shards[0].name}, got {schema.names}")
+
+    def rows():
+        for shard in shards:
+            table = pq.read_table(shard, columns=[image, label])
+            for index, row in enumerate(table.to_pylist()):
+                yield f"{shard.name}[{index}]", row[image]["bytes"], row[label]
+
+    return rows(), features.get(label, {}).get("names")
+
+
+def _folder_rows(root: Path, split: str):
+    folder = next((root / name for name in (split, "val", "valid") if (root / name).is_dir()), None)
+    if folder is None:
+        raise ValueError(f"data: expected {split}-*.parquet files or a folder {split!r} in {root}")
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+
+    def rows():
+        for label, name in enumerate(classes):
+            for path in sorted((folder / name).iterdir()):
+                if path.suffix.lower() in PICTURE_SUFFIXES:
+                    yield str(path.relative_to(root)), path.read_bytes(), label
+
+    return rows(), classes
+
+
+def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tuple[Tensor, list[str]]:
+    """Class names for the labels; a parquet subset of a larger data set keeps its own classes only."""
+    if named:
+        return labels, classes or []
+    present = labels.unique().tolist()
+    if classes is None:
+        classes = [str(index) for index in range(max(present) + 1)]
+    if len(present) < len(classes) / 2:  # a subset by design, such as 58 of Tiny-ImageNet's 200 classes
+        renumber = torch.full((len(classes),), -1)
+        renumber[present] = torch.arange(len(present))
+        return renumber[labels], [classes[index] for index in present]
+    return labels, classes
+
+
+def _square(image: Image.Image, size: int) -> np.ndarray:
+    if image.size != (size, size):
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
+    return np.asarray(image).transpose(2, 0, 1)

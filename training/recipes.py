@@ -1,0 +1,94 @@
+"""One recipe a checkpoint: everything that decides its weights. ``python -m training.train NAME`` runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CIFAR10 = "uoft-cs/cifar10"
+CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one checkpoint; sizes in pixels, epsilon and step size in L2 over [0, 1] pixels."""
+
+    name: str
+    architecture: str = "resnet18"
+    width: float = 1
+    data: str = CIFAR10
+    image_size: int = 32
+    mean: tuple[float, ...] = CIFAR10_MEAN
+    std: tuple[float, ...] = CIFAR10_STD
+    epsilon: float = 0.5
+    """Radius of the L2 ball that the training examples are attacked in; 0 trains a standard classifier."""
+    attack_steps: int = 7
+    attack_step_size: float = 0.1
+    attack_start: float = 0
+    """Radius of the attack's random start, as a fraction of epsilon; 0 starts from the picture."""
+    epsilon_warmup: float = 0
+    """Fraction of the training over which epsilon grows from 0."""
+    epochs: int = 60
+    batch_size: int = 128
+    accumulate: int = 1
+    schedule: str = "onecycle"
+    """"onecycle": linear warm-up over a fifth, then linear decay; "steps": divided by 10 at the milestones."""
+    learning_rate: float = 0.1
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0
+    clip: float = 1
+    ema: float = 0.999
+    padding: int = 4
+    validation: int = 500
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.schedule not in ("onecycle", "steps"):
+            raise ValueError(f"schedule: expected onecycle or steps, got {self.schedule!r}")
+
+
+_SLIM = dict(
+    width=0.5,
+    attack_steps=1,
+    epochs=20,
+    learning_rate=0.2,
+    padding=2,
+)
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "cifar10-resnet18-slim-l2",
+            epsilon=0.6,
+            attack_step_size=0.6,
+            attack_start=0.5,
+            epsilon_warmup=0.2,
+            **_SLIM,
+        ),
+        Recipe("cifar10-resnet18-slim-standard", epsilon=0, **_SLIM),
+        Recipe("cifar10-resnet18-l2"),
+        Recipe("cifar10-resnet18-standard", epsilon=0),
+        Recipe("cifar10-mobilenetv2-l2", architecture="mobilenet_v2"),
+        Recipe("cifar10-mobilenetv2-standard", architecture="mobilenet_v2", epsilon=0),
+        Recipe(
+            "cifar10-resnet50-l2",
+            architecture="resnet50",
+            epochs=350,
+            batch_size=256,
+            schedule="steps",
+            learning_rate=0.01,
+            milestones=(150 / 350, 250 / 350),
+            ema=0,
+        ),
+        Recipe("cifar10-resnet50-standard", architecture="resnet50", epsilon=0),
+    )
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe called ``name``; ValueError that lists the known ones."""
+    if name not in RECIPES:
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
+    return RECIPES[name]

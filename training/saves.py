@@ -1,0 +1,54 @@
+"""Training state on disk: safetensors with a checksum, written atomically, the last two kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+KEPT = 2
+
+
+def save(folder: Path, epoch: int, tensors: dict[str, Tensor], facts: dict) -> None:
+    """Write ``state-EPOCH.safetensors`` and its JSON; either both become visible whole, or the save is ignored."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"state-{epoch:05d}.safetensors"
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+    facts = {**facts, "epoch": epoch, "sha256": _sha256(partial)}
+    _flush(partial)
+    os.replace(partial, path)
+    partial.write_text(json.dumps(facts))
+    _flush(partial)
+    os.replace(partial, path.with_suffix(".json"))
+    for old in sorted(folder.glob("state-*.safetensors"))[:-KEPT]:
+        old.unlink()
+        old.with_suffix(".json").unlink(missing_ok=True)
+
+
+def latest(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
+    """Tensors and facts of the newest save that is whole; corrupt or half-written ones are named and passed over."""
+    for path in sorted(folder.glob("state-*.safetensors"), reverse=True):
+        try:
+            facts = json.loads(path.with_suffix(".json").read_text())
+            if facts["sha256"] != _sha256(path):
+                raise ValueError("its checksum does not match")
+            return load_file(path), facts
+        except (OSError, ValueError, KeyError) as error:
+            print(f"passed over {path.name}: {error}", file=sys.stderr)
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,242 @@
+"""L2 adversarial training, one visible loop: ``python -m training.train RECIPE --data FOLDER --output FOLDER``.
+
+The same command continues a run that was killed. On several processes: ``accelerate launch -m training.train ...``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from synth.classifier import RobustClassifier
+from synth.constraints import L2
+from synth.objectives import cross_entropy
+from synth.pgd import pgd
+from training import saves
+from training.data import Pictures, augment, batches, load
+from training.recipes import RECIPES, Recipe, recipe
+
+
+def train(
+    plan: Recipe, source: str | Path, output: Path, *, max_minutes: float = math.inf, quiet: bool = False
+) -> RobustClassifier:
+    """Train ``plan`` on the data set ``source``, continuing whatever ``output`` holds; returns the averaged model.
+
+    Every epoch adds a line to ``output/metrics.jsonl``, a resumable save, and ``output/checkpoint``, usable as it is.
+    """
+    began = time.monotonic()
+    accelerator = Accelerator(mixed_precision=_precision(), cpu=not torch.cuda.is_available())
+    device, main = accelerator.device, accelerator.is_main_process
+    torch.manual_seed(plan.seed)
+    data = load(source, "train", plan.image_size)
+    held_out, data = _split(data, plan)
+    model = RobustClassifier(
+        architecture=plan.architecture,
+        classes=data.classes,
+        image_size=plan.image_size,
+        width=plan.width,
+        mean=list(plan.mean),
+        std=list(plan.std),
+        info={"name": plan.name, "data": plan.data, "recipe": dataclasses.asdict(plan)},
+    ).to(device, memory_format=torch.channels_last)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True) if plan.ema else None
+    optimizer = torch.optim.SGD(_groups(model, plan), lr=0, momentum=plan.momentum, nesterov=True)
+    epoch, minutes = _resume(output, model, average, optimizer)
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    steps = len(data) // min(plan.batch_size, len(data))
+
+    while epoch < plan.epochs and (time.monotonic() - began) / 60 < max_minutes:
+        started = time.monotonic()
+        generator = torch.Generator().manual_seed(plan.seed * 100_003 + epoch)
+        totals = torch.zeros(3, dtype=torch.float64)
+        bar = tqdm(
+            batches(data, plan.batch_size, epoch, plan.seed),
+            f"epoch {epoch + 1}/{plan.epochs}",
+            steps,
+            disable=quiet or not main,
+            mininterval=2,
+        )
+        for index, batch in enumerate(bar):
+            progress = (epoch + index / steps) / plan.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(plan, progress)
+            # Every process draws the whole batch's randomness and takes its share: figures do not depend on how many.
+            pictures, labels = data[batch]
+            pictures = augment(pictures, generator, plan.padding)
+            offset = torch.randn(pictures.shape, generator=generator) if plan.attack_start else None
+            share = slice(accelerator.process_index, None, accelerator.num_processes)
+            pictures, labels = pictures[share].to(device), labels[share].to(device)
+            parts = zip(
+                pictures.chunk(plan.accumulate),
+                labels.chunk(plan.accumulate),
+                [None] * plan.accumulate if offset is None else offset[share].to(device).chunk(plan.accumulate),
+            )
+            for number, (x, y, direction) in enumerate(parts, 1):
+                epsilon = plan.epsilon * min(1, progress / plan.epsilon_warmup if plan.epsilon_warmup else 1)
+                x = attack(model, x, y, epsilon, plan, direction, accelerator.autocast)
+                last = number == plan.accumulate
+                with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
+                    logits = wrapped(x)
+                    loss = F.cross_entropy(logits.float(), y, label_smoothing=plan.label_smoothing)
+                    accelerator.backward(loss * len(y) / len(labels))
+                totals += torch.tensor([loss.item() * len(y), (logits.argmax(1) == y).sum().item(), len(y)])
+            accelerator.clip_grad_norm_(model.parameters(), plan.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            if average is not None:
+                average.update_parameters(model)
+            if index % 10 == 0:
+                bar.set_postfix(loss=f"{totals[0] / totals[2]:.3f}", refresh=False)
+        epoch += 1
+        totals = accelerator.reduce(totals.to(device)).cpu() if accelerator.num_processes > 1 else totals
+        minutes += (time.monotonic() - started) / 60
+        if main:
+            best = average.module if average is not None else model
+            line = {
+                "epoch": epoch,
+                "loss": round((totals[0] / totals[2]).item(), 4),
+                "train_accuracy": round((totals[1] / totals[2]).item(), 4),
+                **_validate(best, held_out, plan, device),
+                "learning_rate": round(optimizer.param_groups[0]["lr"], 5),
+                "minutes": round(minutes, 2),
+                "processes": accelerator.num_processes,
+            }
+            tensors = _tensors(model, average, optimizer)
+            saves.save(output, epoch, tensors, {"minutes": minutes, "recipe": plan.name})
+            with (output / "metrics.jsonl").open("a") as file:
+                print(json.dumps(line), file=file)
+            print(json.dumps(line), file=sys.stderr, flush=True)
+            best.info |= {"epochs": epoch, "minutes": round(minutes, 1)}
+            best.save_pretrained(output / "checkpoint")
+        accelerator.wait_for_everyone()
+        left = max_minutes - (time.monotonic() - began) / 60
+        if left < (time.monotonic() - started) / 60:  # the next epoch would not fit
+            break
+    return (average.module if average is not None else model).eval()
+
+
+def attack(model: RobustClassifier, x: Tensor, y: Tensor, epsilon: float, plan: Recipe, direction, autocast) -> Tensor:
+    """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy, with the model in eval mode."""
+    if not epsilon:
+        return x
+    ball = L2(epsilon)
+    start = x if direction is None else ball.start_along(x, direction, plan.attack_start)
+    size = plan.attack_step_size * epsilon / plan.epsilon
+    model.eval()
+    with autocast():
+        x = pgd(-cross_entropy(model, y), start, ball, center=x, steps=plan.attack_steps, step_size=size)
+    model.train()
+    return x
+
+
+def learning_rate(plan: Recipe, progress: float) -> float:
+    """The rate after the fraction ``progress`` of the training."""
+    if plan.schedule == "steps":
+        return plan.learning_rate * 0.1 ** sum(progress >= milestone for milestone in plan.milestones)
+    return plan.learning_rate * min(progress / 0.2, (1 - progress) / 0.8) if progress else plan.learning_rate / 100
+
+
+def _precision() -> str:
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+
+
+def _split(data: Pictures, plan: Recipe) -> tuple[Pictures, Pictures]:
+    """Pictures held out for the validation figures of each epoch, and the others."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(plan.seed))
+    held = min(plan.validation, len(data) // 10)
+    return data.subset(order[:held]), data.subset(order[held:])
+
+
+def _groups(model: nn.Module, plan: Recipe) -> list[dict]:
+    """Weight decay for convolutions and linear layers, none for biases and batch norm."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0}]
+
+
+def _validate(model: RobustClassifier, data: Pictures, plan: Recipe, device) -> dict:
+    """Clean and PGD-10 accuracy at the training epsilon on the held-out pictures."""
+    if not len(data):
+        return {}
+    x, y = data[:]
+    x, y = x.to(device), y.to(device)
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        clean = (model(x).argmax(1) == y).float().mean().item()
+        epsilon = plan.epsilon or 0.5
+        moved = pgd(-cross_entropy(model, y), x, L2(epsilon), steps=10, step_size=epsilon / 4)
+        robust = (model(moved).argmax(1) == y).float().mean().item()
+    model.train(training)
+    return {"held_out_clean": round(clean, 4), f"held_out_pgd10_{epsilon:g}": round(robust, 4)}
+
+
+def _tensors(model: nn.Module, average: nn.Module | None, optimizer) -> dict[str, Tensor]:
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": value.clone() for name, value in average.state_dict().items()}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, parameter in enumerate(parameters):
+        if "momentum_buffer" in optimizer.state[parameter]:
+            tensors[f"momentum.{index}"] = optimizer.state[parameter]["momentum_buffer"]
+    return tensors
+
+
+def _resume(output: Path, model: nn.Module, average: nn.Module | None, optimizer) -> tuple[int, float]:
+    """Load the newest whole save of ``output``; the epochs done and minutes spent."""
+    found = saves.latest(output)
+    if found is None:
+        return 0, 0.0
+    tensors, facts = found
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    model.load_state_dict(part("model."))
+    if average is not None:
+        average.load_state_dict(part("average."))
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, value in part("momentum.").items():
+        parameter = parameters[int(index)]
+        optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(value)
+    return facts["epoch"], facts["minutes"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
+    parser.add_argument("--data", help="folder or Hub data set instead of the recipe's")
+    parser.add_argument("--output", type=Path, help="folder of the run (default runs/RECIPE)")
+    parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's; a resumed run follows the new schedule")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(arguments)
+    try:
+        plan = recipe(options.recipe)
+        if options.epochs is not None:
+            if options.epochs < 1:
+                raise ValueError(f"epochs: expected at least 1, got {options.epochs}")
+            plan = dataclasses.replace(plan, epochs=options.epochs)
+        output = options.output or Path("runs") / plan.name
+        train(plan, options.data or plan.data, output, max_minutes=options.max_minutes, quiet=options.quiet)
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
