@@ -26,27 +26,28 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
 
     Only safetensors and JSON are read, and every weight must be there. ValueError, one sentence, otherwise.
     """
-    folder = _folder(str(name), revision)
+    path = folder(str(name), revision)
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((path / "config.json").read_text())
         model = RobustClassifier(**config)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"checkpoint: expected a readable config.json in {name}, got {error}") from None
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+        model.load_state_dict(load_file(path / "model.safetensors"), strict=True)
     except Exception as error:  # safetensors has its own exception type; torch names every missing key
         reason = " ".join(str(error).split())[:160]
         raise ValueError(f"checkpoint: expected a whole model.safetensors in {name}, got {reason}") from None
-    if (folder / "start.safetensors").exists():
-        model.start = Start.load(folder / "start.safetensors")
-    model.info.setdefault("name", folder.name)
+    if (path / "start.safetensors").exists():
+        model.start = Start.load(path / "start.safetensors")
+    model.info.setdefault("name", path.name)
     return model.eval().to(device)
 
 
-def _folder(name: str, revision: str | None) -> Path:
-    for folder in (BUNDLED / name, Path(name)):
-        if name and (folder / "config.json").exists():
-            return folder
+def folder(name: str, revision: str | None = None) -> Path:
+    """Where the files of checkpoint ``name`` lie, downloaded if need be; ValueError if there is no such thing."""
+    for path in (BUNDLED / name, Path(name)):
+        if name and (path / "config.json").exists():
+            return path
     if name.count("/") != 1:
         raise ValueError(
             f"checkpoint: expected one of {', '.join(bundled())}, a folder or owner/name on the Hub, got {name!r}"

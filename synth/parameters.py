@@ -40,7 +40,7 @@ class Float(Parameter):
     step: float = 0.01
 
     def expected(self) -> str:
-        return f"{self.minimum:g} to {self.maximum:g}{' ' if self.unit else ''}{self.unit}"
+        return f"{self.minimum:.10g} to {self.maximum:.10g} {self.unit}".strip()
 
     def check(self, name: str, value, model) -> float:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -164,6 +164,11 @@ def seed_parameter() -> Int:
 def flag(name: str) -> str:
     """The command-line spelling of a parameter: ``class_name`` becomes ``--class``."""
     return "--" + name.removesuffix("_name").replace("_", "-")
+
+
+def sentence(text: str) -> str:
+    """With a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def _wrong(name: str, expected: str, value) -> ValueError:

@@ -16,7 +16,7 @@ from synth import pictures
 from synth.classifier import RobustClassifier
 from synth.constraints import Constraint
 from synth.objectives import Objective, cross_entropy, logit
-from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, seed_parameter
+from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, seed_parameter, sentence
 from synth.pgd import cosine, iterate
 from synth.version import VERSION
 
@@ -166,7 +166,7 @@ class Task(ABC):
     def _lines(self) -> Iterator[str]:
         for name, parameter in self.parameters.items():
             default = "" if is_required(parameter) else f" (default {parameter.default})"
-            yield f"{name}: {parameter.help} {parameter.expected().capitalize()}{default}."
+            yield f"{name}: {parameter.help} {sentence(parameter.expected())}{default}."
 
 
 def is_required(parameter: Parameter) -> bool:
@@ -174,9 +174,7 @@ def is_required(parameter: Parameter) -> bool:
     return parameter.default is None and not getattr(parameter, "optional", False)
 
 
-def optimisation(
-    *, epsilon: float, steps: int, step_size: float, objective: str = "logit", largest: float = 100
-) -> dict[str, Parameter]:
+def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float = 100) -> dict[str, Parameter]:
     """The parameters that every task shares, with a task's own defaults for 32-pixel pictures."""
     return {
         "epsilon": Float(
@@ -190,12 +188,6 @@ def optimisation(
         "steps": Int(default=steps, minimum=1, maximum=5000, help="How many gradient steps to take."),
         "step_size": Float(
             default=step_size, minimum=0.001, maximum=10, step=0.01, unit="L2", help="Length of each step."
-        ),
-        "objective": Choice(
-            default=objective,
-            options=("logit", "cross-entropy"),
-            more=True,
-            help="Raise the class's logit (more natural), or lower the cross-entropy (the paper's).",
         ),
         "schedule": Choice(
             default="constant",
@@ -219,6 +211,18 @@ def optimisation(
             help="Noise added at each step; a little loosens texture.",
         ),
         "seed": seed_parameter(),
+    }
+
+
+def class_objective() -> dict[str, Parameter]:
+    """The choice between the two losses of a class."""
+    return {
+        "objective": Choice(
+            default="logit",
+            options=("logit", "cross-entropy"),
+            more=True,
+            help="Raise the class's logit (more natural), or lower the cross-entropy (the paper's).",
+        )
     }
 
 

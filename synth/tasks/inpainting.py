@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from synth.constraints import L2, Inside
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Inpainting(Task):
@@ -25,6 +25,7 @@ class Inpainting(Task):
         "mask": Mask(help="White where to fill.", optional=True, blank="a random square"),
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
         **optimisation(epsilon=8, steps=60, step_size=0.15),
+        **class_objective(),
         "lam": Float(
             default=10,
             minimum=0,

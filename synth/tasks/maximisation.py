@@ -4,7 +4,7 @@ import torch
 
 from synth.constraints import L2
 from synth.parameters import ClassName, Picture
-from synth.tasks.base import Problem, Task, class_loss, optimisation
+from synth.tasks.base import Problem, Task, class_loss, class_objective, optimisation
 
 
 class Maximisation(Task):
@@ -20,6 +20,7 @@ class Maximisation(Task):
         "picture": Picture(help="Where to start from."),
         "class_name": ClassName(help="The class to push towards.", optional=True, blank="each class"),
         **optimisation(epsilon=20, steps=100, step_size=0.3, largest=400),
+        **class_objective(),
     }
     presets = {"paper": {"epsilon": 300, "steps": 500, "step_size": 1, "objective": "cross-entropy"}}
 

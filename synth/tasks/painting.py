@@ -19,11 +19,7 @@ class Painting(Task):
         "picture": Picture(help="The picture to paint on."),
         "mask": Mask(help="White where to paint."),
         "unit": Unit(help="Which feature: a component of the representation."),
-        **{
-            name: kind
-            for name, kind in optimisation(epsilon=6, steps=60, step_size=0.15).items()
-            if name != "objective"
-        },
+        **optimisation(epsilon=6, steps=60, step_size=0.15),
         "strength": Float(
             default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."
         ),

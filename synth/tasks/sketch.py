@@ -4,7 +4,7 @@ import torch
 
 from synth.constraints import L2
 from synth.parameters import ClassName, Float, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Sketch(Task):
@@ -20,6 +20,7 @@ class Sketch(Task):
         "picture": Picture(help="The drawing."),
         "class_name": ClassName(help="What it should become."),
         **optimisation(epsilon=10, steps=60, step_size=0.25),
+        **class_objective(),
         "texture": Float(
             default=0.05,
             minimum=0,

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from synth.constraints import L2, SameMean
 from synth.objectives import consistency
 from synth.parameters import Choice, ClassName, Float, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class SuperResolution(Task):
@@ -22,6 +22,7 @@ class SuperResolution(Task):
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
         "factor": Choice(default="4", options=("2", "4", "8"), help="How many times larger the result is."),
         **optimisation(epsilon=2, steps=40, step_size=0.1),
+        **class_objective(),
         "lam": Float(
             default=1,
             minimum=0,

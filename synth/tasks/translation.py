@@ -2,7 +2,7 @@
 
 from synth.constraints import L2
 from synth.parameters import ClassName, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Translation(Task):
@@ -18,6 +18,7 @@ class Translation(Task):
         "picture": Picture(help="The picture to change."),
         "class_name": ClassName(help="What it should become."),
         **optimisation(epsilon=6, steps=60, step_size=0.15),
+        **class_objective(),
     }
     presets = {"paper": {"epsilon": 60, "steps": 80, "step_size": 0.5, "objective": "cross-entropy"}}
 
