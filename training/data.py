@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +70,11 @@ def load(source: str | Path, split: str, image_size: int) -> Pictures:
     return Pictures(torch.from_numpy(np.stack(pictures)), labels, classes, skipped)
 
 
-def batches(data: Pictures, size: int, epoch: int, seed: int) -> Iterator[Tensor]:
-    """Index batches of one shuffled epoch, the same for a given seed and epoch; the last partial one is dropped."""
+def batches(data: Pictures, size: int, epoch: int, seed: int) -> Tensor:
+    """Indices (steps, size) of one shuffled epoch, the same for a seed and epoch; the last partial batch is dropped."""
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
     size = min(size, len(data))
-    yield from order[: len(data) // size * size].view(-1, size)
+    return order[: len(data) // size * size].view(-1, size)
 
 
 def augment(pictures: Tensor, generator: torch.Generator, padding: int) -> Tensor:

@@ -14,13 +14,13 @@ from torch import Tensor
 KEPT = 2
 
 
-def save(folder: Path, epoch: int, tensors: dict[str, Tensor], facts: dict) -> None:
-    """Write ``state-EPOCH.safetensors`` and its JSON; either both become visible whole, or the save is ignored."""
+def save(folder: Path, step: int, tensors: dict[str, Tensor], facts: dict) -> None:
+    """Write ``state-STEP.safetensors`` and its JSON; either both become visible whole, or the save is ignored."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"state-{epoch:05d}.safetensors"
+    path = folder / f"state-{step:08d}.safetensors"
     partial = path.with_suffix(".partial")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-    facts = {**facts, "epoch": epoch, "sha256": _sha256(partial)}
+    facts = {**facts, "sha256": _sha256(partial)}
     _flush(partial)
     os.replace(partial, path)
     partial.write_text(json.dumps(facts))

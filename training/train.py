@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -29,20 +30,23 @@ from training import saves
 from training.data import Pictures, augment, batches, load
 from training.recipes import RECIPES, Recipe, recipe
 
+SAVE_MINUTES = 10
+"""The most work that a killed run loses."""
+
 
 def train(
     plan: Recipe, source: str | Path, output: Path, *, max_minutes: float = math.inf, quiet: bool = False
 ) -> RobustClassifier:
     """Train ``plan`` on the data set ``source``, continuing whatever ``output`` holds; returns the averaged model.
 
-    Every epoch adds a line to ``output/metrics.jsonl``, a resumable save, and ``output/checkpoint``, usable as it is.
+    Every epoch adds a line to ``output/metrics.jsonl``. Every epoch, every SAVE_MINUTES and when ``max_minutes`` are
+    over, ``output`` gets a resumable save, and ``output/checkpoint`` a model that is usable as it is.
     """
     began = time.monotonic()
     accelerator = Accelerator(mixed_precision=_precision(), cpu=not torch.cuda.is_available())
     device, main = accelerator.device, accelerator.is_main_process
     torch.manual_seed(plan.seed)
-    data = load(source, "train", plan.image_size)
-    held_out, data = _split(data, plan)
+    held_out, data = _split(load(source, "train", plan.image_size), plan)
     model = RobustClassifier(
         architecture=plan.architecture,
         classes=data.classes,
@@ -53,90 +57,93 @@ def train(
         info={"name": plan.name, "data": plan.data, "recipe": dataclasses.asdict(plan)},
     ).to(device, memory_format=torch.channels_last)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True) if plan.ema else None
+    result = average.module if average is not None else model
     optimizer = torch.optim.SGD(_groups(model, plan), lr=0, momentum=plan.momentum, nesterov=True)
-    epoch, minutes = _resume(output, model, average, optimizer)
+    first, minutes, totals = _resume(output, model, average, optimizer)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     steps = len(data) // min(plan.batch_size, len(data))
+    total = plan.epochs * steps
+    order, saved = None, began
+    bar = tqdm(total=total, initial=first, desc=plan.name, disable=quiet or not main, mininterval=2)
 
-    while epoch < plan.epochs and (time.monotonic() - began) / 60 < max_minutes:
-        started = time.monotonic()
-        generator = torch.Generator().manual_seed(plan.seed * 100_003 + epoch)
-        totals = torch.zeros(3, dtype=torch.float64)
-        bar = tqdm(
-            batches(data, plan.batch_size, epoch, plan.seed),
-            f"epoch {epoch + 1}/{plan.epochs}",
-            steps,
-            disable=quiet or not main,
-            mininterval=2,
-        )
-        for index, batch in enumerate(bar):
-            progress = (epoch + index / steps) / plan.epochs
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(plan, progress)
-            # Every process draws the whole batch's randomness and takes its share: figures do not depend on how many.
-            pictures, labels = data[batch]
-            pictures = augment(pictures, generator, plan.padding)
-            offset = torch.randn(pictures.shape, generator=generator) if plan.attack_start else None
-            share = slice(accelerator.process_index, None, accelerator.num_processes)
-            pictures, labels = pictures[share].to(device), labels[share].to(device)
-            parts = zip(
-                pictures.chunk(plan.accumulate),
-                labels.chunk(plan.accumulate),
-                [None] * plan.accumulate if offset is None else offset[share].to(device).chunk(plan.accumulate),
-            )
-            for number, (x, y, direction) in enumerate(parts, 1):
-                epsilon = plan.epsilon * min(1, progress / plan.epsilon_warmup if plan.epsilon_warmup else 1)
-                x = attack(model, x, y, epsilon, plan, direction, accelerator.autocast)
-                last = number == plan.accumulate
-                with contextlib.nullcontext() if last else accelerator.no_sync(wrapped):
-                    logits = wrapped(x)
-                    loss = F.cross_entropy(logits.float(), y, label_smoothing=plan.label_smoothing)
-                    accelerator.backward(loss * len(y) / len(labels))
-                totals += torch.tensor([loss.item() * len(y), (logits.argmax(1) == y).sum().item(), len(y)])
-            accelerator.clip_grad_norm_(model.parameters(), plan.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            if average is not None:
-                average.update_parameters(model)
-            if index % 10 == 0:
-                bar.set_postfix(loss=f"{totals[0] / totals[2]:.3f}", refresh=False)
-        epoch += 1
-        totals = accelerator.reduce(totals.to(device)).cpu() if accelerator.num_processes > 1 else totals
-        minutes += (time.monotonic() - started) / 60
-        if main:
-            best = average.module if average is not None else model
-            line = {
-                "epoch": epoch,
-                "loss": round((totals[0] / totals[2]).item(), 4),
-                "train_accuracy": round((totals[1] / totals[2]).item(), 4),
-                **_validate(best, held_out, plan, device),
-                "learning_rate": round(optimizer.param_groups[0]["lr"], 5),
-                "minutes": round(minutes, 2),
-                "processes": accelerator.num_processes,
-            }
-            tensors = _tensors(model, average, optimizer)
-            saves.save(output, epoch, tensors, {"minutes": minutes, "recipe": plan.name})
-            with (output / "metrics.jsonl").open("a") as file:
-                print(json.dumps(line), file=file)
-            print(json.dumps(line), file=sys.stderr, flush=True)
-            best.info |= {"epochs": epoch, "minutes": round(minutes, 1)}
-            best.save_pretrained(output / "checkpoint")
-        accelerator.wait_for_everyone()
-        left = max_minutes - (time.monotonic() - began) / 60
-        if left < (time.monotonic() - started) / 60:  # the next epoch would not fit
+    for step in range(first, total):
+        epoch, index = divmod(step, steps)
+        if order is None or index == 0:
+            order = batches(data, plan.batch_size, epoch, plan.seed)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(plan, step / total)
+        totals += _step(plan, step / total, data[order[index]], _generator(plan, step), accelerator, model, wrapped)
+        accelerator.clip_grad_norm_(model.parameters(), plan.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        if average is not None:
+            average.update_parameters(model)
+        bar.update()
+        bar.set_postfix(epoch=epoch + 1, loss=f"{totals[0] / totals[2]:.3f}", refresh=False)
+
+        now = time.monotonic()
+        over = _any(accelerator, (now - began) / 60 > max_minutes)
+        if index == steps - 1 or over or _any(accelerator, (now - saved) / 60 > SAVE_MINUTES):
+            spent = minutes + (now - began) / 60
+            if index == steps - 1:
+                line = _metrics(plan, epoch + 1, totals, spent, result, held_out, optimizer, accelerator)
+                totals = torch.zeros(3, dtype=torch.float64)
+                if main:
+                    output.mkdir(parents=True, exist_ok=True)
+                    with (output / "metrics.jsonl").open("a") as file:
+                        print(json.dumps(line), file=file)
+                    tqdm.write(json.dumps(line), file=sys.stderr)
+            if main:
+                facts = {"step": step + 1, "minutes": spent, "totals": totals.tolist(), "recipe": plan.name}
+                saves.save(output, step + 1, _tensors(model, average, optimizer), facts)
+                done = {"epochs": round((step + 1) / steps, 2), "minutes": round(spent, 1)}
+                result.info |= done | {"machine": _machine(accelerator)}
+                result.save_pretrained(output / "checkpoint")
+            accelerator.wait_for_everyone()
+            saved = time.monotonic()
+        if over:
             break
-    return (average.module if average is not None else model).eval()
+    bar.close()
+    return result.eval()
 
 
-def attack(model: RobustClassifier, x: Tensor, y: Tensor, epsilon: float, plan: Recipe, direction, autocast) -> Tensor:
-    """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy, with the model in eval mode."""
+def _step(plan: Recipe, progress: float, batch, generator, accelerator, model, wrapped) -> Tensor:
+    """Gradients of one batch, attacked and accumulated; (3,) sums of the loss, of hits, and the count.
+
+    Every process draws the whole batch's randomness and takes its share, so figures do not depend on how many run.
+    """
+    pictures, labels = batch
+    pictures = augment(pictures, generator, plan.padding)
+    directions = torch.randn(pictures.shape, generator=generator)
+    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    pictures, labels, directions = (part[share].to(accelerator.device) for part in (pictures, labels, directions))
+    epsilon = plan.epsilon * min(1, progress / plan.epsilon_warmup if plan.epsilon_warmup else 1)
+    parts = torch.arange(len(labels), device=accelerator.device).chunk(plan.accumulate)
+    totals = torch.zeros(3, dtype=torch.float64)
+    for part in parts:
+        x, y = attack(model, pictures[part], labels[part], epsilon, plan, directions[part], accelerator), labels[part]
+        with contextlib.nullcontext() if part is parts[-1] else accelerator.no_sync(wrapped):
+            logits = wrapped(x)
+            loss = F.cross_entropy(logits.float(), y, label_smoothing=plan.label_smoothing)
+            accelerator.backward(loss * len(y) / len(labels))
+        totals += torch.tensor([loss.item() * len(y), (logits.argmax(1) == y).sum().item(), len(y)])
+    return totals
+
+
+def attack(
+    model: RobustClassifier, x: Tensor, y: Tensor, epsilon: float, plan: Recipe, direction, accelerator
+) -> Tensor:
+    """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy, with the model in eval mode.
+
+    It runs on the unwrapped model: two forward passes through a distributed wrapper before one backward fail.
+    """
     if not epsilon:
         return x
     ball = L2(epsilon)
-    start = x if direction is None else ball.start_along(x, direction, plan.attack_start)
+    start = ball.start_along(x, direction, plan.attack_start) if plan.attack_start else x
     size = plan.attack_step_size * epsilon / plan.epsilon
     model.eval()
-    with autocast():
+    with accelerator.autocast():
         x = pgd(-cross_entropy(model, y), start, ball, center=x, steps=plan.attack_steps, step_size=size)
     model.train()
     return x
@@ -147,6 +154,38 @@ def learning_rate(plan: Recipe, progress: float) -> float:
     if plan.schedule == "steps":
         return plan.learning_rate * 0.1 ** sum(progress >= milestone for milestone in plan.milestones)
     return plan.learning_rate * min(progress / 0.2, (1 - progress) / 0.8) if progress else plan.learning_rate / 100
+
+
+def _generator(plan: Recipe, step: int) -> torch.Generator:
+    """The randomness of one step, so that a resumed run draws what an uninterrupted one would have drawn."""
+    return torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+
+
+def _any(accelerator: Accelerator, flag: bool) -> bool:
+    """Whether any process says so: all must leave the loop, and save, at the same step."""
+    if accelerator.num_processes == 1:
+        return flag
+    return bool(accelerator.gather(torch.tensor([float(flag)], device=accelerator.device)).any())
+
+
+def _metrics(plan: Recipe, epoch: int, totals: Tensor, minutes: float, model, held_out, optimizer, accelerator) -> dict:
+    """The line of an epoch, for all processes together."""
+    if accelerator.num_processes > 1:
+        totals = accelerator.reduce(totals.float().to(accelerator.device)).cpu()
+    return {
+        "epoch": epoch,
+        "loss": round((totals[0] / totals[2]).item(), 4),
+        "train_accuracy": round((totals[1] / totals[2]).item(), 4),
+        **(_validate(model, held_out, plan, accelerator.device) if accelerator.is_main_process else {}),
+        "learning_rate": round(optimizer.param_groups[0]["lr"], 5),
+        "minutes": round(minutes, 2),
+        "processes": accelerator.num_processes,
+    }
+
+
+def _machine(accelerator: Accelerator) -> str:
+    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    return f"{kind}, {accelerator.num_processes} process(es), precision {accelerator.mixed_precision}"
 
 
 def _precision() -> str:
@@ -197,11 +236,11 @@ def _tensors(model: nn.Module, average: nn.Module | None, optimizer) -> dict[str
     return tensors
 
 
-def _resume(output: Path, model: nn.Module, average: nn.Module | None, optimizer) -> tuple[int, float]:
-    """Load the newest whole save of ``output``; the epochs done and minutes spent."""
+def _resume(output: Path, model: nn.Module, average: nn.Module | None, optimizer) -> tuple[int, float, Tensor]:
+    """Load the newest whole save of ``output``; the steps done, minutes spent, and the epoch's totals so far."""
     found = saves.latest(output)
     if found is None:
-        return 0, 0.0
+        return 0, 0.0, torch.zeros(3, dtype=torch.float64)
     tensors, facts = found
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -214,7 +253,7 @@ def _resume(output: Path, model: nn.Module, average: nn.Module | None, optimizer
     for index, value in part("momentum.").items():
         parameter = parameters[int(index)]
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(value)
-    return facts["epoch"], facts["minutes"]
+    return facts["step"], facts["minutes"], torch.tensor(facts["totals"], dtype=torch.float64)
 
 
 def main(arguments: list[str] | None = None) -> None:
