@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenetv2, resnet
 
+from synth.randomness import Randomness
 from synth.start import Start, noise
 
 RESNETS = {
@@ -181,7 +182,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         _fold_batch_norm(twin.backbone)
         return twin.to(memory_format=torch.channels_last)
 
-    def seeds(self, kind: str, labels: Tensor, *, scale: float = 1, generator: torch.Generator | None = None) -> Tensor:
+    def seeds(self, kind: str, labels: Tensor, *, scale: float = 1, generator: Randomness = None) -> Tensor:
         """Random starts (N, 3, S, S) for ``labels`` (N,) from the statistics that came with the checkpoint."""
         if kind != "noise" and self.start is None:
             raise ValueError(f"start: expected noise, since {self.name} came without start.safetensors, got {kind!r}")

@@ -10,16 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synth.randomness import Randomness, draw
+
 
 def norms(x: Tensor) -> Tensor:
     """L2 norm of each picture: (N, ...) -> (N, 1, 1, 1), to broadcast against the pictures."""
     return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
-
-
-def _noise(center: Tensor, generator: torch.Generator | None, draw=torch.randn) -> Tensor:
-    # Drawn on the generator's device (the CPU for ours), so that a seed means the same on every machine.
-    device = generator.device if generator is not None else center.device
-    return draw(center.shape, generator=generator, device=device, dtype=center.dtype).to(center.device)
 
 
 @dataclass(frozen=True)
@@ -36,9 +32,9 @@ class L2:
         scale = (self.epsilon / norms(change).clamp_min(1e-30)).clamp(max=1)
         return (center + change * scale).clamp(0, 1)
 
-    def random_start(self, center: Tensor, generator: torch.Generator | None = None, radius: float = 1) -> Tensor:
+    def random_start(self, center: Tensor, generator: Randomness = None, radius: float = 1) -> Tensor:
         """A point at ``radius * epsilon`` from the centre, in a uniformly random direction."""
-        return self.start_along(center, _noise(center, generator), radius)
+        return self.start_along(center, draw(center, generator), radius)
 
     def start_along(self, center: Tensor, direction: Tensor, radius: float = 1) -> Tensor:
         """The point at ``radius * epsilon`` from the centre along ``direction``."""
@@ -57,9 +53,9 @@ class Linf:
     def project(self, x: Tensor, center: Tensor) -> Tensor:
         return (center + (x - center).clamp(-self.epsilon, self.epsilon)).clamp(0, 1)
 
-    def random_start(self, center: Tensor, generator: torch.Generator | None = None, radius: float = 1) -> Tensor:
+    def random_start(self, center: Tensor, generator: Randomness = None, radius: float = 1) -> Tensor:
         """A uniformly random point of the cube of half-width ``radius * epsilon``."""
-        offset = 2 * _noise(center, generator, torch.rand) - 1
+        offset = 2 * draw(center, generator, torch.rand) - 1
         return (center + radius * self.epsilon * offset).clamp(0, 1)
 
 
@@ -73,9 +69,9 @@ class Box:
     def project(self, x: Tensor, center: Tensor) -> Tensor:
         return x.clamp(0, 1)
 
-    def random_start(self, center: Tensor, generator: torch.Generator | None = None, radius: float = 1) -> Tensor:
+    def random_start(self, center: Tensor, generator: Randomness = None, radius: float = 1) -> Tensor:
         """Uniform noise of half-width ``radius / 2`` added to the centre."""
-        return (center + radius * (_noise(center, generator, torch.rand) - 0.5)).clamp(0, 1)
+        return (center + radius * (draw(center, generator, torch.rand) - 0.5)).clamp(0, 1)
 
 
 @dataclass(frozen=True)

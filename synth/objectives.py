@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from synth.randomness import Randomness, draw
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,25 @@ def logit(model: nn.Module, labels: Tensor) -> Objective:
 def activation(model: nn.Module, unit: int) -> Objective:
     """Minus component ``unit`` of the representation R(x), with an identity gradient through its last ReLU."""
     return Objective(lambda x: -model.representation(x, identity_gradient=True)[:, unit])
+
+
+def jittered(objective: Objective, most: int, generator: Randomness) -> Objective:
+    """``objective`` of the pictures shifted by up to ``most`` pixels, each its own way each time.
+
+    Averaged over the steps this removes the checkerboards that strided convolutions leave in gradients
+    (Olah et al. 2017, "transformation robustness").
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        shift = (draw(x[:, 0, 0, :2], generator, torch.rand) * (2 * most + 1)).long()
+        rows = shift[:, :1] + torch.arange(height, device=x.device)
+        columns = shift[:, 1:] + torch.arange(width, device=x.device)
+        picture = torch.arange(len(x), device=x.device)[:, None, None]
+        padded = F.pad(x, [most] * 4, mode="reflect").permute(0, 2, 3, 1)
+        return objective(padded[picture, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2))
+
+    return Objective(loss) if most else objective
 
 
 def keep(reference: Tensor, weight: Tensor) -> Objective:

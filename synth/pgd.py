@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from synth.constraints import Constraint, norms
+from synth.randomness import Randomness, draw
 
 Loss = Callable[[Tensor], Tensor]
 Schedule = Callable[[int, int], float]
@@ -35,7 +36,7 @@ def iterate(
     momentum: float = 0,
     noise: float = 0,
     best: bool = False,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Iterator[Iterate]:
     """Descend ``loss`` from ``start``, yielding after every step; closing the iterator stops the work.
 
@@ -61,8 +62,7 @@ def iterate(
             size = step_size(index, steps) if callable(step_size) else step_size
             x = constraint.step(x, gradient, size)
             if noise:
-                device = generator.device if generator is not None else x.device
-                x = x + noise * torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
+                x = x + noise * draw(x, generator)
             x = constraint.project(x, center)
             if best and index == steps - 1:
                 x, _ = _better(best_x, best_loss, x, loss(x))

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from synth.randomness import Generators, Randomness, draw
+
 KINDS = ("gaussian", "mixture", "pca", "mean", "noise")
 TRUNCATION = 0.95
 """Fraction of a class's variance that the truncated PCA start keeps (arXiv 2407.06315)."""
@@ -32,15 +34,15 @@ class Start:
     centers: Tensor
     factors: Tensor
 
-    def sample(
-        self, kind: str, labels: Tensor, size: int, *, scale: float = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, kind: str, labels: Tensor, size: int, *, scale: float = 1, generator: Randomness = None) -> Tensor:
         """Starts (N, 3, size, size) in [0, 1] for classes ``labels`` (N,), drawn one by one from ``generator``.
 
         ``scale`` multiplies the distance from the class mean. Sampled in turn, so that
         picture i does not depend on how many follow it.
         """
-        return torch.cat([self._one(kind, int(label), size, scale, generator) for label in labels])
+        return torch.cat(
+            [self._one(kind, int(label), size, scale, _of(generator, index)) for index, label in enumerate(labels)]
+        )
 
     def _one(self, kind: str, label: int, size: int, scale: float, generator: torch.Generator | None) -> Tensor:
         basis, deviation = self.basis[label].float(), self.deviation[label].float()
@@ -75,7 +77,10 @@ class Start:
             raise ValueError(f"start: expected a whole start.safetensors, got {path} ({error})") from None
 
 
-def noise(labels: Tensor, size: int, *, scale: float = 1, generator: torch.Generator | None = None) -> Tensor:
+def noise(labels: Tensor, size: int, *, scale: float = 1, generator: Randomness = None) -> Tensor:
     """Grey noise (N, 3, size, size), for checkpoints that come without statistics."""
-    draws = [torch.randn(1, 3, size, size, generator=generator) for _ in labels]
-    return (0.5 + scale * 0.25 * torch.cat(draws)).clamp(0, 1)
+    return (0.5 + scale * 0.25 * draw(torch.empty(len(labels), 3, size, size), generator)).clamp(0, 1)
+
+
+def _of(generator: Randomness, index: int) -> torch.Generator | None:
+    return generator[index] if isinstance(generator, Generators) else generator

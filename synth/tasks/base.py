@@ -15,9 +15,10 @@ from torch import Tensor
 from synth import pictures
 from synth.classifier import RobustClassifier
 from synth.constraints import Constraint
-from synth.objectives import Objective, cross_entropy, logit
+from synth.objectives import Objective, cross_entropy, jittered, logit
 from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, seed_parameter, sentence
 from synth.pgd import cosine, iterate
+from synth.randomness import Generators
 from synth.version import VERSION
 
 
@@ -65,7 +66,7 @@ class Task(ABC):
     presets: dict[str, dict] = {}
 
     @abstractmethod
-    def problem(self, model: RobustClassifier, p: SimpleNamespace, generator: torch.Generator) -> Problem:
+    def problem(self, model: RobustClassifier, p: SimpleNamespace, generators: Generators) -> Problem:
         """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
 
     def __init__(self):
@@ -103,8 +104,8 @@ class Task(ABC):
         }
         engine = model.for_synthesis()
         p = SimpleNamespace(**{name: _to(value, engine.device) for name, value in values.items()})
-        generator = torch.Generator().manual_seed(p.seed)
-        problem = self.problem(engine, p, generator)
+        generators = Generators(p.seed)
+        problem = self.problem(engine, p, generators)
         start = problem.start
         with torch.no_grad():
             loss = problem.loss(start)
@@ -118,7 +119,7 @@ class Task(ABC):
             step_size=cosine(p.step_size) if p.schedule == "cosine" else p.step_size,
             momentum=p.momentum,
             noise=p.noise,
-            generator=generator,
+            generator=generators,
         )
         for state in run:
             yield Frame(state.step, p.steps, state.pictures, state.loss, start, record)
@@ -210,6 +211,14 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             more=True,
             help="Noise added at each step; a little loosens texture.",
         ),
+        "jitter": Int(
+            default=2,
+            minimum=0,
+            maximum=8,
+            more=True,
+            unit="pixels",
+            help="Random shift of what the model sees at each step; smooths checkerboards.",
+        ),
         "seed": seed_parameter(),
     }
 
@@ -226,9 +235,10 @@ def class_objective() -> dict[str, Parameter]:
     }
 
 
-def class_loss(model: RobustClassifier, labels: Tensor, objective: str) -> Objective:
-    """The loss of being seen as ``labels`` (N,) that the user chose."""
-    return logit(model, labels) if objective == "logit" else cross_entropy(model, labels)
+def class_loss(model: RobustClassifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
+    """The loss of being seen as ``labels`` (N,) that the user chose, jittered."""
+    loss = logit if p.objective == "logit" else cross_entropy
+    return jittered(loss(model, labels), p.jitter, generators)
 
 
 def class_or_predicted(model: RobustClassifier, label: int | None, seen: Tensor) -> Tensor:

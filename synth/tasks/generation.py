@@ -38,16 +38,16 @@ class Generation(Task):
     }
     presets = {
         "paper": {
-            "epsilon": 30, "steps": 60, "step_size": 0.5, "objective": "cross-entropy",
+            "epsilon": 30, "steps": 60, "step_size": 0.5, "objective": "cross-entropy", "jitter": 0,
             "start": "gaussian", "start_scale": 1,
         }
     }  # fmt: skip
 
-    def problem(self, model, p, generator):
+    def problem(self, model, p, generators):
         if p.class_name is None:
             labels = torch.arange(p.count) % len(model.classes)
         else:
             labels = torch.full((p.count,), p.class_name)
-        seeds = model.seeds(p.start, labels, scale=p.start_scale, generator=generator)
+        seeds = model.seeds(p.start, labels, scale=p.start_scale, generator=generators)
         labels = labels.to(model.device)
-        return Problem(class_loss(model, labels, p.objective), seeds, L2(p.epsilon))
+        return Problem(class_loss(model, labels, p, generators), seeds, L2(p.epsilon))

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from synth.constraints import L2, Inside
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
+from synth.randomness import Randomness, draw
 from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
 
@@ -48,16 +49,16 @@ class Inpainting(Task):
     }
     presets = {
         "paper": {
-            "epsilon": 21.6, "steps": 720, "step_size": 0.1, "objective": "cross-entropy",
+            "epsilon": 21.6, "steps": 720, "step_size": 0.1, "objective": "cross-entropy", "jitter": 0,
             "lam": 10, "outside": "penalty", "fill": "mean",
         }
     }  # fmt: skip
 
-    def problem(self, model, p, generator):
-        mask = random_square(p.picture.shape[-1], generator).to(p.picture) if p.mask is None else p.mask
-        start = filled(p.picture, mask, p.fill, generator)
+    def problem(self, model, p, generators):
+        mask = random_square(p.picture.shape[-1], generators[0]).to(p.picture) if p.mask is None else p.mask
+        start = filled(p.picture, mask, p.fill, generators)
         labels = class_or_predicted(model, p.class_name, start)
-        loss, ball = class_loss(model, labels, p.objective), L2(p.epsilon)
+        loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
         if p.outside == "exact":
             return Problem(loss, start, Inside(ball, mask))
         return Problem(loss + p.lam * keep(start, 1 - mask), start, ball)
@@ -72,13 +73,13 @@ def random_square(size: int, generator: torch.Generator) -> torch.Tensor:
     return mask
 
 
-def filled(picture: torch.Tensor, mask: torch.Tensor, fill: str, generator: torch.Generator) -> torch.Tensor:
+def filled(picture: torch.Tensor, mask: torch.Tensor, fill: str, generator: Randomness) -> torch.Tensor:
     """The picture (1, 3, H, W) with its hole filled: its channel means, its surroundings grown in, or noise."""
     known = 1 - mask
     mean = (picture * known).sum((2, 3), keepdim=True) / known.sum().clamp_min(1)
     hole = mean.expand_as(picture)
     if fill == "noise":
-        hole = hole + 0.2 * torch.randn(picture.shape, generator=generator).to(picture)
+        hole = hole + 0.2 * draw(picture, generator)
     elif fill == "surroundings":
         hole = picture * known + mean * mask
         for _ in range(4 * picture.shape[-1]):  # towards the harmonic fill: the smoothest that meets the rim

@@ -22,10 +22,10 @@ class Maximisation(Task):
         **optimisation(epsilon=20, steps=100, step_size=0.3, largest=400),
         **class_objective(),
     }
-    presets = {"paper": {"epsilon": 300, "steps": 500, "step_size": 1, "objective": "cross-entropy"}}
+    presets = {"paper": {"epsilon": 300, "steps": 500, "step_size": 1, "objective": "cross-entropy", "jitter": 0}}
 
-    def problem(self, model, p, generator):
+    def problem(self, model, p, generators):
         labels = torch.arange(len(model.classes)) if p.class_name is None else torch.tensor([p.class_name])
         labels = labels.to(model.device)
         start = p.picture.expand(len(labels), -1, -1, -1)
-        return Problem(class_loss(model, labels, p.objective), start, L2(p.epsilon))
+        return Problem(class_loss(model, labels, p, generators), start, L2(p.epsilon))

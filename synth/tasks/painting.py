@@ -1,7 +1,7 @@
 """Painting with the classifier's features."""
 
 from synth.constraints import L2, Inside
-from synth.objectives import activation, keep
+from synth.objectives import activation, jittered, keep
 from synth.parameters import Choice, Float, Mask, Picture, Unit
 from synth.tasks.base import Problem, Task, optimisation
 
@@ -37,10 +37,20 @@ class Painting(Task):
             help="Never touch the rest of the picture, or only penalise changes (the paper's).",
         ),
     }
-    presets = {"paper": {"epsilon": 70, "steps": 140, "step_size": 1, "strength": 0.1, "lam": 90, "outside": "penalty"}}
+    presets = {
+        "paper": {
+            "epsilon": 70,
+            "steps": 140,
+            "step_size": 1,
+            "strength": 0.1,
+            "lam": 90,
+            "jitter": 0,
+            "outside": "penalty",
+        }
+    }
 
-    def problem(self, model, p, generator):
-        loss, ball = p.strength * activation(model, p.unit), L2(p.epsilon)
+    def problem(self, model, p, generators):
+        loss, ball = p.strength * jittered(activation(model, p.unit), p.jitter, generators), L2(p.epsilon)
         if p.outside == "exact":
             return Problem(loss, p.picture, Inside(ball, p.mask))
         return Problem(loss + p.lam * keep(p.picture, 1 - p.mask), p.picture, ball)

@@ -1,9 +1,8 @@
 """From a sketch to a picture."""
 
-import torch
-
 from synth.constraints import L2
 from synth.parameters import ClassName, Float, Picture
+from synth.randomness import draw
 from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
 
@@ -29,10 +28,12 @@ class Sketch(Task):
             help="Random grain laid over the flat colours before the first step.",
         ),
     }
-    presets = {"paper": {"epsilon": 40, "steps": 60, "step_size": 1, "objective": "cross-entropy", "texture": 0}}
+    presets = {
+        "paper": {"epsilon": 40, "steps": 60, "step_size": 1, "objective": "cross-entropy", "jitter": 0, "texture": 0}
+    }
 
-    def problem(self, model, p, generator):
-        grain = torch.randn(p.picture.shape, generator=generator).to(p.picture)
+    def problem(self, model, p, generators):
+        grain = draw(p.picture, generators)
         start = (p.picture + p.texture * grain).clamp(0, 1)
         labels = class_or_predicted(model, p.class_name, start)
-        return Problem(class_loss(model, labels, p.objective), start, L2(p.epsilon))
+        return Problem(class_loss(model, labels, p, generators), start, L2(p.epsilon))

@@ -45,7 +45,7 @@ class SuperResolution(Task):
     }
     presets = {
         "paper": {
-            "epsilon": 15, "steps": 50, "step_size": 1, "objective": "cross-entropy",
+            "epsilon": 15, "steps": 50, "step_size": 1, "objective": "cross-entropy", "jitter": 0,
             "upsampling": "nearest", "consistency": "none",
         }
     }  # fmt: skip
@@ -53,11 +53,11 @@ class SuperResolution(Task):
     def picture_size(self, model, values):
         return max(1, model.image_size // int(values["factor"]))
 
-    def problem(self, model, p, generator):
+    def problem(self, model, p, generators):
         factor = int(p.factor)
         start = enlarged(p.picture, factor, p.upsampling)
         labels = class_or_predicted(model, p.class_name, start)
-        loss, ball = class_loss(model, labels, p.objective), L2(p.epsilon)
+        loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
         if p.consistency == "hard":
             constraint = SameMean(ball, p.picture, factor)
             return Problem(loss, constraint.match(start), constraint)

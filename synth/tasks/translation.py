@@ -20,8 +20,8 @@ class Translation(Task):
         **optimisation(epsilon=6, steps=60, step_size=0.15),
         **class_objective(),
     }
-    presets = {"paper": {"epsilon": 60, "steps": 80, "step_size": 0.5, "objective": "cross-entropy"}}
+    presets = {"paper": {"epsilon": 60, "steps": 80, "step_size": 0.5, "objective": "cross-entropy", "jitter": 0}}
 
-    def problem(self, model, p, generator):
+    def problem(self, model, p, generators):
         labels = class_or_predicted(model, p.class_name, p.picture)
-        return Problem(class_loss(model, labels, p.objective), p.picture, L2(p.epsilon))
+        return Problem(class_loss(model, labels, p, generators), p.picture, L2(p.epsilon))
