@@ -1,0 +1,61 @@
+"""Pictures of a checkpoint: ``python -m training.sheets CHECKPOINT`` writes samples.png and examples/."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+
+import synth
+from synth import hub, pictures
+from synth.classifier import RobustClassifier
+
+
+def sample_sheet(model: RobustClassifier, columns: int = 10, zoom: int = 2, **settings) -> Image.Image:
+    """A row a class, a column a seed (0, 1, 2, ...): random samples, none chosen, class names on the left."""
+    rows = [synth.generation(model, class_name=name, count=columns, **settings).pictures for name in model.classes]
+    return labelled(pictures.sheet(torch.cat(rows), columns=columns, zoom=zoom), model.classes)
+
+
+def labelled(page: Image.Image, names: list[str], width: int = 84) -> Image.Image:
+    """The page with a name left of each of its equally high rows."""
+    wide = Image.new("RGB", (page.width + width, page.height), "white")
+    wide.paste(page, (width, 0))
+    draw = ImageDraw.Draw(wide)
+    for index, name in enumerate(names):
+        draw.text((4, (index + 0.5) * page.height / len(names)), name, fill="black", anchor="lm", font_size=13)
+    return wide
+
+
+def headed(page: Image.Image, names: list[str], height: int = 20) -> Image.Image:
+    """The page with a name above each of its equally wide columns."""
+    tall = Image.new("RGB", (page.width, page.height + height), "white")
+    tall.paste(page, (0, height))
+    draw = ImageDraw.Draw(tall)
+    for index, name in enumerate(names):
+        draw.text(((index + 0.5) * page.width / len(names), height / 2), name, fill="black", anchor="mm", font_size=12)
+    return tall
+
+
+def write(model: RobustClassifier, folder: Path) -> None:
+    """``samples.png`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size."""
+    sample_sheet(model).save(folder / "samples.png")
+    (folder / "examples").mkdir(exist_ok=True)
+    for name in model.classes:
+        synth.generation(model, class_name=name, count=1).save(folder / "examples" / f"{name}.png", zoom=1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.sheets", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", help="a bundled name or a folder")
+    options = parser.parse_args(arguments)
+    try:
+        write(hub.load(options.checkpoint), hub.folder(options.checkpoint))
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
