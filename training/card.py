@@ -103,7 +103,7 @@ def write_card(folder: Path) -> None:
         command=report["command"],
         minutes=report["minutes"],
         machine=report["machine"],
-        example=config["classes"][-3],
+        example=config["classes"][-3:][0],
         epochs=info["epochs"],
         cost=f"{info['minutes']:g} minutes on {info['machine']}",
         recipe=", ".join(f"{name} {recipe[name]}" for name in settings),

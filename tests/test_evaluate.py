@@ -1,0 +1,104 @@
+"""Figures, start statistics, cards and sheets of a toy checkpoint, through the commands that make the real ones."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import synth
+from synth.classifier import RobustClassifier
+from synth.start import Start
+from training import evaluate, fit_start, sheets
+from training.card import write_card
+from training.data import Pictures
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder data set: dark and light pictures, train and test."""
+    root, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for split, count in (("train", 30), ("test", 10)):
+        for label, name in enumerate(("dark", "light")):
+            (root / split / name).mkdir(parents=True)
+            for index in range(count):
+                levels = random.normal(70 + 110 * label, 25, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(levels).save(root / split / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """An untrained two-class checkpoint in a folder."""
+    torch.manual_seed(0)
+    recipe = {"epsilon": 0.5, "attack_steps": 1, "attack_step_size": 0.5, "attack_start": 0, "batch_size": 16}
+    recipe |= {"learning_rate": 0.1, "schedule": "onecycle", "weight_decay": 0, "ema": 0, "padding": 2}
+    info = {"name": "toy", "data": "toy", "recipe": recipe, "epochs": 1, "minutes": 0.1, "machine": "a test"}
+    RobustClassifier(width=0.125, classes=["dark", "light"], info=info).save_pretrained(tmp_path / "toy")
+    return tmp_path / "toy"
+
+
+class Brightness(torch.nn.Module):
+    """Reads a picture as light when its mean exceeds a half: its robust accuracy is known in closed form."""
+
+    def forward(self, x):
+        margin = 20 * (x.mean((1, 2, 3)) - 0.5)
+        return torch.stack([-margin, margin], 1)
+
+
+@pytest.mark.parametrize("epsilon, survives", [(0.5, True), (2.7, True), (2.8, False), (5.0, False)])
+def test_the_attack_is_exact_on_a_linear_model(epsilon, survives):
+    # The mean moves by epsilon / sqrt(D) at most: 0.05 away takes 0.05 * sqrt(3072) = 2.77.
+    x, y = torch.full((3, 3, 32, 32), 0.55), torch.ones(3, dtype=torch.long)
+    assert evaluate.survivors(Brightness(), x, y, epsilon).tolist() == [survives] * 3
+
+
+def test_accuracies_fall_with_epsilon_and_count_all_pictures():
+    model = RobustClassifier(width=0.125, classes=["a", "b"]).eval()
+    pictures = torch.randint(0, 256, (30, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        labels = model(pictures / 255).argmax(1)
+    labels[:6] = 1 - labels[:6]
+    figures = evaluate.evaluate(model, Pictures(pictures, labels, ["a", "b"], []), [0.01, 4.0], batch=7)
+    assert figures["clean"]["value"] == 0.8 and figures["clean"]["count"] == 30
+    assert figures["clean"]["value"] >= figures["pgd20_l2_0.01"]["value"] >= figures["pgd20_l2_4"]["value"]
+
+
+def test_the_interval_is_wilsons():
+    assert evaluate.figure(8, 10) == {"value": 0.8, "count": 10, "interval": [0.4902, 0.9433]}
+
+
+def test_commands_make_a_complete_checkpoint(checkpoint, data):
+    fit_start.main([str(checkpoint), "--data", str(data), "--components", "8"])
+    start = Start.load(checkpoint / "start.safetensors")
+    assert start.basis.shape == (2, 8, 3072)
+    basis = start.basis[0].float()
+    assert torch.allclose(basis @ basis.T, torch.eye(8), atol=5e-3)
+    assert start.mean[0].float().mean() < 0.35 < 0.6 < start.mean[1].float().mean()
+    assert start.weights.sum(1).tolist() == pytest.approx([1, 1], abs=1e-3)
+
+    evaluate.main([str(checkpoint), "--data", str(data), "--epsilon", "0.5", "--device", "cpu"])
+    report = json.loads((checkpoint / "evaluation.json").read_text())
+    assert report["accuracy"]["clean"]["count"] == 20
+    assert "training.evaluate" in report["command"]
+    card = (checkpoint / "README.md").read_text()
+    assert f"{report['accuracy']['clean']['value']:.2%}" in card and "model-index" in card
+
+    sheets.main([str(checkpoint)])
+    assert {path.name for path in (checkpoint / "examples").iterdir()} == {"dark.png", "light.png"}
+    assert synth.load(checkpoint).start is not None
+
+
+def test_a_card_needs_an_evaluation(checkpoint):
+    with pytest.raises(ValueError, match="^checkpoint: expected an evaluation.json"):
+        write_card(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "arguments, words", [(["--epsilon", "-1"], "epsilon: expected"), (["--count", "0"], "count: expected")]
+)
+def test_bad_arguments_exit_with_one_sentence(checkpoint, data, arguments, words, capsys):
+    with pytest.raises(SystemExit) as exit:
+        evaluate.main([str(checkpoint), "--data", str(data), *arguments])
+    assert exit.value.code == 2 and capsys.readouterr().err.startswith(words)
