@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -72,7 +72,10 @@ def _run(options: argparse.Namespace) -> int:
             bar.set_postfix(loss=f"{frame.loss.mean().item():.3f}", refresh=False)
 
         frame = task(model, callback=show, **given)
-    frame.save(options.output, options.zoom)
+    try:
+        frame.save(options.output, options.zoom)
+    except OSError as error:
+        raise ValueError(f"output: expected a writable path, got {options.output} ({error.strerror})") from None
     print(options.output)
     return 0
 

@@ -1,0 +1,148 @@
+"""The pictures of docs/: ``python -m bench.plates``. Random seeds, none chosen; the robust checkpoint beside its twin.
+
+It writes the inputs of the README's commands (docs/inputs), runs those commands, and draws the comparison sheets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+import synth
+from synth import hub, pictures
+from synth.__main__ import main as run
+from synth.examples import RELATED, sketches
+from training.sheets import headed, labelled
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+ROBUST, STANDARD = "cifar10-resnet18-slim-l2", "cifar10-resnet18-slim-standard"
+ZOOM = 3
+
+
+def inputs() -> None:
+    """Masks and sketches that the README's commands start from."""
+    (DOCS / "inputs").mkdir(parents=True, exist_ok=True)
+    for name, sketch in sketches().items():
+        sketch.save(DOCS / "inputs" / f"sketch-{name}.png")
+    for name, corners in {"mask-centre": (10, 10, 21, 21), "mask-sky": (0, 0, 31, 9)}.items():
+        mask = Image.new("1", (32, 32))
+        ImageDraw.Draw(mask).rectangle(corners, fill=1)
+        mask.save(DOCS / "inputs" / f"{name}.png")
+
+
+def commands() -> list[list[str]]:
+    """The arguments of every ``python -m synth TASK`` command in the README."""
+    lines = re.findall(r"^python -m synth (\w+ .*--output \S+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return [shlex.split(line) for line in lines]
+
+
+def example(name: str) -> Image.Image:
+    return Image.open(hub.folder(ROBUST) / "examples" / f"{name}.png").convert("RGB")
+
+
+def cases(classes: list[str]) -> dict[str, list[tuple[Tensor, dict]]]:
+    """For every task that starts from a picture: what to show as its input, and its settings, a case a class."""
+    drawn = sketches()
+
+    def shown(image: Image.Image, size: int = 32) -> Tensor:
+        return pictures.to_tensor(image, size)
+
+    found: dict[str, list] = {"inpainting": [], "translation": [], "super_resolution": [], "sketch": []}
+    for index, name in enumerate(classes):
+        picture = example(name)
+        mask = synth.tasks.inpainting.random_square(32, torch.Generator().manual_seed(index))
+        hidden = torch.where(mask > 0, 0.5, shown(picture))
+        task = {"picture": picture, "class_name": name}
+        found["inpainting"].append((hidden, task | {"mask": mask[0]}))
+        found["translation"].append((shown(picture), {"picture": picture, "class_name": RELATED[name]}))
+        small = shown(picture, 8).repeat_interleave(4, 2).repeat_interleave(4, 3)
+        found["super_resolution"].append((small, task | {"factor": "4"}))
+    for name, sketch in drawn.items():
+        found["sketch"].append((shown(sketch), {"picture": sketch, "class_name": name}))
+    return found
+
+
+def task_sheet(name: str, made: list[tuple[Tensor, dict]], models: dict[str, synth.RobustClassifier]) -> None:
+    """docs/NAME.png: the inputs, then a row a checkpoint."""
+    task = synth.TASKS[name]
+    rows = [torch.cat([shown for shown, _ in made])]
+    rows += [torch.cat([task(model, **settings).pictures for _, settings in made]) for model in models.values()]
+    page = pictures.sheet(torch.cat(rows), columns=len(made), zoom=ZOOM)
+    labelled(headed(page, [settings["class_name"] for _, settings in made]), ["input", *models]).save(
+        DOCS / f"{name}.png"
+    )
+
+
+def painting_sheet(model: synth.RobustClassifier, units: int = 8) -> None:
+    """docs/painting.png: the strongest unit of each class, painted into the middle of one picture."""
+    weight = model.head.weight.detach()
+    chosen = [int(weight[index].argmax()) for index in range(min(units, len(weight)))]
+    picture, mask = example("ship"), Image.open(DOCS / "inputs" / "mask-centre.png")
+    made = [synth.painting(model, picture=picture, mask=mask, unit=unit).pictures for unit in chosen]
+    page = pictures.sheet(torch.cat([pictures.to_tensor(picture, 32), *made]), columns=len(made) + 1, zoom=ZOOM)
+    headed(page, ["input", *(f"unit {unit}" for unit in chosen)]).save(DOCS / "painting.png")
+
+
+def maximisation_sheet(models: dict[str, synth.RobustClassifier]) -> None:
+    """docs/maximisation.png: one picture pushed to every class, robust above standard."""
+    rows = [synth.maximisation(model, picture=example("horse")).pictures for model in models.values()]
+    first = next(iter(models.values()))
+    page = pictures.sheet(torch.cat(rows), columns=len(first.classes), zoom=ZOOM)
+    labelled(headed(page, first.classes), list(models)).save(DOCS / "maximisation.png")
+
+
+def generation_sheets(models: dict[str, synth.RobustClassifier]) -> None:
+    """docs/generation.png: a column a class, robust above standard; docs/classes/: 32 samples of each class."""
+    rows, robust = [], models["robust"]
+    for model in models.values():
+        rows += [synth.generation(model, count=len(model.classes), seed=seed).pictures for seed in (0, 100)]
+    page = pictures.sheet(torch.cat(rows), columns=len(robust.classes), zoom=ZOOM)
+    labelled(headed(page, robust.classes), [name for name in models for _ in range(2)]).save(DOCS / "generation.png")
+    (DOCS / "classes").mkdir(exist_ok=True)
+    for name in robust.classes:
+        synth.generation(robust, class_name=name, count=32).save(DOCS / "classes" / f"{name}.png", zoom=2)
+
+
+def overview(model: synth.RobustClassifier) -> None:
+    """docs/tasks.png: before and after, a pair a task."""
+    made = cases(model.classes)
+    pairs = {}
+    for name, index in {"inpainting": 1, "translation": 7, "super_resolution": 9, "sketch": 0}.items():
+        shown, settings = made[name][index]
+        pairs[synth.TASKS[name].title] = torch.cat([shown, synth.TASKS[name](model, **settings).pictures])
+    generated = synth.generation(model, class_name="horse", count=2)
+    pairs = {"Generate": torch.cat([generated.start[:1], generated.pictures[:1]])} | pairs
+    pushed = synth.maximisation(model, picture=example("cat"), class_name="ship")
+    pairs["Maximise"] = torch.cat([pushed.start, pushed.pictures])
+    unit = int(model.head.weight.detach()[model.classes.index("frog")].argmax())
+    painted = synth.painting(model, picture=example("ship"), mask=Image.open(DOCS / "inputs/mask-sky.png"), unit=unit)
+    pairs["Paint"] = torch.cat([painted.start, painted.pictures])
+    rows = torch.cat([pair[row : row + 1] for row in range(2) for pair in pairs.values()])
+    headed(pictures.sheet(rows, columns=len(pairs), zoom=4), list(pairs)).save(DOCS / "tasks.png")
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.plates", description=__doc__.splitlines()[0]).parse_args()
+    models = {"robust": synth.load(ROBUST), "standard": synth.load(STANDARD)}
+    inputs()
+    for arguments in commands():
+        arguments[-1] = str(DOCS / arguments[-1])
+        if run(arguments):
+            raise SystemExit(f"failed: {shlex.join(arguments)}")
+    generation_sheets(models)
+    for name, made in cases(models["robust"].classes).items():
+        task_sheet(name, made, models)
+    painting_sheet(models["robust"])
+    maximisation_sheet(models)
+    overview(models["robust"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What all tests share: a tiny seeded model with starting statistics, a drawn picture, a mask; no network."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torch import nn
+
+from synth.classifier import RobustClassifier
+from synth.parameters import ClassName, Mask, Picture
+from synth.start import Start
+
+CLASSES = ["circle", "square", "stripe", "dot"]
+
+
+def make_model(architecture: str = "resnet18", image_size: int = 32, width: float = 0.125, **more) -> RobustClassifier:
+    """A small model in eval mode whose batch-norm statistics and weights are those of no fresh network."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = RobustClassifier(architecture, CLASSES, image_size, width, **more)
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias, 0, 0.3)
+            norm.momentum = 1
+        with torch.no_grad():
+            model.train()(torch.rand(8, 3, image_size, image_size))
+        for norm in norms:
+            norm.momentum = 0.1
+    return model.eval()
+
+
+def make_start(classes: int = 4, components: int = 6, side: int = 32, spread: float = 2, parts: int = 2) -> Start:
+    """Seeded statistics in which every starting kind can be drawn."""
+    random = torch.Generator().manual_seed(1)
+    pixels = 3 * side * side
+    basis = torch.linalg.qr(torch.randn(classes, pixels, components, generator=random)).Q.transpose(1, 2).contiguous()
+    deviation = spread * 0.6 ** torch.arange(components).float().expand(classes, -1).contiguous()
+    factors = torch.randn(classes, parts, components, components, generator=random).tril() * spread / 4
+    return Start(
+        mean=0.4 + 0.2 * torch.rand(classes, pixels, generator=random),
+        basis=basis,
+        deviation=deviation,
+        variance=deviation.square().sum(1) * 1.01,
+        weights=torch.tensor([0.3, 0.7]).expand(classes, -1).contiguous(),
+        centers=torch.randn(classes, parts, components, generator=random) * spread,
+        factors=factors,
+    )
+
+
+def draw_picture(width: int = 32, height: int = 32) -> Image.Image:
+    """A colour gradient with a few shapes."""
+    red, green = Image.linear_gradient("L").resize((width, height)), Image.radial_gradient("L").resize((width, height))
+    image = Image.merge("RGB", (red, green, red.transpose(Image.Transpose.ROTATE_180)))
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((width * 0.2, height * 0.3, width * 0.6, height * 0.8), fill=(200, 60, 40))
+    pen.rectangle((width * 0.6, height * 0.1, width * 0.9, height * 0.4), fill=(30, 90, 220))
+    return image
+
+
+def draw_mask(width: int = 32, height: int = 32) -> Image.Image:
+    """White in a block left of the middle."""
+    image = Image.new("L", (width, height))
+    ImageDraw.Draw(image).rectangle((width // 4, height // 4, width // 2, height * 3 // 4), fill=255)
+    return image
+
+
+def needed(task, size: tuple[int, int] = (32, 32)) -> dict:
+    """Settings for a short run of ``task``, made from its declaration alone: pictures, masks, required classes."""
+    settings = {"steps": 3}
+    for name, parameter in task.parameters.items():
+        if isinstance(parameter, Picture):
+            settings[name] = draw_picture(*size)
+        elif isinstance(parameter, Mask):
+            settings[name] = draw_mask(*size)
+        elif isinstance(parameter, ClassName) and not parameter.optional:
+            settings[name] = CLASSES[1]
+    return settings
+
+
+@pytest.fixture(scope="session")
+def model() -> RobustClassifier:
+    """Shared, so a test must not change it."""
+    model = make_model(info={"name": "tiny"})
+    model.start = make_start()
+    return model
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return draw_picture()
+
+
+@pytest.fixture
+def mask() -> Image.Image:
+    return draw_mask()

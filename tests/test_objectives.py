@@ -1,0 +1,90 @@
+"""Objectives against closed forms."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from synth.objectives import Objective, activation, consistency, cross_entropy, jittered, keep, logit
+from synth.randomness import Generators
+
+LABELS = torch.tensor([2, 0, 3])
+
+
+@pytest.fixture
+def x():
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_class_losses(model, x):
+    with torch.no_grad():
+        logits = model(x)
+        chances = logits.softmax(1)[torch.arange(3), LABELS]
+        torch.testing.assert_close(cross_entropy(model, LABELS)(x), -chances.log())
+        torch.testing.assert_close(logit(model, LABELS)(x), -logits[torch.arange(3), LABELS])
+
+
+def test_activation_is_minus_one_component_with_the_identity_gradient(model, x):
+    x.requires_grad_()
+    loss = activation(model, 7)(x)
+    torch.testing.assert_close(loss, -model.representation(x)[:, 7])
+    (gradient,) = torch.autograd.grad(loss.sum(), x)
+    (known,) = torch.autograd.grad(-model.representation(x, identity_gradient=True)[:, 7].sum(), x)
+    torch.testing.assert_close(gradient, known)
+
+
+def test_keep_is_the_mean_square_where_the_weight_is_one(x):
+    reference, weight = torch.rand(3, 3, 32, 32), (torch.rand(1, 1, 32, 32) > 0.5).float()
+    expected = torch.stack([F.mse_loss(one * weight[0], other * weight[0]) for one, other in zip(x, reference)])  # noqa: B905
+    torch.testing.assert_close(keep(reference, weight)(x), expected)
+    assert (keep(reference, torch.zeros(1, 1, 1, 1))(x) == 0).all()
+
+
+def test_consistency_compares_after_degrading(x):
+    low = torch.rand(3, 3, 8, 8)
+    loss = consistency(low, lambda x: F.avg_pool2d(x, 4))
+    torch.testing.assert_close(loss(x), (F.avg_pool2d(x, 4) - low).square().mean((1, 2, 3)))
+    assert (consistency(F.avg_pool2d(x, 4), lambda x: F.avg_pool2d(x, 4))(x) == 0).all()
+
+
+def test_objectives_add_scale_and_negate(x):
+    first, second = Objective(lambda x: x.sum((1, 2, 3))), Objective(lambda x: x.square().sum((1, 2, 3)))
+    a, b = x.sum((1, 2, 3)), x.square().sum((1, 2, 3))
+    torch.testing.assert_close((first + second)(x), a + b)
+    torch.testing.assert_close((2 * first)(x), 2 * a)
+    torch.testing.assert_close((first * 0.5)(x), a / 2)
+    torch.testing.assert_close((-first)(x), -a)
+    torch.testing.assert_close((3 * (first + -second) + first)(x), 4 * a - 3 * b)
+
+
+def test_jitter_shifts_each_picture_its_own_way(x):
+    """Every jittered picture is one of the 25 shifts of the reflected picture, and not always the same."""
+    padded = F.pad(x, [2] * 4, mode="reflect")
+    shifts = [(top, left) for top in range(5) for left in range(5)]
+    seen = []
+    loss = jittered(Objective(lambda moved: seen.append(moved) or moved.sum((1, 2, 3))), 2, Generators(0))
+    for _ in range(40):
+        loss(x)
+    found = [
+        [
+            next(s for s in shifts if torch.equal(moved[i], padded[i, :, s[0] : s[0] + 32, s[1] : s[1] + 32]))
+            for i in range(3)
+        ]
+        for moved in seen
+    ]
+    assert len({tuple(shift) for row in found for shift in row}) > 20, "nearly all shifts come up in 120 draws"
+    assert any(len(set(row)) > 1 for row in found), "pictures move apart"
+
+
+def test_jitter_repeats_by_seed_and_zero_is_none(x):
+    plain = Objective(lambda x: x[:, :, 3, 4].sum(1))
+    assert jittered(plain, 0, Generators(0)) is plain
+    first, second = jittered(plain, 3, Generators(4)), jittered(plain, 3, Generators(5))
+    values, alone = first(x), second(x[1:])
+    assert torch.equal(values[1:], alone), "picture i of seed s is picture 0 of seed s + i"
+    assert not torch.equal(values, first(x)), "another shift at each call"
+
+
+def test_jitter_passes_gradients_to_the_pixels_it_shows(x):
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(jittered(Objective(lambda x: x.sum((1, 2, 3))), 2, Generators(0))(x).sum(), x)
+    torch.testing.assert_close(gradient.sum((1, 2, 3)), torch.full((3,), 3.0 * 32 * 32))
