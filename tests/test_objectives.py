@@ -34,7 +34,7 @@ def test_activation_is_minus_one_component_with_the_identity_gradient(model, x):
 
 def test_keep_is_the_mean_square_where_the_weight_is_one(x):
     reference, weight = torch.rand(3, 3, 32, 32), (torch.rand(1, 1, 32, 32) > 0.5).float()
-    expected = torch.stack([F.mse_loss(one * weight[0], other * weight[0]) for one, other in zip(x, reference)])  # noqa: B905
+    expected = torch.stack([F.mse_loss(x[i] * weight[0], reference[i] * weight[0]) for i in range(3)])
     torch.testing.assert_close(keep(reference, weight)(x), expected)
     assert (keep(reference, torch.zeros(1, 1, 1, 1))(x) == 0).all()
 

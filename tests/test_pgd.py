@@ -111,9 +111,7 @@ def test_every_step_equals_the_published_loop(constraint, step, targeted, random
         use_best=use_best,
     )
     states = list(
-        iterate(
-            loss_of(LABELS, targeted), start, constraint, steps=9, step_size=step, center=center, best=use_best
-        )
+        iterate(loss_of(LABELS, targeted), start, constraint, steps=9, step_size=step, center=center, best=use_best)
     )
     assert [state.step for state in states] == list(range(1, 10))
     for state, known in zip(states, expected, strict=True):

@@ -54,7 +54,8 @@ def train(
         width=plan.width,
         mean=list(plan.mean),
         std=list(plan.std),
-        info={"name": plan.name, "data": plan.data, "recipe": dataclasses.asdict(plan)},
+        presets=plan.presets,
+        info={"name": plan.name, "data": plan.data, "recipe": _facts(plan)},
     ).to(device, memory_format=torch.channels_last)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True) if plan.ema else None
     result = average.module if average is not None else model
@@ -192,6 +193,10 @@ def _precision() -> str:
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+
+
+def _facts(plan: Recipe) -> dict:
+    return {name: value for name, value in dataclasses.asdict(plan).items() if name != "presets"}
 
 
 def _split(data: Pictures, plan: Recipe) -> tuple[Pictures, Pictures]:
