@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenetv2, resnet
@@ -142,6 +142,8 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         self.architecture, self.image_size, self.width = architecture, image_size, width
         self.classes = list(classes or [str(index) for index in range(10)])
         self.presets, self.info = presets or {}, info or {}
+        self.source = self.info.get("name", "unnamed")
+        """What ``synth.load`` was asked for; pictures carry it, so that they can be repeated."""
         self.register_buffer("mean", torch.tensor(mean or [0.5] * 3).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
         self.start: Start | None = None
@@ -188,6 +190,20 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
             raise ValueError(f"start: expected noise, since {self.name} came without start.safetensors, got {kind!r}")
         draw = noise if kind == "noise" else partial(self.start.sample, kind)
         return draw(labels, self.image_size, scale=scale, generator=generator).to(self.device)
+
+    @classmethod
+    def _load_as_safetensor(cls, model, model_file, map_location, strict) -> RobustClassifier:
+        """Every weight must be there, whatever ``strict`` says: a partly loaded model would be silently wrong."""
+        try:
+            model.load_state_dict(load_file(model_file), strict=True)
+        except Exception as error:  # safetensors has its own exception type; torch names every missing key
+            reason = " ".join(str(error).split())[:160]
+            raise ValueError(f"checkpoint: expected a whole model.safetensors, got {model_file}: {reason}") from None
+        return model.eval().to(map_location)
+
+    @classmethod
+    def _load_as_pickle(cls, model, model_file, map_location, strict):
+        raise ValueError("checkpoint: expected a model.safetensors, got none, and pickles are never read")
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Weights in half precision; biases and statistics, which are small, in single."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-from safetensors.torch import load_file
 
 from synth.classifier import RobustClassifier
 from synth.start import Start
@@ -32,15 +31,12 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
         model = RobustClassifier(**config)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"checkpoint: expected a readable config.json in {name}, got {error}") from None
-    try:
-        model.load_state_dict(load_file(path / "model.safetensors"), strict=True)
-    except Exception as error:  # safetensors has its own exception type; torch names every missing key
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"checkpoint: expected a whole model.safetensors in {name}, got {reason}") from None
+    model = RobustClassifier._load_as_safetensor(model, path / "model.safetensors", "cpu", True)
+    model.source = str(name)
     if (path / "start.safetensors").exists():
         model.start = Start.load(path / "start.safetensors")
     model.info.setdefault("name", path.name)
-    return model.eval().to(device)
+    return model.to(device)
 
 
 def folder(name: str, revision: str | None = None) -> Path:

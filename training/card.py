@@ -1,12 +1,17 @@
-"""The model card of a checkpoint, made from its config.json and evaluation.json."""
+"""Model cards and the README's table, made from config.json and evaluation.json: ``python -m training.card``."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from safetensors import safe_open
 
+from synth import hub
+
+MARKERS = ("<!-- checkpoints -->", "<!-- end of checkpoints -->")
 TERMS = {
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is published for research, without an explicit licence; its "
     "pictures come from the web, and its authors ask to be cited.",
@@ -120,14 +125,47 @@ def _title(name: str) -> str:
 
 
 def _parameters(folder: Path) -> float:
-    from safetensors import safe_open
-
     with safe_open(folder / "model.safetensors", "pt") as file:
-        shapes = [file.get_slice(name).get_shape() for name in file.keys() if "running" not in name]  # noqa: SIM118
-    total = 0
-    for shape in shapes:
-        count = 1
-        for side in shape:
-            count *= side
-        total += count
-    return total / 1e6
+        learned = [name for name in file.keys() if name.endswith((".weight", ".bias"))]  # noqa: SIM118
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in learned) / 1e6
+
+
+def checkpoint_table() -> str:
+    """A Markdown row for every bundled checkpoint: network, size, measured figures, cost."""
+    names = [name for name in hub.bundled() if (hub.folder(name) / "evaluation.json").exists()]
+    reports = [json.loads((hub.folder(name) / "evaluation.json").read_text())["accuracy"] for name in names]
+    figures = list(dict.fromkeys(figure for report in reports for figure in report))
+    titles = [
+        "clean" if figure == "clean" else figure.replace("_l2_", ", L2 ").replace("pgd", "PGD-") for figure in figures
+    ]
+    head = ["checkpoint", "network", "parameters", "weights", *titles, "training"]
+    rows = [head, ["---"] * len(head)]
+    for name, report in zip(names, reports, strict=True):
+        folder = hub.folder(name)
+        config = json.loads((folder / "config.json").read_text())
+        size = (folder / "model.safetensors").stat().st_size / 1e6
+        measured = [f"{report[figure]['value']:.1%}" if figure in report else "" for figure in figures]
+        network = f"{config['architecture']}, width {config['width']:g}"
+        cost = (
+            f"{config['info']['epochs']:g} epochs, {config['info']['minutes']:.0f} min on {config['info']['machine']}"
+        )
+        rows.append([f"`{name}`", network, f"{_parameters(folder):.1f} M", f"{size:.1f} MB", *measured, cost])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def update_readme(path: Path) -> None:
+    """Put the table of the bundled checkpoints between the markers in the README at ``path``."""
+    before, _, rest = path.read_text().partition(MARKERS[0])
+    _, _, after = rest.partition(MARKERS[1])
+    path.write_text(f"{before}{MARKERS[0]}\n{checkpoint_table()}\n{MARKERS[1]}{after}")
+
+
+def main() -> None:
+    """Rewrite all cards and the README's table from the figures on disk."""
+    for name in hub.bundled():
+        write_card(hub.folder(name))
+    update_readme(hub.BUNDLED.parent / "README.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -98,7 +98,7 @@ class Task(ABC):
         values = self.check(model, preset=preset, **settings)
         record = {
             "task": self.name,
-            "checkpoint": model.name,
+            "checkpoint": model.source,
             "version": VERSION,
             "settings": {**values, **self._readable(values, model)},
         }
