@@ -6,13 +6,12 @@ import shutil
 import tempfile
 from contextlib import closing
 
+import gradio as gr
+import gradio_client as client
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-gr = pytest.importorskip("gradio")
-client = pytest.importorskip("gradio_client")
 
 import app
 from synth import TASKS, hub, pictures
@@ -21,6 +20,12 @@ from tests.conftest import CLASSES, draw_picture, make_model, make_start, needed
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
+FILLED = """() => {  // the brush is taken, the canvas is as wide as its column, and the picture fills it
+    const editor = document.querySelector('#editor-inpainting');
+    return editor?.querySelector('button[aria-label=Brush].highlight')
+        && editor.querySelector('canvas')?.offsetWidth == editor.parentElement.offsetWidth
+        && parseInt(editor.querySelector('.zoom-number')?.innerText) > 90
+}"""
 EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
@@ -288,7 +293,7 @@ def browser():
     with playwright.sync_playwright() as driver, tempfile.TemporaryDirectory() as profile:
         arguments = [f"--{flag}" for flag in FLAGS.split()]
         context = driver.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=arguments)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         yield context
         context.close()
 
@@ -333,10 +338,9 @@ def test_a_drawn_mask_reaches_the_task(page, monkeypatch):
     frames = task.frames
     monkeypatch.setattr(task, "frames", lambda model, **given: received.append(given) or frames(model, **given))
     page.locator("button[role=tab]:has-text('Inpaint')").click()
-    canvas = here(page, "#editor-inpainting canvas")
-    canvas.wait_for()
-    page.wait_for_timeout(2500)  # until the brush is taken and the canvas fills its column
-    box = canvas.bounding_box()
+    page.wait_for_function(FILLED)
+    page.wait_for_timeout(500)
+    box = here(page, "#editor-inpainting canvas").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - 40, y)
     page.mouse.down()

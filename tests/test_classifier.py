@@ -110,6 +110,13 @@ def test_identity_gradient_is_the_plain_one_where_all_units_are_alive():
     torch.testing.assert_close(plain, identity)
 
 
+def test_mobilenet_units_stop_at_six():
+    model = make_model("mobilenet_v2")
+    with torch.no_grad():
+        model.backbone.features[-1][1].bias[:9] = 1000
+    assert (model.representation(random_pictures(32))[:, :9] == 6).all()
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A saved model that differs from a fresh one in every setting."""

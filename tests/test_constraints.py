@@ -44,6 +44,13 @@ def test_projection_leaves_points_inside(constraint):
     assert torch.equal(constraint.project(center, center), center)
 
 
+@pytest.mark.parametrize("constraint", [L2(0), Linf(0)], ids=str)
+def test_a_ball_of_no_radius_is_its_center(constraint):
+    center, x = random_pair(3)
+    assert torch.equal(constraint.project(center, center), center)
+    assert torch.equal(constraint.project(x, center), center)
+
+
 def test_l2_projection_is_the_nearest_point_of_the_ball():
     center = torch.full((2, 3, 8, 8), 0.5, dtype=torch.float64)
     direction = torch.randn(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -126,8 +126,8 @@ def test_sizes_at_the_bounds_are_read(size):
     assert pictures.read(Image.new("L", size)).size == size
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of PIL, for damaged TIFF files
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "tiff", "webp", "bmp"])
-@pytest.mark.filterwarnings("ignore::UserWarning")  # PIL's own, for damaged TIFF files
 def test_truncated_and_damaged_files_are_one_sentence(tmp_path, suffix):
     """Cut at 40 places and struck at 40 more: a picture or one sentence, for each of the readers."""
     path, chance = tmp_path / f"x.{suffix}", random.Random(0)

@@ -47,7 +47,7 @@ synth.generation(model, class_name="{example}", count=8, seed=0).save("{example}
 
 ## Trained
 
-`python -m training.train {name}`: {epochs} epochs, {cost}. The recipe: {recipe}.
+`python -m training.train {name}`: {epochs:g} epochs, {cost}{note}. The recipe: {recipe}.
 
 ## Intended use, limits, terms
 
@@ -111,6 +111,7 @@ def write_card(folder: Path) -> None:
         example=config["classes"][-3:][0],
         epochs=info["epochs"],
         cost=f"{info['minutes']:g} minutes on {info['machine']}",
+        note="; " + info["note"] if "note" in info else "",
         recipe=", ".join(f"{name} {recipe[name]}" for name in settings),
         terms=TERMS.get(info["data"], f"see {info['data']} on the Hub."),
     )
@@ -135,20 +136,17 @@ def checkpoint_table() -> str:
     names = [name for name in hub.bundled() if (hub.folder(name) / "evaluation.json").exists()]
     reports = [json.loads((hub.folder(name) / "evaluation.json").read_text())["accuracy"] for name in names]
     figures = list(dict.fromkeys(figure for report in reports for figure in report))
-    titles = [
-        "clean" if figure == "clean" else figure.replace("_l2_", ", L2 ").replace("pgd", "PGD-") for figure in figures
-    ]
+    titles = [figure.replace("_l2_", ", L2 ").replace("pgd", "PGD-") for figure in figures]
     head = ["checkpoint", "network", "parameters", "weights", *titles, "training"]
     rows = [head, ["---"] * len(head)]
     for name, report in zip(names, reports, strict=True):
         folder = hub.folder(name)
         config = json.loads((folder / "config.json").read_text())
+        info = config["info"]
         size = (folder / "model.safetensors").stat().st_size / 1e6
         measured = [f"{report[figure]['value']:.1%}" if figure in report else "" for figure in figures]
         network = f"{config['architecture']}, width {config['width']:g}"
-        cost = (
-            f"{config['info']['epochs']:g} epochs, {config['info']['minutes']:.0f} min on {config['info']['machine']}"
-        )
+        cost = f"{info['epochs']:g} epochs, {info['minutes']:.0f} min on {info['machine']}"
         rows.append([f"`{name}`", network, f"{_parameters(folder):.1f} M", f"{size:.1f} MB", *measured, cost])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
