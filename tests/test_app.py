@@ -359,6 +359,7 @@ def test_a_drawn_mask_reaches_the_task(page, monkeypatch):
 
 def test_the_page_fits_a_phone(page):
     page.set_viewport_size({"width": 400, "height": 800})
+    page.reload()
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert here(page, "button:text-is('Run')").bounding_box()["y"] < 800

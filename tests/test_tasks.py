@@ -119,6 +119,13 @@ def test_every_option_of_every_choice_runs_and_counts(task, model):
 
 
 @every()
+def test_every_shared_number_counts(task, model):
+    plain = task(model, **needed(task)).pictures
+    for change in ({"momentum": 0.9}, {"noise": 0.05}, {"jitter": 0}, {"step_size": 0.07}, {"epsilon": 0.1}):
+        assert not torch.equal(task(model, **needed(task) | change).pictures, plain), change
+
+
+@every()
 @pytest.mark.parametrize("training", [False, True])
 def test_model_and_global_state_are_left_alone(task, training):
     model = make_model()
