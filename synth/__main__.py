@@ -55,6 +55,10 @@ def _run(options: argparse.Namespace) -> int:
     checkpoint = options.checkpoint
     if options.like is not None:
         like = pictures.settings_of(options.like)
+        if not isinstance(like.get("settings"), dict) or "checkpoint" not in like:
+            raise ValueError(f"like: expected a PNG made here, with its settings inside, got {options.like!r}")
+        if options.preset is not None:
+            raise ValueError(f"preset: expected none together with --like, got {options.preset!r}")
         if like.get("task") != task.name:
             raise ValueError(f"like: expected a PNG of {task.name}, got one of {like.get('task')}")
         given = like["settings"] | given

@@ -180,7 +180,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
 
     def for_synthesis(self) -> RobustClassifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
-        twin = copy.deepcopy(self).eval().requires_grad_(False)
+        twin = copy.deepcopy(self, {id(self.start): self.start}).eval().requires_grad_(False)
         _fold_batch_norm(twin.backbone)
         return twin.to(memory_format=torch.channels_last)
 
@@ -208,6 +208,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Weights in half precision; biases and statistics, which are small, in single."""
         state = {name: _compact(tensor) for name, tensor in self.state_dict().items()}
+        state |= {"mean": self.mean.clone(), "std": self.std.clone()}
         save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
 
 

@@ -38,7 +38,7 @@ class L2:
 
     def start_along(self, center: Tensor, direction: Tensor, radius: float = 1) -> Tensor:
         """The point at ``radius * epsilon`` from the centre along ``direction``."""
-        return (center + radius * self.epsilon * direction / norms(direction)).clamp(0, 1)
+        return (center + radius * self.epsilon * direction / (norms(direction) + 1e-10)).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Inside:
         return self.inner.step(x, gradient * self.mask, step_size)
 
     def project(self, x: Tensor, center: Tensor) -> Tensor:
+        x = torch.where(self.mask > 0, x, center)  # before the ball, so that it measures the mask's inside alone
         return torch.where(self.mask > 0, self.inner.project(x, center), center)
 
 

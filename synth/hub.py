@@ -29,7 +29,7 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
     try:
         config = json.loads((path / "config.json").read_text())
         model = RobustClassifier(**config)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"checkpoint: expected a readable config.json in {name}, got {error}") from None
     model = RobustClassifier._load_as_safetensor(model, path / "model.safetensors", "cpu", True)
     model.source = str(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ class Float(Parameter):
     def check(self, name: str, value, model) -> float:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise _wrong(name, f"a number from {self.expected()}", value)
-        if not (math.isfinite(value) and self.minimum <= value <= self.maximum):
+        if not self.minimum <= value <= self.maximum:  # false for NaN
             raise _wrong(name, self.expected(), value)
         return float(value)
 
@@ -90,7 +89,7 @@ class Choice(Parameter):
         return f"one of {', '.join(self.options)}"
 
     def check(self, name: str, value, model) -> str:
-        if value not in self.options:
+        if not isinstance(value, str) or value not in self.options:
             raise _wrong(name, self.expected(), value)
         return value
 
@@ -106,11 +105,11 @@ class ClassName(Parameter):
         return "a class of the checkpoint" + (f", or nothing for {self.blank}" if self.optional else "")
 
     def check(self, name: str, value, model) -> int | None:
-        if value in (None, "") and self.optional:
+        if self.optional and (value is None or (isinstance(value, str) and not value)):
             return None
-        if value in model.classes:
+        if isinstance(value, str) and value in model.classes:
             return model.classes.index(value)
-        if isinstance(value, str) and value.isdecimal():
+        if isinstance(value, str) and value.isdecimal() and len(value) < 7:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(model.classes):
             return value

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin
 from torch import Tensor
 
 SMALLEST, LARGEST = 4, 4096
+DAMAGED = (OSError, ValueError, SyntaxError, TypeError, NotImplementedError, Image.DecompressionBombError)
 SETTINGS = "synth"
 
 
@@ -25,10 +26,13 @@ def read(value, name: str = "picture") -> Image.Image:
     sentence that starts with ``name``, for anything that is not one still picture of a sensible size.
     """
     image = _open(value, name)
-    frames = getattr(image, "n_frames", 1)
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except DAMAGED:
+        raise ValueError(f"{name}: expected a whole picture file, got a damaged or truncated one") from None
     if frames > 1:
         raise ValueError(f"{name}: expected a still picture, got an animation of {frames} frames")
-    return _rgb(_oriented(image, name))
+    return _rgb(_oriented(image, name), name)
 
 
 def read_mask(value, name: str = "mask") -> Image.Image:
@@ -38,7 +42,7 @@ def read_mask(value, name: str = "mask") -> Image.Image:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
             return alpha.point(lambda level: 255 if level >= 128 else 0).convert("1")
-    return _rgb(image).convert("L").point(lambda level: 255 if level >= 128 else 0).convert("1")
+    return _rgb(image, name).convert("L").point(lambda level: 255 if level >= 128 else 0).convert("1")
 
 
 def to_tensor(image: Image.Image, size: int) -> Tensor:
@@ -92,17 +96,17 @@ def settings_chunk(settings: dict) -> PngImagePlugin.PngInfo:
 
 def settings_of(path: str | Path, name: str = "like") -> dict:
     """The settings that ``save`` put into a PNG; ValueError if it holds none."""
-    image = _open(path, name)
+    image = _open(path, name, sized=False)
     try:
         settings = json.loads(image.text[SETTINGS], object_hook=_decode)
         if not isinstance(settings, dict):
             raise TypeError
         return settings
-    except (AttributeError, KeyError, ValueError, TypeError):
+    except (*DAMAGED, AttributeError, KeyError, RecursionError):
         raise ValueError(f"{name}: expected a PNG made here, with its settings inside, got {_shown(path)}") from None
 
 
-def _open(value, name: str) -> Image.Image:
+def _open(value, name: str, *, sized: bool = True) -> Image.Image:
     if isinstance(value, Tensor):
         value = value[0] if value.ndim == 4 and len(value) == 1 else value
         if value.ndim != 3 or value.shape[0] not in (1, 3):
@@ -118,12 +122,12 @@ def _open(value, name: str) -> Image.Image:
     if isinstance(value, (str, Path)):
         try:
             value = Image.open(value)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except DAMAGED:
             raise ValueError(f"{name}: expected a readable picture file, got {_shown(value)}") from None
     if not isinstance(value, Image.Image):
         raise ValueError(f"{name}: expected a picture, got {_shown(value)}")
     width, height = value.size
-    if not (min(width, height) >= SMALLEST and max(width, height) <= LARGEST):
+    if sized and not (min(width, height) >= SMALLEST and max(width, height) <= LARGEST):
         raise ValueError(f"{name}: expected {SMALLEST} to {LARGEST} pixels a side, got {width}x{height}")
     return value
 
@@ -131,11 +135,11 @@ def _open(value, name: str) -> Image.Image:
 def _oriented(image: Image.Image, name: str) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+    except DAMAGED:
         raise ValueError(f"{name}: expected a whole picture file, got a damaged or truncated one") from None
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         levels = np.clip(np.asarray(image, dtype=np.float64), 0, 65535)
         image = Image.fromarray((levels / 257).round().astype(np.uint8))
@@ -145,7 +149,10 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         page = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(page, image)
-    return image.convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError:
+        raise ValueError(f"{name}: expected colours that convert to RGB, got mode {image.mode}") from None
 
 
 def _shown(value) -> str:

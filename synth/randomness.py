@@ -16,7 +16,9 @@ class Generators:
         self._made: dict[int, torch.Generator] = {}
 
     def __getitem__(self, index: int) -> torch.Generator:
-        return self._made.setdefault(index, torch.Generator().manual_seed(self.seed + index))
+        if index not in self._made:
+            self._made[index] = torch.Generator().manual_seed(self.seed + index)
+        return self._made[index]
 
 
 Randomness = torch.Generator | Generators | None

@@ -65,6 +65,21 @@ class Start:
             picture = F.interpolate(picture, (size, size), mode="bilinear", antialias=True)
         return picture.clamp(0, 1)
 
+    def _check(self) -> None:
+        classes, components, pixels = self.basis.shape
+        parts = self.weights.shape[-1]
+        expected = {
+            "mean": (classes, pixels),
+            "deviation": (classes, components),
+            "variance": (classes,),
+            "weights": (classes, parts),
+            "centers": (classes, parts, components),
+            "factors": (classes, parts, components, components),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} of shape {tuple(getattr(self, name).shape)} instead of {shape}")
+
     def save(self, path: Path) -> None:
         save_file({field.name: getattr(self, field.name).half().contiguous() for field in fields(self)}, path)
 
@@ -72,7 +87,9 @@ class Start:
     def load(cls, path: Path) -> Start:
         """Read ``start.safetensors``; ValueError if it is damaged or of another kind."""
         try:
-            return cls(**load_file(path))
+            start = cls(**load_file(path))
+            start._check()
+            return start
         except Exception as error:  # safetensors has its own exception type
             raise ValueError(f"start: expected a whole start.safetensors, got {path} ({error})") from None
 

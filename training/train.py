@@ -13,13 +13,14 @@ import math
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from synth.classifier import RobustClassifier
@@ -57,7 +58,7 @@ def train(
         presets=plan.presets,
         info={"name": plan.name, "data": plan.data, "recipe": _facts(plan)},
     ).to(device, memory_format=torch.channels_last)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.ema), use_buffers=True) if plan.ema else None
+    average = AveragedModel(model, multi_avg_fn=partial(_average, plan.ema), use_buffers=True) if plan.ema else None
     result = average.module if average is not None else model
     optimizer = torch.optim.SGD(_groups(model, plan), lr=0, momentum=plan.momentum, nesterov=True)
     first, minutes, totals = _resume(output, model, average, optimizer)
@@ -155,6 +156,16 @@ def learning_rate(plan: Recipe, progress: float) -> float:
     if plan.schedule == "steps":
         return plan.learning_rate * 0.1 ** sum(progress >= milestone for milestone in plan.milestones)
     return plan.learning_rate * min(progress / 0.2, (1 - progress) / 0.8) if progress else plan.learning_rate / 100
+
+
+@torch.no_grad()
+def _average(decay: float, averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    """Exponential moving average in place, with a short memory at first so that short runs are not held back."""
+    rate = 1 - min(decay, (1 + count.item()) / (10 + count.item()))
+    if averaged[0].is_floating_point():
+        torch._foreach_lerp_(averaged, current, rate)
+    else:
+        torch._foreach_copy_(averaged, current)
 
 
 def _generator(plan: Recipe, step: int) -> torch.Generator:
