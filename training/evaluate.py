@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import sys
 import time
 from functools import partial
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
         "data": f"{model.info['data']}, test split" + (f", {options.count} random pictures" if options.count else ""),
         "accuracy": accuracy,
         "attack": f"PGD-{STEPS} on the cross-entropy, L2, steps of 2.5 epsilon / {STEPS}, fooled at any step counts",
-        "command": " ".join(["python -m training.evaluate", *(arguments or sys.argv[1:])]),
+        "command": shlex.join(["python", "-m", "training.evaluate", *(arguments or sys.argv[1:])]),
         "minutes": round((time.monotonic() - began) / 60, 1),
         "machine": f"{torch.cuda.get_device_name() if options.device != 'cpu' else platform.machine()}, "
         f"{os.cpu_count()} cores, torch {torch.__version__}",
