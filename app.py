@@ -22,7 +22,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageOps
 
 import synth
 from synth import TASKS, Frame, RobustClassifier, Task, hub, pictures
-from synth.examples import RELATED, sketches
+from synth.examples import FIRST, RELATED, sketches
 from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, Unit
 
 DRAWN = ("sketch",)  # tasks whose picture is drawn in the browser
@@ -244,7 +244,7 @@ def presets(task: Task, model: RobustClassifier) -> list[str]:
 def left(task: Task, checkpoint: gr.Dropdown) -> tuple[gr.Radio, dict]:
     """What goes in: the preset chooser, and the controls by parameter."""
     kinds, model, samples = task.parameters, load(checkpoint.value), examples(task, checkpoint.value)
-    names, controls, example = list(kinds), {}, next(iter(samples))
+    names, controls, example = list(kinds), {}, FIRST if FIRST in samples else next(iter(samples))
     inputs = names[: names.index("epsilon")]  # what is declared before says what to do; presets fill in the rest
     settings = [name for name in names[len(inputs) :] if name != "seed"]
     choose = "class_name" in kinds and not kinds["class_name"].optional

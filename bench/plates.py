@@ -31,7 +31,7 @@ def inputs() -> None:
     (DOCS / "inputs").mkdir(parents=True, exist_ok=True)
     for name, sketch in sketches().items():
         sketch.save(DOCS / "inputs" / f"sketch-{name}.png")
-    for name, corners in {"mask-centre": (10, 10, 21, 21), "mask-sky": (0, 0, 31, 9)}.items():
+    for name, corners in {"mask-centre": (10, 10, 21, 21), "mask-right": (18, 0, 31, 31)}.items():
         mask = Image.new("1", (32, 32))
         ImageDraw.Draw(mask).rectangle(corners, fill=1)
         mask.save(DOCS / "inputs" / f"{name}.png")
@@ -80,11 +80,11 @@ def task_sheet(name: str, made: list[tuple[Tensor, dict]], models: dict[str, syn
     )
 
 
-def painting_sheet(model: synth.RobustClassifier, units: int = 8) -> None:
-    """docs/painting.png: the strongest unit of each class, painted into the middle of one picture."""
+def painting_sheet(model: synth.RobustClassifier, units: int = 10) -> None:
+    """docs/painting.png: the strongest unit of each class, painted into the right of one picture."""
     weight = model.head.weight.detach()
     chosen = [int(weight[index].argmax()) for index in range(min(units, len(weight)))]
-    picture, mask = example("ship"), Image.open(DOCS / "inputs" / "mask-centre.png")
+    picture, mask = example("deer"), Image.open(DOCS / "inputs" / "mask-right.png")
     made = [synth.painting(model, picture=picture, mask=mask, unit=unit).pictures for unit in chosen]
     page = pictures.sheet(torch.cat([pictures.to_tensor(picture, 32), *made]), columns=len(made) + 1, zoom=ZOOM)
     headed(page, ["input", *(f"unit {unit}" for unit in chosen)]).save(DOCS / "painting.png")
@@ -117,12 +117,13 @@ def overview(model: synth.RobustClassifier) -> None:
     for name, index in {"inpainting": 1, "translation": 7, "super_resolution": 9, "sketch": 0}.items():
         shown, settings = made[name][index]
         pairs[synth.TASKS[name].title] = torch.cat([shown, synth.TASKS[name](model, **settings).pictures])
-    generated = synth.generation(model, class_name="horse", count=2)
-    pairs = {"Generate": torch.cat([generated.start[:1], generated.pictures[:1]])} | pairs
+    generated = synth.generation(model, class_name="horse", count=1, seed=1)
+    pairs = {"Generate": torch.cat([generated.start, generated.pictures])} | pairs
     pushed = synth.maximisation(model, picture=example("cat"), class_name="ship")
     pairs["Maximise"] = torch.cat([pushed.start, pushed.pictures])
-    unit = int(model.head.weight.detach()[model.classes.index("frog")].argmax())
-    painted = synth.painting(model, picture=example("ship"), mask=Image.open(DOCS / "inputs/mask-sky.png"), unit=unit)
+    unit = int(model.head.weight.detach()[model.classes.index("horse")].argmax())
+    mask = Image.open(DOCS / "inputs" / "mask-right.png")
+    painted = synth.painting(model, picture=example("deer"), mask=mask, unit=unit)
     pairs["Paint"] = torch.cat([painted.start, painted.pictures])
     rows = torch.cat([pair[row : row + 1] for row in range(2) for pair in pairs.values()])
     headed(pictures.sheet(rows, columns=len(pairs), zoom=4), list(pairs)).save(DOCS / "tasks.png")

@@ -24,6 +24,8 @@ RELATED = {
     "truck": "automobile",
 }
 """For each class of CIFAR-10 another of like shape, for a translation that works at once."""
+FIRST = "deer"
+"""The picture to show first where there is one: every task does well on it."""
 
 
 def sketches() -> dict[str, Image.Image]:

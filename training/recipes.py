@@ -11,7 +11,7 @@ CIFAR10_PRESETS = {
     "translation": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
     "super_resolution": {"tuned": {"epsilon": 3, "steps": 40, "step_size": 0.1}},
     "sketch": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
-    "painting": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
+    "painting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.12}},
     "maximisation": {"tuned": {"epsilon": 12, "steps": 80, "step_size": 0.25}},
 }
 """Chosen by looking at sheets of the slim robust checkpoint; the paper's presets are with the tasks."""

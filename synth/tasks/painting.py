@@ -19,7 +19,7 @@ class Painting(Task):
         "picture": Picture(help="The picture to paint on."),
         "mask": Mask(help="White where to paint."),
         "unit": Unit(help="Which feature: a component of the representation."),
-        **optimisation(epsilon=6, steps=60, step_size=0.15),
+        **optimisation(epsilon=4, steps=40, step_size=0.12),
         "strength": Float(
             default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."
         ),
