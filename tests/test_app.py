@@ -361,7 +361,7 @@ def test_a_drawn_mask_reaches_the_task(page, monkeypatch):
 
     picture, mask = received[0]["picture"], received[0]["mask"]
     assert pictures.to_images(pictures.to_tensor(pictures.read(picture), 32))[0].tobytes() == draw_picture().tobytes()
-    left, top, right, bottom = mask.getbbox()
+    left, _, right, bottom = mask.getbbox()
     # The stroke crosses the middle; on a busy machine the browser may lead into it from the canvas's corner.
     middle = mask.width // 2
     assert mask.getpixel((middle, mask.height // 2)) and left < middle - 30 and middle + 30 < right < mask.width - 60
