@@ -158,8 +158,9 @@ def test_every_recipe_builds_its_network(name):
     with torch.device("meta"):
         model = RobustClassifier(plan.architecture, image_size=plan.image_size, width=plan.width)
     assert model.head.out_features == 10
-    assert learning_rate(plan, 0) >= 0 and learning_rate(plan, 0.5) > learning_rate(plan, 0.999) > 0
-    assert ("standard" in name) == (plan.epsilon == 0)
+    falls = learning_rate(plan, 0.5) > learning_rate(plan, 0.999) > 0
+    assert learning_rate(plan, 0) >= 0 and falls == (plan.schedule != "constant")
+    assert ("-l2" in name) == (plan.epsilon > 0) and plan.initial in ("", *RECIPES)
 
 
 @pytest.mark.parametrize(

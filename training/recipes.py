@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 CIFAR10 = "uoft-cs/cifar10"
+TINY_IMAGENET = "zh-plus/tiny-imagenet"
 CIFAR10_PRESETS = {
     "generation": {"tuned": {"start": "mixture", "epsilon": 7, "steps": 40, "step_size": 0.25}},
     "inpainting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.15}},
@@ -41,7 +42,7 @@ class Recipe:
     batch_size: int = 128
     accumulate: int = 1
     schedule: str = "onecycle"
-    """"onecycle": linear warm-up over a fifth, then linear decay; "steps": divided by 10 at the milestones."""
+    """"onecycle": linear warm-up over a fifth, linear decay; "steps": a tenth from each milestone on; "constant"."""
     learning_rate: float = 0.1
     milestones: tuple[float, ...] = (0.5, 0.75)
     momentum: float = 0.9
@@ -52,20 +53,41 @@ class Recipe:
     padding: int = 4
     validation: int = 500
     seed: int = 0
+    initial: str = ""
+    """Checkpoint to begin with instead of random weights."""
+    freeze_norm: bool = False
+    """Keep the statistics of batch norm as they are."""
+    energy_steps: int = 0
+    """Second stage (``training/energy.py``): the most unit steps that negatives climb; 0 leaves it out."""
+    energy_step_size: float = 0.1
+    energy_auc: float = 0.75
+    """How well real pictures must be told from negatives (area under the ROC curve) before these climb further."""
+    negatives: str = ""
+    """Data set of other pictures that half of the negatives begin as; none: all begin as starts of synthesis."""
     presets: dict = field(default_factory=lambda: CIFAR10_PRESETS, repr=False)
     """Settings of the tasks for this checkpoint, by task and preset name; ``config.json`` carries them."""
 
     def __post_init__(self):
-        if self.schedule not in ("onecycle", "steps"):
-            raise ValueError(f"schedule: expected onecycle or steps, got {self.schedule!r}")
+        if self.schedule not in ("onecycle", "steps", "constant"):
+            raise ValueError(f"schedule: expected onecycle, steps or constant, got {self.schedule!r}")
+        if self.energy_steps and not self.initial:
+            raise ValueError("initial: expected the name of a robust checkpoint for a second stage, got none")
 
 
 _SLIM = dict(
     width=0.5,
     attack_steps=1,
-    epochs=20,
+    epochs=33,
     learning_rate=0.2,
     padding=2,
+)
+
+_DUAL = dict(
+    schedule="constant",
+    learning_rate=0.001,
+    freeze_norm=True,
+    energy_steps=40,
+    negatives=TINY_IMAGENET,
 )
 
 # Reached by the bundled weights, on two CPU cores shared with other work (checkpoints/*/README.md has the intervals):
@@ -84,7 +106,27 @@ RECIPES = {
             **_SLIM,
         ),
         Recipe("cifar10-resnet18-slim-standard", epsilon=0, **_SLIM),
+        Recipe(
+            "cifar10-resnet18-slim-l2-dual",
+            width=0.5,
+            initial="cifar10-resnet18-slim-l2",
+            attack_steps=3,
+            attack_step_size=0.25,
+            epochs=1,
+            batch_size=64,
+            padding=2,
+            **_DUAL,
+        ),
+        Recipe("cifar10-judge", width=0.375, epsilon=0, epochs=12, learning_rate=0.2, label_smoothing=0.05, seed=1),
         Recipe("cifar10-resnet18-l2"),
+        Recipe(
+            "cifar10-resnet18-l2-dual",
+            initial="cifar10-resnet18-l2",
+            attack_steps=10,
+            attack_step_size=0.1,
+            epochs=30,
+            **_DUAL,
+        ),
         Recipe("cifar10-resnet18-standard", epsilon=0),
         Recipe("cifar10-mobilenetv2-l2", architecture="mobilenet_v2"),
         Recipe("cifar10-mobilenetv2-standard", architecture="mobilenet_v2", epsilon=0),

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
+from synth import hub
 from synth.classifier import RobustClassifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
-from training import saves
+from training import energy, saves
 from training.data import Pictures, augment, batches, load
 from training.recipes import RECIPES, Recipe, recipe
 
@@ -58,14 +59,19 @@ def train(
         presets=plan.presets,
         info={"name": plan.name, "data": plan.data, "recipe": _facts(plan)},
     ).to(device, memory_format=torch.channels_last)
+    curriculum = energy.Curriculum(plan.energy_auc, plan.energy_steps)
+    elsewhere = load(plan.negatives, "train", plan.image_size).pictures if plan.negatives else None
+    if plan.initial:
+        _begin_with(model, plan)
     average = AveragedModel(model, multi_avg_fn=partial(_average, plan.ema), use_buffers=True) if plan.ema else None
     result = average.module if average is not None else model
     optimizer = torch.optim.SGD(_groups(model, plan), lr=0, momentum=plan.momentum, nesterov=True)
-    first, minutes, totals = _resume(output, model, average, optimizer)
+    first, minutes, totals = _resume(output, model, average, optimizer, curriculum)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     steps = len(data) // min(plan.batch_size, len(data))
     total = plan.epochs * steps
     order, saved = None, began
+    model.train(not plan.freeze_norm)
     bar = tqdm(total=total, initial=first, desc=plan.name, disable=quiet or not main, mininterval=2)
 
     for step in range(first, total):
@@ -74,7 +80,10 @@ def train(
             order = batches(data, plan.batch_size, epoch, plan.seed)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(plan, step / total)
-        totals += _step(plan, step / total, data[order[index]], _generator(plan, step), accelerator, model, wrapped)
+        generator = _generator(plan, step)
+        batch = data[order[index]]
+        negatives = _negatives(plan, model, elsewhere, len(batch[1]), generator) if plan.energy_steps else None
+        totals += _step(plan, step / total, batch, negatives, generator, accelerator, model, wrapped, curriculum)
         accelerator.clip_grad_norm_(model.parameters(), plan.clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -89,6 +98,8 @@ def train(
             spent = minutes + (now - began) / 60
             if index == steps - 1:
                 line = _metrics(plan, epoch + 1, totals, spent, result, held_out, optimizer, accelerator)
+                if plan.energy_steps:
+                    line |= {"energy_steps": curriculum.steps, "auc": round(curriculum.area(), 4)}
                 totals = torch.zeros(3, dtype=torch.float64)
                 if main:
                     output.mkdir(parents=True, exist_ok=True)
@@ -97,6 +108,7 @@ def train(
                     tqdm.write(json.dumps(line), file=sys.stderr)
             if main:
                 facts = {"step": step + 1, "minutes": spent, "totals": totals.tolist(), "recipe": plan.name}
+                facts["curriculum"] = curriculum.facts()
                 saves.save(output, step + 1, _tensors(model, average, optimizer), facts)
                 done = {"epochs": round((step + 1) / steps, 2), "minutes": round(spent, 1)}
                 result.info |= done | {"machine": _machine(accelerator)}
@@ -109,7 +121,7 @@ def train(
     return result.eval()
 
 
-def _step(plan: Recipe, progress: float, batch, generator, accelerator, model, wrapped) -> Tensor:
+def _step(plan, progress: float, batch, negatives, generator, accelerator, model, wrapped, curriculum) -> Tensor:
     """Gradients of one batch, attacked and accumulated; (3,) sums of the loss, of hits, and the count.
 
     Every process draws the whole batch's randomness and takes its share, so figures do not depend on how many run.
@@ -118,18 +130,44 @@ def _step(plan: Recipe, progress: float, batch, generator, accelerator, model, w
     pictures = augment(pictures, generator, plan.padding)
     directions = torch.randn(pictures.shape, generator=generator)
     share = slice(accelerator.process_index, None, accelerator.num_processes)
-    pictures, labels, directions = (part[share].to(accelerator.device) for part in (pictures, labels, directions))
+    starts, sought = negatives if negatives is not None else (pictures, labels)
+    pictures, labels, directions, starts, sought = (
+        part[share].to(accelerator.device) for part in (pictures, labels, directions, starts, sought)
+    )
     epsilon = plan.epsilon * min(1, progress / plan.epsilon_warmup if plan.epsilon_warmup else 1)
     parts = torch.arange(len(labels), device=accelerator.device).chunk(plan.accumulate)
     totals = torch.zeros(3, dtype=torch.float64)
+    climbed = curriculum.steps
     for part in parts:
         x, y = attack(model, pictures[part], labels[part], epsilon, plan, directions[part], accelerator), labels[part]
+        if negatives is not None:
+            with accelerator.autocast():
+                made = energy.climb(model, starts[part], sought[part], climbed, plan.energy_step_size)
+            x = torch.cat([x, pictures[part], made])
         with contextlib.nullcontext() if part is parts[-1] else accelerator.no_sync(wrapped):
             logits = wrapped(x)
-            loss = F.cross_entropy(logits.float(), y, label_smoothing=plan.label_smoothing)
+            loss = F.cross_entropy(logits[: len(y)].float(), y, label_smoothing=plan.label_smoothing)
+            if negatives is not None:
+                real, made = energy.scores(logits[len(y) :], torch.cat([y, sought[part]])).chunk(2)
+                loss = loss + energy.loss(real, made)
+                curriculum.add(*accelerator.gather((real.detach(), made.detach())))
             accelerator.backward(loss * len(y) / len(labels))
-        totals += torch.tensor([loss.item() * len(y), (logits.argmax(1) == y).sum().item(), len(y)])
+        hits = (logits[: len(y)].argmax(1) == y).sum().item()
+        totals += torch.tensor([loss.item() * len(y), hits, len(y)])
     return totals
+
+
+def _negatives(plan: Recipe, model: RobustClassifier, elsewhere: Tensor | None, count: int, generator):
+    """Pictures (N, 3, S, S) for the second stage to drive up the logits of the classes (N,) beside them.
+
+    Half are starts of synthesis, half pictures from elsewhere if there are any.
+    """
+    labels = torch.randint(len(model.classes), (count,), generator=generator)
+    if elsewhere is None:
+        return model.seeds("mixture", labels, generator=generator).cpu(), labels
+    half = count // 2
+    picked = elsewhere[torch.randint(len(elsewhere), (count - half,), generator=generator)].float() / 255
+    return torch.cat([model.seeds("mixture", labels[:half], generator=generator).cpu(), picked]), labels
 
 
 def attack(
@@ -144,15 +182,18 @@ def attack(
     ball = L2(epsilon)
     start = ball.start_along(x, direction, plan.attack_start) if plan.attack_start else x
     size = plan.attack_step_size * epsilon / plan.epsilon
+    training = model.training
     model.eval()
     with accelerator.autocast():
         x = pgd(-cross_entropy(model, y), start, ball, center=x, steps=plan.attack_steps, step_size=size)
-    model.train()
+    model.train(training)
     return x
 
 
 def learning_rate(plan: Recipe, progress: float) -> float:
     """The rate after the fraction ``progress`` of the training."""
+    if plan.schedule == "constant":
+        return plan.learning_rate
     if plan.schedule == "steps":
         return plan.learning_rate * 0.1 ** sum(progress >= milestone for milestone in plan.milestones)
     return plan.learning_rate * min(progress / 0.2, (1 - progress) / 0.8) if progress else plan.learning_rate / 100
@@ -252,7 +293,23 @@ def _tensors(model: nn.Module, average: nn.Module | None, optimizer) -> dict[str
     return tensors
 
 
-def _resume(output: Path, model: nn.Module, average: nn.Module | None, optimizer) -> tuple[int, float, Tensor]:
+def _begin_with(model: RobustClassifier, plan: Recipe) -> None:
+    """Weights and starts of the checkpoint that the second stage begins with; ValueError if it does not fit."""
+    initial = hub.load(plan.initial)
+    try:
+        model.load_state_dict(initial.state_dict())
+    except RuntimeError:
+        raise ValueError(
+            f"initial: expected a checkpoint with the network of {plan.name}, got {plan.initial}"
+        ) from None
+    if plan.energy_steps and initial.start is None:
+        raise ValueError(f"initial: expected a checkpoint with a start.safetensors, got {plan.initial}")
+    model.start = initial.start
+
+
+def _resume(
+    output: Path, model: nn.Module, average: nn.Module | None, optimizer, curriculum: energy.Curriculum
+) -> tuple[int, float, Tensor]:
     """Load the newest whole save of ``output``; the steps done, minutes spent, and the epoch's totals so far."""
     found = saves.latest(output)
     if found is None:
@@ -269,6 +326,7 @@ def _resume(output: Path, model: nn.Module, average: nn.Module | None, optimizer
     for index, value in part("momentum.").items():
         parameter = parameters[int(index)]
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(value)
+    curriculum.__init__(curriculum.auc, curriculum.most, **facts.get("curriculum", {}))
     return facts["step"], facts["minutes"], torch.tensor(facts["totals"], dtype=torch.float64)
 
 
@@ -276,6 +334,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", help=f"one of {', '.join(RECIPES)}")
     parser.add_argument("--data", help="folder or Hub data set instead of the recipe's")
+    parser.add_argument("--negatives", help="second stage: folder or Hub data set instead of the recipe's")
     parser.add_argument("--output", type=Path, help="folder of the run (default runs/RECIPE)")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's; a resumed run follows the new schedule")
@@ -287,6 +346,8 @@ def main(arguments: list[str] | None = None) -> None:
             if options.epochs < 1:
                 raise ValueError(f"epochs: expected at least 1, got {options.epochs}")
             plan = dataclasses.replace(plan, epochs=options.epochs)
+        if options.negatives is not None:
+            plan = dataclasses.replace(plan, negatives=options.negatives)
         output = options.output or Path("runs") / plan.name
         train(plan, options.data or plan.data, output, max_minutes=options.max_minutes, quiet=options.quiet)
     except ValueError as error:
