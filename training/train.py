@@ -45,7 +45,7 @@ def train(
     over, ``output`` gets a resumable save, and ``output/checkpoint`` a model that is usable as it is.
     """
     began = time.monotonic()
-    accelerator = Accelerator(mixed_precision=_precision(), cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available())
     device, main = accelerator.device, accelerator.is_main_process
     torch.manual_seed(plan.seed)
     held_out, data = _split(load(source, "train", plan.image_size), plan)
@@ -241,8 +241,9 @@ def _machine(accelerator: Accelerator) -> str:
     return f"{kind}, {accelerator.num_processes} process(es), precision {accelerator.mixed_precision}"
 
 
-def _precision() -> str:
-    if torch.cuda.is_available():
+def precision(device: str | None = None) -> str:
+    """"bf16" where the machine computes in it natively, else "no"."""
+    if device == "cuda" or (device is None and torch.cuda.is_available()):
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
 
