@@ -8,6 +8,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
@@ -81,6 +82,12 @@ def needed(task, size: tuple[int, int] = (32, 32)) -> dict:
         elif isinstance(parameter, ClassName) and not parameter.optional:
             settings[name] = CLASSES[1]
     return settings
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    """Accelerate keeps the first precision for a whole process; each test starts without one."""
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,26 @@
 """Figures, start statistics, cards and sheets of a toy checkpoint, through the commands that make the real ones."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 
 import synth
 from synth.classifier import RobustClassifier
 from synth.start import Start
-from training import evaluate, fit_start, sheets
+from training import accuracy, evaluate, fit_start, sheets
 from training.card import write_card
 from training.data import Pictures
+from training.statistics import proportion
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ class Brightness(torch.nn.Module):
 def test_the_attack_is_exact_on_a_linear_model(epsilon, survives):
     # The mean moves by epsilon / sqrt(D) at most: 0.05 away takes 0.05 * sqrt(3072) = 2.77.
     x, y = torch.full((3, 3, 32, 32), 0.55), torch.ones(3, dtype=torch.long)
-    assert evaluate.survivors(Brightness(), x, y, epsilon).tolist() == [survives] * 3
+    assert accuracy.survivors(Brightness(), x, y, epsilon).tolist() == [survives] * 3
 
 
 def test_accuracies_fall_with_epsilon_and_count_all_pictures():
@@ -60,13 +68,33 @@ def test_accuracies_fall_with_epsilon_and_count_all_pictures():
     with torch.no_grad():
         labels = model(pictures / 255).argmax(1)
     labels[:6] = 1 - labels[:6]
-    figures = evaluate.evaluate(model, Pictures(pictures, labels, ["a", "b"], []), [0.01, 4.0], batch=7)
+    data, accelerator = Pictures(pictures, labels, ["a", "b"], []), Accelerator(cpu=True)
+    figures = accuracy.under_pgd(model, data, [4.0, 0.01], accelerator=accelerator, batch=7)
     assert figures["clean"]["value"] == 0.8 and figures["clean"]["count"] == 30
     assert figures["clean"]["value"] >= figures["pgd20_l2_0.01"]["value"] >= figures["pgd20_l2_4"]["value"]
 
 
 def test_the_interval_is_wilsons():
-    assert evaluate.figure(8, 10) == {"value": 0.8, "count": 10, "interval": [0.4902, 0.9433]}
+    assert proportion(8, 10) == {"value": 0.8, "count": 10, "interval": [0.4902, 0.9433]}
+
+
+def test_autoattack_without_its_package_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    with pytest.raises(ValueError, match="^measure: expected pyautoattack"):
+        accuracy.under_autoattack(None, None, [0.5], accelerator=None)
+
+
+def test_autoattack_is_no_weaker_than_pgd():
+    pytest.importorskip("pyautoattack")
+    torch.manual_seed(0)
+    model = RobustClassifier(width=0.125, classes=["a", "b", "c", "d", "e"]).eval()
+    pictures = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        labels = model(pictures / 255).argmax(1)
+    data = Pictures(pictures, labels, model.classes, [])
+    settings = dict(accelerator=Accelerator(cpu=True))
+    found = accuracy.under_autoattack(model, data, [0.3], attacks=("apgd-ce",), **settings)
+    assert found["apgd-ce_l2_0.3"]["value"] <= accuracy.under_pgd(model, data, [0.3], **settings)["pgd20_l2_0.3"]["value"]
 
 
 def test_commands_make_a_complete_checkpoint(checkpoint, data):
@@ -81,13 +109,39 @@ def test_commands_make_a_complete_checkpoint(checkpoint, data):
     evaluate.main([str(checkpoint), "--data", str(data), "--epsilon", "0.5", "--device", "cpu"])
     report = json.loads((checkpoint / "evaluation.json").read_text())
     assert report["accuracy"]["clean"]["count"] == 20
-    assert "training.evaluate" in report["command"]
+    assert list(report["runs"]) == [report["accuracy"]["clean"]["command"]]
     card = (checkpoint / "README.md").read_text()
     assert f"{report['accuracy']['clean']['value']:.2%}" in card and "model-index" in card
 
     sheets.main([str(checkpoint)])
     assert {path.name for path in (checkpoint / "examples").iterdir()} == {"dark.png", "light.png"}
     assert synth.load(checkpoint).start is not None
+
+
+def test_figures_of_several_runs_stand_together(checkpoint, data):
+    common = [str(checkpoint), "--data", str(data), "--device", "cpu"]
+    evaluate.main([*common, "--epsilon", "0.5"])
+    evaluate.main([*common, "--epsilon", "1", "--count", "6"])
+    report = json.loads((checkpoint / "evaluation.json").read_text())
+    counts = {name: value["count"] for name, value in report["accuracy"].items()}
+    assert counts == {"clean": 6, "pgd20_l2_0.5": 20, "pgd20_l2_1": 6} and len(report["runs"]) == 2
+    evaluate.main([*common, "--epsilon", "0.5", "1"])
+    assert len(json.loads((checkpoint / "evaluation.json").read_text())["runs"]) == 1
+
+
+def test_two_processes_find_what_one_finds(checkpoint, data):
+    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]
+    common = ["training.evaluate", str(checkpoint), "--data", str(data), "--device", "cpu", "--epsilon", "0.3", "2"]
+    found = []
+    for start in ([sys.executable, "-m"], [*launch, "-m"]):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run([*start, *common], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        report = json.loads((checkpoint / "evaluation.json").read_text())
+        found.append({name: value["value"] for name, value in report["accuracy"].items()})
+    assert "2 process(es)" in next(iter(report["runs"].values()))["machine"]
+    assert found[0] == found[1]
 
 
 def test_a_card_needs_an_evaluation(checkpoint):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from synth import hub
-from training.card import checkpoint_table
+from training.overview import bundled_table, untrained_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -14,7 +14,12 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_table_of_checkpoints_is_the_measured_one():
     assert hub.bundled()
-    assert checkpoint_table() in README
+    assert bundled_table() in README
+
+
+def test_the_checkpoints_page_lists_what_is_and_what_is_not():
+    page = (ROOT / "checkpoints/README.md").read_text()
+    assert bundled_table().replace("](checkpoints/", "](") in page and untrained_table() in page
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)]+)\)", README))

@@ -1,4 +1,4 @@
-"""Model cards and the README's table, made from config.json and evaluation.json: ``python -m training.card``."""
+"""Model cards, made from config.json and evaluation.json: ``python -m training.card`` rewrites all bundled ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from safetensors import safe_open
 
 from synth import hub
 
-MARKERS = ("<!-- checkpoints -->", "<!-- end of checkpoints -->")
 TERMS = {
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is published for research, without an explicit licence; its "
     "pictures come from the web, and its authors ask to be cited.",
@@ -32,9 +31,9 @@ made for synthesis by gradient steps on the input.
 
 ## Measured
 
-{table}
+{figures}
 
-{attack}. Intervals are 95 % (Wilson). Command: `{command}` ({minutes} minutes on {machine}).
+Commands: {commands}.
 
 ## Use
 
@@ -72,10 +71,10 @@ def write_card(folder: Path) -> None:
             dataset_name=info["data"],
             dataset_split="test",
             metric_type="accuracy",
-            metric_name=_title(name),
+            metric_name=title(name),
             metric_value=round(100 * value["value"], 2),
         )
-        for name, value in report["accuracy"].items()
+        for name, value in accuracies(report)
     ]
     metadata = ModelCardData(
         model_name=info["name"],
@@ -86,11 +85,7 @@ def write_card(folder: Path) -> None:
         tags=["adversarial-robustness", "image-generation", "image-synthesis"],
         eval_results=results,
     )
-    rows = [
-        f"| {_title(name)} | {value['value']:.2%} | {value['interval'][0]:.2%} to {value['interval'][1]:.2%} "
-        f"| {value['count']:,} |"
-        for name, value in report["accuracy"].items()
-    ]
+    runs = report["runs"].items()
     epsilon = recipe["epsilon"]
     settings = ("epsilon", "attack_steps", "attack_step_size", "attack_start") if epsilon else ()
     settings += ("batch_size", "learning_rate", "schedule", "weight_decay", "ema", "padding")
@@ -100,14 +95,11 @@ def write_card(folder: Path) -> None:
         kind=f"An adversarially robust (L2, epsilon {epsilon:g})" if epsilon else "A standard, non-robust",
         architecture=config["architecture"],
         width=config["width"],
-        parameters=_parameters(folder),
+        parameters=parameters(folder),
         size=config["image_size"],
         classes=len(config["classes"]),
-        table="\n".join(["| | value | interval | pictures |", "|---|---|---|---|", *rows]),
-        attack=report["attack"],
-        command=report["command"],
-        minutes=report["minutes"],
-        machine=report["machine"],
+        figures="\n\n".join(_figures(report)),
+        commands=", ".join(f"`{command}` ({run['minutes']} minutes on {run['machine']})" for command, run in runs),
         example=config["classes"][-3:][0],
         epochs=info["epochs"],
         cost=f"{info['minutes']:g} minutes on {info['machine']}",
@@ -118,51 +110,111 @@ def write_card(folder: Path) -> None:
     ModelCard(card).save(folder / "README.md")
 
 
-def _title(name: str) -> str:
+def _figures(report: dict) -> list[str]:
+    """The paragraphs and tables of all that was measured."""
+    rows = [[title(name), *_cells(value, percent=True), f"{value['count']:,}"] for name, value in accuracies(report)]
+    parts = [
+        "### Accuracy",
+        table(["", "value", "95 % interval", "test pictures"], rows),
+        "PGD-20 descends the cross-entropy in steps of 2.5 epsilon / 20 from the picture itself; misread at any step "
+        "counts as fooled. AutoAttack is pyautoattack's; where the row names attacks instead, only those were run.",
+    ]
+    if "samples" in report:
+        parts += _sample_figures(report["samples"])
+    if "restoration" in report:
+        parts += _restoration_figures(report["restoration"])
+    return parts
+
+
+def _sample_figures(found: dict) -> list[str]:
+    head = ["", "seen as its class", "score", "FID", "KID", "precision", "recall", "nearest training picture"]
+    parts = [
+        "### Samples",
+        f"{found['count']:,} class-balanced samples with the default preset ({found['precision']} arithmetic, "
+        f"{found['seconds_per_picture']:g} s a picture) against {found['reference']}. FID, KID, precision and recall "
+        "by torch-fidelity in the named features, so they compare within a table only; the score is the Inception "
+        "score's formula on that network's classes. Were samples copies, their nearest training picture would be "
+        "nearer than that of test pictures.",
+    ]
+    for space in ("judge", "inception"):
+        if space not in found:
+            continue
+        rows = []
+        for name in ("samples", "starts", "test pictures"):
+            one = found[space][name]
+            agreement = f"{one['agreement']['value']:.1%}" if "agreement" in one else ""
+            near = f"{one['nearest_train']:.3g}" if "nearest_train" in one else ""
+            near += f" ({found['pixels'][name]['nearest_train']:.3g} in pixels)" if near else ""
+            figures = (one["inception_score"]["mean"], one["fid"], one["kid"]["mean"], one["precision"], one["recall"])
+            rows.append([name, agreement, *(f"{value:.3g}" for value in figures), near])
+        parts += [f"Features of {found[space]['extractor']}:", table(head, rows)]
+    parts += [f"Not measured: {name} ({' '.join(reason.split())})." for name, reason in found["absent"].items()]
+    return parts
+
+
+def _restoration_figures(found: dict) -> list[str]:
+    tasks = {f"super-resolution {factor}x": rows for factor, rows in found["super_resolution"].items()}
+    tasks["inpainting"] = found["inpainting"]
+    rows = []
+    for task, figures in tasks.items():
+        for name, one in figures.items():
+            if isinstance(one, dict) and "psnr" in one:
+                cells = [" ".join(_cells(one[key])) if key in one else "" for key in ("psnr", "psnr_hole", "ssim")]
+                rows.append([task, name, *cells, _seen(one)])
+    head = ["task", "picture", "PSNR, dB", "PSNR in the hole, dB", "SSIM", "seen as its class"]
+    return [
+        "### Restoration",
+        f"{found['count']:,} class-balanced test pictures, true class given, default presets ({found['precision']} "
+        f"arithmetic); means with 95 % intervals. The judge {found.get('judge', '')} sees "
+        f"{_seen(found['truth']) if 'truth' in found else 'none'} of the true pictures as their class.",
+        table(head, rows),
+        *(f"Not measured: {name} ({' '.join(reason.split())})." for name, reason in found["absent"].items()),
+    ]
+
+
+def _seen(one: dict) -> str:
+    return f"{one['judge_accuracy']['value']:.1%}" if "judge_accuracy" in one else ""
+
+
+def _cells(figure: dict, percent: bool = False) -> list[str]:
+    """A value and its interval."""
+    low, high = figure["interval"] or (math.nan, math.nan)
+    if percent:
+        return [f"{figure['value']:.2%}", f"{low:.2%} to {high:.2%}"]
+    return [f"{figure['value']:.3g}" if figure["value"] < 1 else f"{figure['value']:.2f}", f"[{low:.4g}, {high:.4g}]"]
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def accuracies(report: dict) -> list[tuple[str, dict]]:
+    """Clean first, then by attack and radius."""
+
+    def place(item: tuple[str, dict]) -> tuple:
+        attack, _, epsilon = item[0].partition("_l2_")
+        return attack != "clean", not attack.startswith("pgd"), attack, float(epsilon or 0)
+
+    return sorted(report["accuracy"].items(), key=place)
+
+
+def title(name: str) -> str:
     if name == "clean":
         return "clean accuracy"
-    attack, _, epsilon = name.split("_")
-    return f"accuracy under {attack.upper().replace('PGD', 'PGD-')}, L2 {epsilon}"
+    attack, _, epsilon = name.partition("_l2_")
+    return f"accuracy under {attack.upper().replace('PGD20', 'PGD-20').replace('AUTOATTACK', 'AutoAttack')}, L2 {epsilon}"
 
 
-def _parameters(folder: Path) -> float:
+def parameters(folder: Path) -> float:
     with safe_open(folder / "model.safetensors", "pt") as file:
         learned = [name for name in file.keys() if name.endswith((".weight", ".bias"))]  # noqa: SIM118
         return sum(math.prod(file.get_slice(name).get_shape()) for name in learned) / 1e6
 
 
-def checkpoint_table() -> str:
-    """A Markdown row for every bundled checkpoint: network, size, measured figures, cost."""
-    names = [name for name in hub.bundled() if (hub.folder(name) / "evaluation.json").exists()]
-    reports = [json.loads((hub.folder(name) / "evaluation.json").read_text())["accuracy"] for name in names]
-    figures = list(dict.fromkeys(figure for report in reports for figure in report))
-    titles = [figure.replace("_l2_", ", L2 ").replace("pgd", "PGD-") for figure in figures]
-    head = ["checkpoint", "network", "parameters", "weights", *titles, "training"]
-    rows = [head, ["---"] * len(head)]
-    for name, report in zip(names, reports, strict=True):
-        folder = hub.folder(name)
-        config = json.loads((folder / "config.json").read_text())
-        info = config["info"]
-        size = (folder / "model.safetensors").stat().st_size / 1e6
-        measured = [f"{report[figure]['value']:.1%}" if figure in report else "" for figure in figures]
-        network = f"{config['architecture']}, width {config['width']:g}"
-        cost = f"{info['epochs']:g} epochs, {info['minutes']:.0f} min on {info['machine']}"
-        rows.append([f"`{name}`", network, f"{_parameters(folder):.1f} M", f"{size:.1f} MB", *measured, cost])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def update_readme(path: Path) -> None:
-    """Put the table of the bundled checkpoints between the markers in the README at ``path``."""
-    before, _, rest = path.read_text().partition(MARKERS[0])
-    _, _, after = rest.partition(MARKERS[1])
-    path.write_text(f"{before}{MARKERS[0]}\n{checkpoint_table()}\n{MARKERS[1]}{after}")
-
-
 def main() -> None:
-    """Rewrite all cards and the README's table from the figures on disk."""
+    """Rewrite all cards from the figures on disk."""
     for name in hub.bundled():
         write_card(hub.folder(name))
-    update_readme(hub.BUNDLED.parent / "README.md")
 
 
 if __name__ == "__main__":
