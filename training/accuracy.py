@@ -74,7 +74,7 @@ def under_autoattack(
             if set(attacks) != set(STANDARD):
                 settings |= dict(version="custom", attacks=list(attacks))
             if kept.any():
-                moved = AutoAttack(model, **settings).run_standard_evaluation(x[kept], y[kept], batch_size=batch)
+                moved, _ = AutoAttack(model, **settings).run_standard_evaluation(x[kept], y[kept], batch_size=batch)
                 with torch.no_grad():
                     kept[kept.clone()] = model(moved).argmax(1) == y[kept]
             right[-1].append(int(kept.sum()))

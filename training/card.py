@@ -202,7 +202,8 @@ def title(name: str) -> str:
     if name == "clean":
         return "clean accuracy"
     attack, _, epsilon = name.partition("_l2_")
-    return f"accuracy under {attack.upper().replace('PGD20', 'PGD-20').replace('AUTOATTACK', 'AutoAttack')}, L2 {epsilon}"
+    attack = {"pgd20": "PGD-20", "autoattack": "AutoAttack"}.get(attack, attack.upper())
+    return f"accuracy under {attack}, L2 {epsilon}"
 
 
 def parameters(folder: Path) -> float:

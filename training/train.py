@@ -242,7 +242,7 @@ def _machine(accelerator: Accelerator) -> str:
 
 
 def precision(device: str | None = None) -> str:
-    """"bf16" where the machine computes in it natively, else "no"."""
+    """ "bf16" where the machine computes in it natively, else "no"."""
     if device == "cuda" or (device is None and torch.cuda.is_available()):
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"

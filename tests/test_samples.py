@@ -1,0 +1,201 @@
+"""Figures of generated pictures: reproducible, blind to the number of processes, and they see copies."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from PIL import Image
+
+import synth
+from synth.classifier import RobustClassifier
+from tests.conftest import CLASSES, make_model, make_start
+from training import restoration, samples, statistics
+from training.data import Pictures
+
+ROOT = Path(__file__).resolve().parent.parent
+SHORT = {"steps": 2, "epsilon": 2}
+
+
+def make_judge(**more) -> RobustClassifier:
+    """A classifier of the tiny model's classes with other weights."""
+    settings = {"classes": CLASSES, "width": 0.125, "info": {"name": "judge"}} | more
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return RobustClassifier(**settings).eval()
+
+
+def make_pictures(count: int, seed: int = 0, classes: list[str] = CLASSES) -> Pictures:
+    """Noise, its brightness that of its class."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % len(classes)
+    levels = torch.randint(0, 128, (count, 3, 32, 32), generator=random) + 30 * labels[:, None, None, None]
+    return Pictures(levels.clamp(0, 255).byte(), labels, classes, [])
+
+
+@pytest.fixture
+def accelerator():
+    return Accelerator(cpu=True)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return make_judge()
+
+
+def close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Equal up to what another batch size may round."""
+    return bool(((a.int() - b.int()).abs() <= 1).all())
+
+
+def test_samples_are_balanced_and_depend_on_class_and_seed_alone(model, accelerator):
+    made = samples.generate(model, 10, accelerator=accelerator, batch=50, **SHORT)
+    assert made.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3] and made.pictures.dtype == torch.uint8
+    other = samples.generate(model, 10, accelerator=accelerator, batch=2, **SHORT)
+    assert close(made.pictures, other.pictures) and torch.equal(made.starts, other.starts)
+    alone = synth.generation(model, class_name=1, count=1, seed=2, **SHORT)
+    assert close(made.pictures[5:6], samples.to_bytes(alone.pictures))
+    assert torch.equal(made.starts[5:6], samples.to_bytes(alone.start))
+    assert not torch.equal(made.pictures, made.starts) and made.seconds > 0
+
+
+def test_a_random_part_of_the_pictures_is_balanced():
+    data = make_pictures(41)
+    part = samples.balanced(data, 10)
+    assert sorted(part.labels.bincount().tolist()) == [2, 2, 3, 3]
+    assert len(part.pictures.flatten(1).unique(dim=0)) == 10
+    assert samples.balanced(data, 41) is data
+
+
+def test_distances_agree_with_brute_force_and_see_copies():
+    among = torch.randint(0, 256, (50, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x = torch.randint(0, 256, (9, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    x[3] = among[40]
+    expected = [min(math.dist(row, other) for other in among.tolist()) for row in x.tolist()]
+    assert samples.nearest(x, among, chunk=7).tolist() == pytest.approx(expected)
+    assert samples.nearest(x, among)[3] == 0
+
+
+def test_a_set_is_at_no_distance_from_itself(judge):
+    data, other = make_pictures(60), make_pictures(60, seed=1).pictures // 2
+    same = samples.fidelity(data.pictures, data.pictures, judge=judge)
+    assert same["fid"] == pytest.approx(0, abs=1e-3) and same["precision"] == same["recall"] == 1
+    far = samples.fidelity(other, data.pictures, judge=judge)
+    assert far["fid"] > 100 * abs(same["fid"]) and far["kid"]["mean"] > same["kid"]["mean"]
+
+
+def test_fid_is_the_frechet_distance_of_the_judges_features(judge):
+    a, b = make_pictures(80).pictures, make_pictures(90, seed=1).pictures // 2
+    first, second = (samples.outputs(judge, x)[0].double().numpy() for x in (a, b))
+    values, vectors = np.linalg.eigh(np.cov(first, rowvar=False))
+    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ np.cov(second, rowvar=False) @ root).clip(0)).sum()
+    spread = np.trace(np.cov(first, rowvar=False)) + np.trace(np.cov(second, rowvar=False))
+    expected = ((first.mean(0) - second.mean(0)) ** 2).sum() + spread - 2 * cross
+    assert samples.fidelity(a, b, judge=judge)["fid"] == pytest.approx(expected, rel=5e-3)
+
+
+def test_the_bundled_judge_knows_pictures_from_noise():
+    names = synth.hub.bundled()
+    robust, standard = (synth.load(next(name for name in names if name.endswith(end))) for end in ("l2", "standard"))
+    files = [synth.hub.folder(robust.source) / "examples" / f"{name}.png" for name in standard.classes]
+    pictures = torch.stack([torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file in files])
+    labels = torch.arange(len(files))
+    noise = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    seen, blind = (
+        samples.agreement(samples.outputs(standard, x)[1], labels)["value"]
+        for x in (pictures.permute(0, 3, 1, 2).contiguous(), noise)
+    )
+    assert seen >= 0.7 and blind <= 0.3
+
+
+def test_the_report_sets_samples_beside_starts_and_real_pictures(model, judge, accelerator, monkeypatch):
+    def unreachable(*_, **__):
+        raise URLError("no network")
+
+    monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", unreachable)
+    train = make_pictures(40)
+    report = samples.measure(
+        model, judge, train, train.subset(torch.arange(9)), count=12, accelerator=accelerator, **SHORT
+    )
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert report["settings"]["steps"] == 2 and "seed" not in report["settings"]
+    assert "inception" not in report and "no network" in report["absent"]["inception"]
+    assert report["judge"]["extractor"] == "judge judge"
+    for name, count in {"samples": 12, "starts": 12, "test pictures": 9}.items():
+        figures = report["judge"][name]
+        assert figures["agreement"]["count"] == count and 0 <= figures["precision"] <= 1
+    # These test pictures are copies of training pictures; the samples are not.
+    for group in (report["judge"], report["pixels"]):
+        assert group["test pictures"]["nearest_train"] == 0 < group["samples"]["nearest_train"]
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"judge": make_model(info={"name": "renamed"})}, "judge: expected another classifier"),
+        ({"judge": make_judge(classes=["a", "b"])}, "judge: expected the classes"),
+        ({"judge": make_judge(image_size=64)}, "judge: expected pictures of 32"),
+        ({"train": make_pictures(20, classes=["a", "b"])}, "data: expected the classes"),
+        ({"test": make_pictures(5)}, "data: expected at least 8"),
+        ({"count": 7}, "count: expected at least 8"),
+        ({"batch": 65}, "batch: expected 1 to 64"),
+        ({"epsilon": -1}, "epsilon: expected"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_one_sentence(model, judge, accelerator, change, words):
+    given = {"judge": judge, "train": make_pictures(20), "test": make_pictures(20), "count": 8} | change
+    with pytest.raises(ValueError, match=f"^{words}"):
+        samples.measure(model, accelerator=accelerator, **given)
+
+
+def test_the_intervals_are_wilsons_and_the_normal_one():
+    assert statistics.proportion(8, 10) == {"value": 0.8, "count": 10, "interval": [0.4902, 0.9433]}
+    assert statistics.mean([1, 2, 3, 4]) == {"value": 2.5, "count": 4, "interval": [1.2348, 3.7652]}
+    assert statistics.mean([3])["interval"] is None
+
+
+def both(accelerator: Accelerator) -> list[dict]:
+    """Small reports on samples and restorations, without what depends on the clock."""
+    tiny, train, test = make_model(), make_pictures(24), make_pictures(10, seed=1)
+    tiny.start = make_start()
+    tiny.presets = {name: {"tuned": SHORT} for name in ("generation", "super_resolution", "inpainting")}
+    made = samples.measure(tiny, make_judge(), train, test, count=10, accelerator=accelerator, batch=2, inception=False)
+    restored = restoration.measure(
+        tiny, test, judge=make_judge(), count=10, accelerator=accelerator, batch=1, lpips=False
+    )
+    for report in (made, *restored["super_resolution"].values(), restored["inpainting"]):
+        assert report.pop("seconds_per_picture") > 0
+    return [made, restored]
+
+
+def test_two_processes_find_the_same_figures(accelerator, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import json, pathlib, sys, torch\nfrom accelerate import Accelerator\nfrom tests.test_samples import both\n"
+        "torch.set_num_threads(1)\naccelerator = Accelerator(cpu=True)\nfound = both(accelerator)\n"
+        "assert accelerator.num_processes == 2\n"
+        "pathlib.Path(sys.argv[1], f'{accelerator.process_index}.json').write_text(json.dumps(found))\n"
+    )
+    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, str(script), str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        expected = json.loads(json.dumps(both(accelerator)))
+    finally:
+        torch.set_num_threads(threads)
+    for process in range(2):
+        assert json.loads((tmp_path / f"{process}.json").read_text()) == expected
