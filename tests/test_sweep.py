@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from synth.classifier import RobustClassifier
 from synth.tasks import TASKS
-from tests.conftest import make_model, make_start
+from tests.conftest import CLASSES, make_model, make_start
 from tests.test_samples import make_judge, make_pictures
 from training import sweep
 
@@ -16,12 +18,14 @@ from training import sweep
 def folders(tmp_path_factory):
     """A checkpoint with a short preset, a judge, and a folder data set of their classes."""
     root = tmp_path_factory.mktemp("sweep")
-    model = make_model(info={"name": "tiny"}, presets={"generation": {"tuned": {"steps": 2, "epsilon": 3}}})
-    model.save_pretrained(root / "tiny")
+    classes = sorted(CLASSES)  # as a folder data set has them
+    torch.manual_seed(0)
+    preset = {"generation": {"tuned": {"steps": 2, "epsilon": 3}}}
+    RobustClassifier(classes=classes, width=0.125, info={"name": "tiny"}, presets=preset).save_pretrained(root / "tiny")
     make_start().save(root / "tiny" / "start.safetensors")
-    make_judge().save_pretrained(root / "judge")
+    make_judge(classes=classes).save_pretrained(root / "judge")
     for split, count in (("train", 24), ("test", 12)):
-        data = make_pictures(count)
+        data = make_pictures(count, classes=classes)
         for index, (picture, label) in enumerate(zip(data.pictures, data.labels, strict=True)):
             folder = root / "data" / split / data.classes[label]
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,158 @@
+"""Which sampling settings suit a checkpoint: ``python -m training.sweep CHECKPOINT --judge NAME``.
+
+A Markdown table of generation with one parameter at a time moved away from the checkpoint's tuned preset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from synth import hub
+from synth.classifier import RobustClassifier
+from synth.parameters import Choice, Int, flag
+from training.card import table
+from training.data import Pictures, load
+from training.samples import GENERATION, balanced, check, generate, judged
+from training.train import precision
+
+SWEPT = ("start", "objective", "epsilon", "steps", "step_size")
+MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}
+"""Of the preset's value, where the command gives no list."""
+FITTED_STARTS = ("gaussian", "mixture", "pca")
+
+
+def around(model: RobustClassifier) -> dict[str, list]:
+    """The values of each swept parameter to try where none are given: {name: values}."""
+    preset = GENERATION.defaults(model)
+    grid = {"start": list(FITTED_STARTS if model.start else ["noise"])}
+    grid["objective"] = list(GENERATION.parameters["objective"].options)
+    for name, multiples in MULTIPLES.items():
+        parameter = GENERATION.parameters[name]
+        values = (min(max(preset[name] * by, parameter.minimum), parameter.maximum) for by in multiples)
+        grid[name] = [round(value) if isinstance(parameter, Int) else float(f"{value:.3g}") for value in values]
+    return grid
+
+
+def one_at_a_time(model: RobustClassifier, grid: dict[str, list]) -> list[dict]:
+    """The tuned preset's values of the swept parameters, then these with one changed at a time, each once.
+
+    ValueError for a value that generation does not take.
+    """
+    preset = {name: GENERATION.check(model)[name] for name in SWEPT}
+    rows = [preset]
+    for name, values in grid.items():
+        for value in values:
+            checked = GENERATION.check(model, **{name: value})[name]
+            row = preset | {name: checked}
+            if row not in rows:
+                rows.append(row)
+    return rows
+
+
+def sweep(
+    model: RobustClassifier,
+    judge: RobustClassifier,
+    train: Pictures,
+    test: Pictures,
+    rows: list[dict],
+    *,
+    count: int = 500,
+    accelerator: Accelerator,
+    batch: int = 50,
+) -> Iterator[dict]:
+    """The figures of real test pictures, then of ``count`` samples with each of ``rows``, on every process.
+
+    Each is {"settings" (None for the test pictures), "seconds_per_picture" (None likewise)} and what ``judged`` says
+    against ``count`` class-balanced random training pictures. ValueError for a judge, data or count that do not fit.
+    """
+    check(model, judge, train, test, count=count)
+    judge = judge.for_synthesis().to(accelerator.device)
+    reference, real = balanced(train, count).pictures, balanced(test, count)
+
+    def figures(pictures, labels) -> dict:
+        found = judged(pictures, labels, reference, judge) if accelerator.is_main_process else None
+        return broadcast_object_list([found])[0]
+
+    yield {"settings": None, "seconds_per_picture": None} | figures(real.pictures, real.labels)
+    for settings in rows:
+        made = generate(model, count, accelerator=accelerator, batch=batch, **settings)
+        yield {"settings": settings, "seconds_per_picture": made.seconds} | figures(made.pictures, made.labels)
+
+
+def markdown(rows: list[dict]) -> str:
+    """Markdown of what ``sweep`` yields, by FID; bold settings differ from those of the first row that has any."""
+    preset = next((row["settings"] for row in rows if row["settings"]), {})
+    names = ["agreement", "FID", "KID", "precision", "recall", "seconds a picture"]
+    lines = []
+    for row in sorted(rows, key=lambda row: row["fid"]):
+        settings = row["settings"]
+        if settings is None:
+            cells = ["real test pictures"] + [""] * (len(SWEPT) - 1)
+        else:
+            shown = {name: f"{settings[name]:g}" if name in MULTIPLES else settings[name] for name in SWEPT}
+            cells = [f"**{shown[name]}**" if settings[name] != preset[name] else shown[name] for name in SWEPT]
+        low, high = row["agreement"]["interval"]
+        cells += [
+            f"{row['agreement']['value']:.1%} ({low:.1%} to {high:.1%})",
+            f"{row['fid']:g}",
+            f"{row['kid']['mean']:g} ± {row['kid']['std']:g}",
+            f"{row['precision']:g}",
+            f"{row['recall']:g}",
+            "" if settings is None else f"{row['seconds_per_picture']:.3g}",
+        ]
+        lines.append(cells)
+    return table([name.replace("_", " ") for name in SWEPT] + names, lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.sweep", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", help="a bundled name or a folder")
+    parser.add_argument("--judge", required=True, help="another checkpoint of the same classes")
+    parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
+    parser.add_argument("--count", type=int, default=500, help="samples a row (default 500)")
+    parser.add_argument("--batch", type=int, default=50, help="pictures made at once (default 50)")
+    parser.add_argument("--output", type=Path, help="the table's file (default runs/sweep-CHECKPOINT.md)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    for name in SWEPT:
+        parameter = GENERATION.parameters[name]
+        kind = str if isinstance(parameter, Choice) else int if isinstance(parameter, Int) else float
+        default = "a few around the preset's" if name in MULTIPLES else "all"
+        parser.add_argument(flag(name), type=kind, nargs="*", help=f"values to try, or none (default {default})")
+    options = parser.parse_args(arguments)
+    try:
+        accelerator = Accelerator(mixed_precision=precision(options.device), cpu=options.device == "cpu")
+        model, judge = hub.load(options.checkpoint), hub.load(options.judge)
+        given = {name: getattr(options, name) for name in SWEPT if getattr(options, name) is not None}
+        plan = one_at_a_time(model, around(model) | given)
+        source = options.data or model.info["data"]
+        train, test = (load(source, split, model.image_size) for split in ("train", "test"))
+        output = options.output or Path("runs") / f"sweep-{model.name}.md"
+        command = shlex.join(["python", "-m", "training.sweep", *(arguments or sys.argv[1:])])
+        title = (
+            f"{options.count} class-balanced samples of {model.name} a row, against as many class-balanced random "
+            f"training pictures, in the features of the judge {judge.name}; bold where a setting is not the preset's. "
+            f"Precision {accelerator.mixed_precision}. `{command}`\n\n"
+        )
+        rows = []
+        run = dict(count=options.count, accelerator=accelerator, batch=options.batch)
+        for row in sweep(model, judge, train, test, plan, **run):
+            rows.append(row)
+            if accelerator.is_main_process:  # after every row, so that a killed sweep leaves what it found
+                output.parent.mkdir(parents=True, exist_ok=True)
+                output.write_text(title + markdown(rows) + "\n")
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+    if accelerator.is_main_process:
+        print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
