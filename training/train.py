@@ -300,9 +300,7 @@ def _begin_with(model: RobustClassifier, plan: Recipe) -> None:
     try:
         model.load_state_dict(initial.state_dict())
     except RuntimeError:
-        raise ValueError(
-            f"initial: expected a checkpoint with the network of {plan.name}, got {plan.initial}"
-        ) from None
+        raise ValueError(f"initial: expected a network like that of {plan.name}, got {plan.initial}") from None
     if plan.energy_steps and initial.start is None:
         raise ValueError(f"initial: expected a checkpoint with a start.safetensors, got {plan.initial}")
     model.start = initial.start

@@ -1,0 +1,101 @@
+"""The second stage: negatives climb, the curriculum lengthens the climb, the run learns and resumes exactly."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from synth.classifier import RobustClassifier
+from tests.conftest import make_start
+from training import energy, saves
+from training.recipes import Recipe
+from training.train import train
+
+
+def test_the_climb_lengthens_once_real_pictures_are_told_from_made_ones():
+    curriculum = energy.Curriculum(auc=0.75, most=2)
+    curriculum.add(torch.ones(energy.MEMORY - 1), torch.zeros(energy.MEMORY - 1))
+    assert curriculum.steps == 0 and curriculum.area() == 1  # not yet enough pictures
+    curriculum.add(torch.ones(1), torch.zeros(1))
+    assert curriculum.steps == 1 and curriculum.area() == 0.5  # told apart; the longer climb is judged anew
+    curriculum.add(torch.zeros(energy.MEMORY), torch.ones(energy.MEMORY))
+    assert curriculum.steps == 1
+    for _ in range(5):
+        curriculum.add(torch.ones(energy.MEMORY), torch.zeros(energy.MEMORY))
+    assert curriculum.steps == 2  # the most
+
+
+def test_the_area_is_the_chance_that_real_scores_higher():
+    curriculum = energy.Curriculum(0.75, 1, real=[1.0, 2.0], made=[0.0, 1.0])
+    assert curriculum.area() == pytest.approx((1 + 0.5 + 1 + 1) / 4)
+
+
+def test_negatives_climb_by_unit_steps(model):
+    start, labels = torch.full((3, 3, 32, 32), 0.5), torch.tensor([0, 1, 2])
+    made = energy.climb(model, start, labels, 5, 0.1)
+    with torch.no_grad():
+        assert (energy.scores(model(made), labels) > energy.scores(model(start), labels)).all()
+    assert ((made - start).flatten(1).norm(dim=1) <= 0.5 + 1e-5).all()
+    assert energy.climb(model, start, labels, 0, 0.1) is not None
+
+
+def test_the_loss_falls_as_the_scores_part():
+    zeros = torch.zeros(4)
+    assert energy.loss(zeros, zeros).item() == pytest.approx(2 * np.log(2), abs=1e-6)
+    assert energy.loss(zeros + 3, zeros - 3) < energy.loss(zeros, zeros) < energy.loss(zeros - 3, zeros + 3)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """Data, and a plan that begins with an untrained checkpoint."""
+    root, random = tmp_path_factory.mktemp("stage"), np.random.default_rng(0)
+    for label, name in enumerate(("dark", "light")):
+        (root / "train" / name).mkdir(parents=True)
+        for index in range(36):
+            levels = random.normal(70 + 110 * label, 25, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(levels).save(root / "train" / name / f"{index}.png")
+    torch.manual_seed(0)
+    model = RobustClassifier(width=0.125, classes=["dark", "light"])
+    with torch.no_grad():
+        model.train()(torch.rand(16, 3, 32, 32))
+    model.save_pretrained(root / "first")
+    make_start(classes=2).save(root / "first" / "start.safetensors")
+    settings = dict(attack_steps=1, attack_step_size=0.5, schedule="constant", learning_rate=0.05, freeze_norm=True)
+    settings |= dict(initial=str(root / "first"), energy_steps=3, ema=0)
+    return root, Recipe("toy-dual", width=0.125, epochs=2, batch_size=16, **settings)
+
+
+def test_the_second_stage_learns_and_resumes_to_the_same_weights(stage, tmp_path):
+    root, plan = stage
+    whole = train(plan, root, tmp_path / "whole", quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").read_text().splitlines()]
+    assert lines[1]["loss"] < lines[0]["loss"] and lines[1]["auc"] > 0.5 and lines[1]["energy_steps"] == 0
+    begun = RobustClassifier.from_pretrained(root / "first")
+    norms = [name for name in whole.state_dict() if "running" in name]
+    assert norms and all(torch.equal(whole.state_dict()[name], begun.state_dict()[name]) for name in norms)
+
+    train(plan, root, tmp_path / "cut", max_minutes=0, quiet=True)
+    assert len(saves.latest(tmp_path / "cut")[1]["curriculum"]["real"]) == 16
+    resumed = train(plan, root, tmp_path / "cut", quiet=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_pictures_from_elsewhere_are_half_of_the_negatives(stage, tmp_path):
+    root, plan = stage
+    train(dataclasses.replace(plan, negatives=str(root), epochs=1), root, tmp_path, quiet=True)
+    assert (tmp_path / "checkpoint/model.safetensors").exists()
+
+
+def test_a_second_stage_needs_a_fitting_first(stage, tmp_path):
+    root, plan = stage
+    with pytest.raises(ValueError, match="^initial: expected"):
+        Recipe("x", energy_steps=3)
+    with pytest.raises(ValueError, match="^initial: expected a network like"):
+        train(dataclasses.replace(plan, width=0.25), root, tmp_path, quiet=True)
+    (root / "bare").mkdir()
+    RobustClassifier.from_pretrained(root / "first").save_pretrained(root / "bare")
+    with pytest.raises(ValueError, match="^initial: expected a checkpoint with a start"):
+        train(dataclasses.replace(plan, initial=str(root / "bare")), root, tmp_path, quiet=True)
