@@ -306,5 +306,5 @@ def _same_weights(a: RobustClassifier, b: RobustClassifier) -> bool:
 
 
 def _rounded(value: float) -> float:
-    """Four significant digits."""
-    return float(f"{value:.4g}")
+    """Four significant digits, of at most six decimals."""
+    return float(f"{round(value, 6) + 0:.4g}")
