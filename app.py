@@ -72,7 +72,7 @@ def load(checkpoint: str) -> RobustClassifier:
 
 
 def first_checkpoint() -> str:
-    return min(hub.bundled(), key=lambda name: (name != "cifar10-resnet18-slim-l2", name))
+    return min(hub.for_synthesis(), key=lambda name: (name != "cifar10-resnet18-slim-l2", name))
 
 
 @contextmanager
@@ -384,7 +384,7 @@ def build() -> gr.Blocks:
     with gr.Blocks(title="synth", delete_cache=(600, 3600)) as page:
         gr.Markdown("# Pictures from one robust classifier\n" + synth.__doc__.splitlines()[0])
         words = {"label": "Checkpoint", "info": "One of these, a folder, or owner/name on the Hugging Face Hub."}
-        checkpoint = gr.Dropdown(hub.bundled(), value=first_checkpoint(), allow_custom_value=True, **words)
+        checkpoint = gr.Dropdown(hub.for_synthesis(), value=first_checkpoint(), allow_custom_value=True, **words)
         tabs = []
         for task in TASKS.values():
             with gr.Tab(task.title) as tab:

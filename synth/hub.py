@@ -20,6 +20,11 @@ def bundled() -> list[str]:
     return sorted(path.parent.name for path in BUNDLED.glob("*/model.safetensors"))
 
 
+def for_synthesis() -> list[str]:
+    """Names of the bundled checkpoints that come with starts; the others only judge pictures."""
+    return [name for name in bundled() if (BUNDLED / name / "start.safetensors").exists()]
+
+
 def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> RobustClassifier:
     """The checkpoint called ``name``, in eval mode: a bundled one, a folder, or "owner/name" on the Hub.
 
