@@ -76,7 +76,7 @@ def random_square(size: int, generator: torch.Generator) -> torch.Tensor:
 def filled(picture: torch.Tensor, mask: torch.Tensor, fill: str, generator: Randomness) -> torch.Tensor:
     """The picture (1, 3, H, W) with its hole filled: its channel means, its surroundings grown in, or noise."""
     known = 1 - mask
-    mean = (picture * known).sum((2, 3), keepdim=True) / known.sum().clamp_min(1)
+    mean = (picture * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
     hole = mean.expand_as(picture)
     if fill == "noise":
         hole = hole + 0.2 * draw(picture, generator)
