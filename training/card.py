@@ -168,7 +168,8 @@ def _restoration_figures(found: dict) -> list[str]:
         f"{found['count']:,} class-balanced test pictures, true class given, so that the restored ones can be seen as "
         f"their class more often than the true ones; default presets "
         f"({found['precision']} arithmetic). Means with 95 % intervals; starts are ours before the ascent. The judge "
-        f"{found.get('judge', '')} sees {_seen(found['truth']) if 'truth' in found else 'none'} of the true pictures as their class.",
+        f"{found.get('judge', '')} sees {_seen(found['truth']) if 'truth' in found else 'none'} of the true pictures "
+        "as their class.",
         table(head, rows),
         *(f"Not measured: {name} ({' '.join(reason.split())})." for name, reason in found["absent"].items()),
     ]
