@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 CIFAR10 = "uoft-cs/cifar10"
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
 CIFAR10_PRESETS = {
-    "generation": {"tuned": {"start": "mixture", "epsilon": 7, "steps": 40, "step_size": 0.25}},
+    "generation": {
+        "tuned": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.25},
+        "closest to real": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.15},
+    },
     "inpainting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.15}},
     "translation": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
     "super_resolution": {"tuned": {"epsilon": 3, "steps": 40, "step_size": 0.1}},
@@ -15,7 +18,7 @@ CIFAR10_PRESETS = {
     "painting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.12}},
     "maximisation": {"tuned": {"epsilon": 12, "steps": 80, "step_size": 0.25}},
 }
-"""Chosen by looking at sheets of the slim robust checkpoint; the paper's presets are with the tasks."""
+"""Chosen by looking at the slim robust checkpoint's sheets and by ``training.sweep``; the paper's are with the tasks."""
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -90,10 +93,7 @@ _DUAL = dict(
     negatives=TINY_IMAGENET,
 )
 
-# Reached by the bundled weights, on two CPU cores shared with other work (checkpoints/*/README.md has the intervals):
-# slim-l2: 80.0 % clean, 63.2 % under PGD-20 at L2 0.5; 17 epochs, 80 minutes (the first 10 on the 20-epoch schedule).
-# slim-standard: 82.0 % clean, 7.0 % under PGD-20; 4 epochs (--epochs 4), 29 minutes, not converged.
-# The others have not been trained yet.
+# What each reached is in checkpoints/README.md, together with those that have not been trained yet.
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -117,7 +117,16 @@ RECIPES = {
             padding=2,
             **_DUAL,
         ),
-        Recipe("cifar10-judge", width=0.375, epsilon=0, epochs=12, learning_rate=0.2, label_smoothing=0.05, seed=1),
+        Recipe(
+            "cifar10-judge",
+            width=0.375,
+            epsilon=0,
+            epochs=10,
+            learning_rate=0.2,
+            label_smoothing=0.05,
+            seed=1,
+            presets={},
+        ),
         Recipe("cifar10-resnet18-l2"),
         Recipe(
             "cifar10-resnet18-l2-dual",
