@@ -18,7 +18,7 @@ CIFAR10_PRESETS = {
     "painting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.12}},
     "maximisation": {"tuned": {"epsilon": 12, "steps": 80, "step_size": 0.25}},
 }
-"""Chosen by looking at the slim robust checkpoint's sheets and by ``training.sweep``; the paper's are with the tasks."""
+"""Chosen by looking at the slim robust checkpoint's sheets and by ``training.sweep``; the paper's are with tasks."""
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
