@@ -72,7 +72,7 @@ def load(checkpoint: str) -> RobustClassifier:
 
 
 def first_checkpoint() -> str:
-    return min(hub.for_synthesis(), key=lambda name: (name != "cifar10-resnet18-slim-l2", name))
+    return min(hub.for_synthesis(), key=lambda name: (name != hub.DEFAULT, name))
 
 
 @contextmanager

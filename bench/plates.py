@@ -22,7 +22,8 @@ from training.sheets import headed, labelled
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-ROBUST, STANDARD = "cifar10-resnet18-slim-l2", "cifar10-resnet18-slim-standard"
+ROBUST, STANDARD = hub.DEFAULT, "cifar10-resnet18-slim-standard"
+FIRST_STAGE = "cifar10-resnet18-slim-l2"
 ZOOM = 3
 
 
@@ -110,6 +111,20 @@ def generation_sheets(models: dict[str, synth.RobustClassifier]) -> None:
         synth.generation(robust, class_name=name, count=32).save(DOCS / "classes" / f"{name}.png", zoom=2)
 
 
+def second_stage_sheet(models: dict[str, synth.RobustClassifier]) -> None:
+    """docs/second-stage.png: a column a class, the same seeds before and after the second stage."""
+    rows = [
+        synth.generation(model, count=len(model.classes), seed=seed, **settings).pictures
+        for settings in ({}, {"start": "gaussian", "epsilon": 12, "steps": 60, "step_size": 0.2})
+        for model in models.values()
+        for seed in (0, 100)
+    ]
+    first = next(iter(models.values()))
+    page = pictures.sheet(torch.cat(rows), columns=len(first.classes), zoom=ZOOM)
+    names = [f"{name}{far}" for far in ("", ", far") for name in models for _ in range(2)]
+    labelled(headed(page, first.classes), names).save(DOCS / "second-stage.png")
+
+
 def overview(model: synth.RobustClassifier) -> None:
     """docs/tasks.png: before and after, a pair a task."""
     made = cases(model.classes)
@@ -143,6 +158,7 @@ def main() -> None:
     painting_sheet(models["robust"])
     maximisation_sheet(models)
     overview(models["robust"])
+    second_stage_sheet({"before": synth.load(FIRST_STAGE), "after": models["robust"]})
 
 
 if __name__ == "__main__":

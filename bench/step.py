@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import synth
+from synth import hub
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
@@ -61,7 +62,7 @@ def compare(model: synth.RobustClassifier, batch: int, steps: int, rounds: int) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.step", description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", default="cifar10-resnet18-slim-l2")
+    parser.add_argument("--checkpoint", default=hub.DEFAULT)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=7)

@@ -15,8 +15,6 @@ from synth.tasks import TASKS, Task
 from synth.tasks.base import is_required
 from synth.version import VERSION
 
-DEFAULT_CHECKPOINT = "cifar10-resnet18-slim-l2"
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status, 2 for input that does not fit."""
@@ -38,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         for name, parameter in task.parameters.items():
             command.add_argument(flag(name), dest=name, **_argument(parameter), help=_help(parameter, task, name))
         command.add_argument("--preset", help=f"tuned (default) or {', '.join(task.presets)}")
-        command.add_argument("--checkpoint", help=f"bundled name, folder or owner/name (default {DEFAULT_CHECKPOINT})")
+        command.add_argument("--checkpoint", help=f"bundled name, folder or owner/name (default {hub.DEFAULT})")
         command.add_argument("--device", default="cpu", help="torch device, such as cpu or cuda")
         command.add_argument("--like", help="PNG made here: repeat it, but for what is given besides")
         command.add_argument("--output", type=Path, default=f"{task.name}.png", help="PNG to write")
@@ -67,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"zoom: expected 1 to 64, got {options.zoom}")
     if options.preset is not None:
         given["preset"] = options.preset
-    model = hub.load(checkpoint or DEFAULT_CHECKPOINT, device=options.device)
+    model = hub.load(checkpoint or hub.DEFAULT, device=options.device)
     with tqdm(desc=task.name, leave=False) as bar:
 
         def show(frame):

@@ -11,6 +11,8 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from synth.classifier import RobustClassifier
 from synth.start import Start
 
+DEFAULT = "cifar10-resnet18-slim-l2-dual"
+"""The bundled checkpoint that the app opens with and the commands use unless told."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
 FILES = ["config.json", "model.safetensors", "start.safetensors", "evaluation.json"]
 
