@@ -14,7 +14,8 @@ from torch import Tensor
 
 from synth import pictures
 from synth.classifier import RobustClassifier
-from synth.constraints import Constraint
+from synth.constraints import L2, Constraint
+from synth.multiscale import REACH, at_both_sizes, enlarged, factors
 from synth.objectives import Objective, cross_entropy, jittered, logit
 from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, seed_parameter, sentence
 from synth.pgd import cosine, iterate
@@ -34,7 +35,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Frame:
-    """A moment of a run: pictures (N, 3, H, W) in [0, 1], loss (N,), and the start they came from."""
+    """A moment of a run: pictures (N, 3, H, W) in [0, 1], loss (N,), and the start they came from, at their size."""
 
     step: int
     steps: int
@@ -93,7 +94,8 @@ class Task(ABC):
         """Yield a frame for the start and after every step; closing the iterator stops the work.
 
         Values that are not given come from the checkpoint's ``preset``, then from the declaration. The model itself
-        is not touched: a frozen copy, folded for speed, does the work.
+        is not touched: a frozen copy, folded for speed, does the work. Where ``size`` asks for more than the
+        checkpoint's own size, half as many steps follow after each doubling.
         """
         values = self.check(model, preset=preset, **settings)
         record = {
@@ -106,23 +108,32 @@ class Task(ABC):
         p = SimpleNamespace(**{name: _to(value, engine.device) for name, value in values.items()})
         generators = Generators(p.seed)
         problem = self.problem(engine, p, generators)
-        start = problem.start
+        start = x = problem.start
+        counts = {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
+        done, total = 0, sum(counts.values())
         with torch.no_grad():
             loss = problem.loss(start)
-        yield Frame(0, p.steps, start, loss, start, record)
-        run = iterate(
-            problem.loss,
-            start,
-            problem.constraint,
-            center=problem.center,
-            steps=p.steps,
-            step_size=cosine(p.step_size) if p.schedule == "cosine" else p.step_size,
-            momentum=p.momentum,
-            noise=p.noise,
-            generator=generators,
-        )
-        for state in run:
-            yield Frame(state.step, p.steps, state.pictures, state.loss, start, record)
+        yield Frame(0, total, start, loss, start, record)
+        for factor, steps in counts.items():
+            stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
+            if factor > 1:
+                stage, step_size = larger(problem, x, factor, p.epsilon), cosine(factor * p.step_size)
+                start = enlarged(start, 2)
+            run = iterate(
+                stage.loss,
+                stage.start,
+                stage.constraint,
+                center=stage.center,
+                steps=steps,
+                step_size=step_size,
+                momentum=p.momentum,
+                noise=p.noise,
+                generator=generators,
+            )
+            for state in run:
+                x = state.pictures
+                yield Frame(done + state.step, total, x, state.loss, start, record)
+            done += steps
 
     def defaults(self, model: RobustClassifier, preset: str = "tuned") -> dict:
         """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint."""
@@ -173,6 +184,12 @@ class Task(ABC):
 def is_required(parameter: Parameter) -> bool:
     """Whether a run needs the caller to give this parameter."""
     return parameter.default is None and not getattr(parameter, "optional", False)
+
+
+def larger(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:
+    """The next stage of ``native``: from ``x`` enlarged to ``factor`` times its size, a part as far a pixel."""
+    loss = at_both_sizes(native.loss, native.start.shape[-1])
+    return Problem(loss, enlarged(x, 2), L2(REACH * factor * epsilon))
 
 
 def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float = 100) -> dict[str, Parameter]:

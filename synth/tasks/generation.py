@@ -4,6 +4,7 @@ import torch
 
 from synth import start
 from synth.constraints import L2
+from synth.multiscale import size_parameter
 from synth.parameters import Choice, ClassName, Float, Int
 from synth.tasks.base import Problem, Task, class_loss, class_objective, optimisation
 
@@ -20,6 +21,7 @@ class Generation(Task):
     parameters = {
         "class_name": ClassName(help="What to make.", optional=True, blank="every class in turn"),
         "count": Int(default=8, minimum=1, maximum=64, help="How many pictures."),
+        "size": size_parameter(),
         **optimisation(epsilon=8, steps=40, step_size=0.25),
         **class_objective(),
         "start": Choice(

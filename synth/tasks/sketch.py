@@ -1,6 +1,7 @@
 """From a sketch to a picture."""
 
 from synth.constraints import L2
+from synth.multiscale import size_parameter
 from synth.parameters import ClassName, Float, Picture
 from synth.randomness import draw
 from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
@@ -18,6 +19,7 @@ class Sketch(Task):
     parameters = {
         "picture": Picture(help="The drawing."),
         "class_name": ClassName(help="What it should become."),
+        "size": size_parameter(),
         **optimisation(epsilon=10, steps=60, step_size=0.25),
         **class_objective(),
         "texture": Float(

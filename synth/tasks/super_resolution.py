@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 
 from synth.constraints import L2, SameMean
+from synth.multiscale import enlarged
 from synth.objectives import consistency
 from synth.parameters import Choice, ClassName, Float, Picture
 from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
@@ -64,8 +65,3 @@ class SuperResolution(Task):
         if p.consistency == "soft":
             loss = loss + p.lam * start[0].numel() * consistency(p.picture, lambda x: F.avg_pool2d(x, factor))
         return Problem(loss, start, ball)
-
-
-def enlarged(picture, factor: int, upsampling: str):
-    """(N, 3, H, W) to (N, 3, factor * H, factor * W) in [0, 1]."""
-    return F.interpolate(picture, scale_factor=factor, mode=upsampling).clamp(0, 1)

@@ -1,6 +1,7 @@
 """Turning a picture of one class into another."""
 
 from synth.constraints import L2
+from synth.multiscale import size_parameter
 from synth.parameters import ClassName, Picture
 from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
 
@@ -17,6 +18,7 @@ class Translation(Task):
     parameters = {
         "picture": Picture(help="The picture to change."),
         "class_name": ClassName(help="What it should become."),
+        "size": size_parameter(),
         **optimisation(epsilon=6, steps=60, step_size=0.15),
         **class_objective(),
     }
