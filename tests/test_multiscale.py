@@ -1,0 +1,85 @@
+"""Laws of the larger sizes, for every task that offers them."""
+
+import copy
+
+import pytest
+import torch
+
+from synth import pictures
+from synth.constraints import norms
+from synth.multiscale import REACH, at_both_sizes, enlarged
+from synth.objectives import Objective
+from synth.tasks import TASKS
+from tests.conftest import needed
+
+OFFERED = [task for task in TASKS.values() if "size" in task.parameters]
+every = pytest.mark.parametrize("task", OFFERED, ids=lambda task: task.name)
+
+
+def few(task) -> dict:
+    return needed(task) | ({"count": 2} if "count" in task.parameters else {})
+
+
+@every
+def test_one_run_shows_the_native_steps_and_then_the_larger_ones(task, model):
+    native = list(task.frames(model, **few(task)))
+    frames = list(task.frames(model, **few(task), size="4"))
+    assert [frame.pictures.shape[-1] for frame in frames] == [32] * 4 + [64] * 2 + [128] * 2
+    assert [frame.step for frame in frames] == list(range(8)) and {frame.steps for frame in frames} == {7}
+    assert all(frame.start.shape == frame.pictures.shape for frame in frames)
+    for one, other in zip(native, frames, strict=False):
+        assert torch.equal(one.pictures, other.pictures) and torch.equal(one.loss, other.loss)
+    assert [image.size for image in frames[-1].images] == [(128, 128)] * len(frames[-1].pictures)
+
+
+@every
+def test_a_larger_stage_stays_near_the_enlarged_result_before_it(task, model):
+    settings = few(task) | {"epsilon": 0.7, "step_size": 2, "noise": 0.01, "momentum": 0.5}
+    frames = list(task.frames(model, **settings, size="4"))
+    for factor, before, after in ((2, 3, 5), (4, 5, 7)):
+        moved = norms(frames[after].pictures - enlarged(frames[before].pictures, 2))
+        assert (moved <= REACH * factor * 0.7 + 1e-4).all()
+        assert (moved > 0.1).all(), "it moves"
+        assert frames[after].pictures.min() >= 0 and frames[after].pictures.max() <= 1
+
+
+@every
+def test_the_loss_falls_at_every_size(task, model):
+    settings = few(task) | {"steps": 12, "step_size": 0.2, "jitter": 0}
+    frames = list(task.frames(model, **settings, size="4"))
+    for first, last in ((13, 18), (19, 24)):  # a frame's loss is that of the pictures one step before
+        assert (frames[last].loss < frames[first].loss).all()
+
+
+@every
+def test_settings_in_the_png_repeat_a_larger_picture(task, model, tmp_path):
+    frame = task(model, **few(task) | {"noise": 0.01, "seed": 11}, size="2")
+    frame.save(tmp_path / "x.png")
+    settings = pictures.settings_of(tmp_path / "x.png")["settings"]
+    assert settings["size"] == "2"
+    assert torch.equal(task(model, **settings).pictures, frame.pictures)
+    del settings["size"]  # as in a PNG from before there was a choice
+    assert task(model, **settings).pictures.shape[-1] == 32
+
+
+@every
+@pytest.mark.parametrize("size", ["3", "8", 2, None, ""])
+def test_other_sizes_are_one_sentence(task, model, size):
+    with pytest.raises(ValueError, match=r"^size: expected one of 1, 2, 4, got [^\n]+$"):
+        next(task.frames(model, **few(task), size=size))
+
+
+def test_a_large_picture_alone_equals_its_row(model):
+    """In double precision, so that rounding, which depends on the batch, flips no ReLU."""
+    exact = copy.deepcopy(model).double()
+    settings = {"steps": 4, "noise": 0.01, "momentum": 0.5, "size": "4"}
+    together = TASKS["generation"](exact, count=2, seed=7, **settings).pictures
+    for index in range(2):
+        alone = TASKS["generation"](exact, count=1, seed=7 + index, class_name=index, **settings).pictures
+        torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=0)
+
+
+def test_both_sizes_are_seen_and_weighed():
+    loss = at_both_sizes(Objective(lambda x: x.mean((1, 2, 3)) * x.shape[-1]), 32)
+    x = torch.tensor([0.25, 0.5]).view(2, 1, 1, 1).expand(2, 3, 64, 64)
+    torch.testing.assert_close(loss(x), torch.tensor([0.25, 0.5]) * (2 * 64 + 32) / 3)
