@@ -68,11 +68,20 @@ def to_images(x: Tensor) -> list[Image.Image]:
     return [Image.fromarray(level) for level in levels]
 
 
-def sheet(x: Tensor, *, columns: int | None = None, zoom: int = 1, gap: int = 2) -> Image.Image:
+GAP = 2
+"""White pixels between the pictures of a sheet."""
+
+
+def columns_for(count: int) -> int:
+    """How many pictures a row of a sheet has: about twice as many as there are rows."""
+    return min(count, math.ceil(math.sqrt(count * 2)))
+
+
+def sheet(x: Tensor, *, columns: int | None = None, zoom: int = 1, gap: int = GAP) -> Image.Image:
     """One white-framed RGB image of all pictures (N, 3, H, W), each pixel ``zoom`` pixels wide."""
     images = to_images(x)
-    columns = columns or math.ceil(math.sqrt(len(images) * 2))
-    columns, rows = min(columns, len(images)), math.ceil(len(images) / min(columns, len(images)))
+    columns = min(columns or columns_for(len(images)), len(images))
+    rows = math.ceil(len(images) / columns)
     width, height = (side * zoom for side in images[0].size)
     gap = gap if len(images) > 1 else 0
     page = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -12,6 +13,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
+from synth import hub
 from synth.classifier import RobustClassifier
 from synth.parameters import ClassName, Mask, Picture
 from synth.start import Start
@@ -106,3 +108,31 @@ def picture() -> Image.Image:
 @pytest.fixture
 def mask() -> Image.Image:
     return draw_mask()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A folder of checkpoints, in place of the bundled ones, that holds one called tiny and its twin, plain."""
+    from synth.web.running import load
+
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("checkpoints")
+        patch.setattr(hub, "BUNDLED", folder)
+        for name, width in (("plain", 0.25), ("tiny", 0.125)):
+            make_model(width=width, info={"name": name}).save_pretrained(folder / name)
+            make_start().save(folder / name / "start.safetensors")
+        (folder / "tiny" / "examples").mkdir()
+        draw_picture().save(folder / "tiny" / "examples" / "square.png")
+        patch.setattr(hub, "DEFAULT", "tiny")
+        load.cache_clear()
+        yield "tiny"
+        load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def server(tiny):
+    """The address of the app, serving in this process, with one drawn picture for a data set."""
+    from synth.web.page import LAUNCH, build
+
+    with closing(build(lambda size: draw_picture(size, size))) as page:
+        yield page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)[1]

@@ -79,8 +79,8 @@ def test_help_explains_every_parameter(task, capsys):
 @pytest.mark.parametrize(
     "more, sentence",
     [
-        (["--steps", "0"], "steps: expected 1 to 5000, got 0"),
-        (["--steps", "many"], "steps: expected a number from 1 to 5000, got 'many'"),
+        (["--steps", "0"], "steps: expected 1 to 1000, got 0"),
+        (["--steps", "many"], "steps: expected a number from 1 to 1000, got 'many'"),
         (["--epsilon", "nan"], "epsilon: expected 0.01 to 100 L2, got nan"),
         (["--epsilon", "-1"], "epsilon: expected 0.01 to 100 L2, got -1.0"),
         (["--class", "unicorn"], "class_name: expected one of"),

@@ -203,7 +203,7 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             unit="L2",
             help="How far the picture may move from its start.",
         ),
-        "steps": Int(default=steps, minimum=1, maximum=5000, help="How many gradient steps to take."),
+        "steps": Int(default=steps, minimum=1, maximum=1000, help="How many gradient steps to take."),
         "step_size": Float(
             default=step_size, minimum=0.001, maximum=10, step=0.01, unit="L2", help="Length of each step."
         ),

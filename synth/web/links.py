@@ -1,0 +1,54 @@
+"""Settings as a link, and back from a link or from a PNG that was made here."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from synth import TASKS, Task
+from synth.parameters import Float, Mask, Parameter, Picture
+from synth.pictures import settings_of
+from synth.web.running import load
+
+
+def link(task: Task, checkpoint: str, values: dict) -> str:
+    """The query of a link that reopens ``task``: what differs from the checkpoint's defaults, no pictures."""
+    usual = task.defaults(load(checkpoint))
+    words = {name: value for name, value in values.items() if not isinstance(task.parameters[name], (Picture, Mask))}
+    changed = {name: value for name, value in words.items() if (value or 0) != (usual[name] or 0)}
+    return "?" + urlencode({"task": task.name, "checkpoint": checkpoint} | changed)
+
+
+def from_link(query: dict[str, str]) -> tuple[Task, str, dict]:
+    """(task, checkpoint, settings) of a link's query; ValueError for what no tab has."""
+    words = dict(query)
+    task, checkpoint = _task(words.pop("task", None)), words.pop("checkpoint", "")
+    model = load(checkpoint)
+    given = {name: _parsed(task.parameters.get(name), value) for name, value in words.items()}
+    for name, value in given.items():
+        if name not in task.parameters or isinstance(task.parameters[name], (Picture, Mask)):
+            raise ValueError(f"{name}: expected a setting of {task.name} that a link can hold")
+        task.parameters[name].check(name, value, model)
+    return task, checkpoint, task.defaults(model) | given
+
+
+def from_picture(path: str) -> tuple[Task, str, dict]:
+    """(task, checkpoint, settings) that a PNG made here carries; ValueError if it carries none that fit."""
+    record = settings_of(path, "picture")
+    if not isinstance(record.get("settings"), dict) or not isinstance(record.get("checkpoint"), str):
+        raise ValueError("picture: expected a PNG made here, with its settings inside, got others")
+    task, settings = _task(record.get("task")), record["settings"]
+    task.check(load(record["checkpoint"]), **settings)
+    return task, record["checkpoint"], settings
+
+
+def _task(name) -> Task:
+    if name not in TASKS:
+        raise ValueError(f"task: expected one of {', '.join(TASKS)}, got {str(name)[:80]!r}")
+    return TASKS[name]
+
+
+def _parsed(kind: Parameter | None, value: str):
+    try:
+        return float(value) if isinstance(kind, Float) else value
+    except ValueError:
+        return value

@@ -1,0 +1,121 @@
+"""The right half of a tab: the button that runs the task, and what comes out, live."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+
+import gradio as gr
+
+from synth import Frame, Task
+from synth.history import History
+from synth.quality import compare
+from synth.web.editor import PRIVATE, gathered
+from synth.web.endpoints import QUEUE
+from synth.web.reuse import Reuse
+from synth.web.running import one_sentence, stream
+from synth.web.views import SHOWN, album, sheet, zoom
+from synth.web.watch import KEPT, Run, Watch
+
+NOTHING = "nothing"
+SCRUB = "Scrub through the run"
+STARTING = """() => {  // say so at once; on a phone, go to where the result will be
+    const results = [...document.querySelectorAll('.result')].filter(part => part.offsetParent);
+    if (innerWidth < 700) results[0]?.scrollIntoView({behavior: 'smooth', block: 'center'});
+    return 'starting'
+}"""
+
+
+class Results:
+    """The components, wired to each other and to the tab's controls; ``other`` names a checkpoint to compare with."""
+
+    def __init__(self, task: Task, checkpoint: gr.Dropdown, other: gr.Dropdown, controls: dict):
+        self.task, self.controls = task, controls
+        with gr.Row(elem_classes="run"):
+            run = gr.Button("Run", variant="primary", min_width=100)
+            stop = gr.Button("Stop", min_width=100)
+        self.status = gr.Markdown("Ready: press Run.")
+        with gr.Row(elem_classes="result"):
+            self.start = gr.Image(label="Start", visible=False, **SHOWN)
+            self.result = gr.Image(label="Result", **SHOWN)
+            self.twin = gr.Image(visible=False, **SHOWN)
+        self.quality = gr.Markdown(visible=False)
+        given = [checkpoint, *controls.values()]
+        memory, scrub = gr.State(Run(), time_to_live=KEPT), gr.Slider(0, 1, 0, step=1, visible=False, label=SCRUB)
+        self.file = gr.DownloadButton("Save the PNG with its settings inside", interactive=False)
+        self.reuse = Reuse(task, memory, self.status, controls, given)
+        self.watch = Watch(task, memory, scrub, self.result, self.status)
+        with gr.Accordion("How it works", open=False):
+            latex = [{"left": "$$", "right": "$$", "display": True}]
+            gr.Markdown(explanation(task), latex_delimiters=latex)
+
+        run.click(None, None, self.status, js=STARTING, **PRIVATE)  # before the other, or it comes last
+        outputs = [self.status, self.start, self.result, self.twin, self.quality, self.file, *self.watch.outputs]
+        event = run.click(self.run, [other, *given], outputs, **QUEUE, **PRIVATE)
+        self.reuse.follow(event)
+        halted = stop.click(None, None, None, cancels=[event, self.reuse.varied], **PRIVATE)
+        halted.then(stopped, self.status, self.status, **PRIVATE)
+
+    def run(self, other: str, checkpoint: str, *values):
+        """Updates of the outputs while the task runs, then while the other checkpoint does the same."""
+        try:
+            with one_sentence():
+                settings, note = gathered(self.task, dict(zip(self.controls, values, strict=True)))
+            yield {self.twin: gr.Image(visible=False), self.quality: gr.Markdown(visible=False)}
+            history = yield from self._own(checkpoint, settings, note)
+            beside = (yield from self._beside(other, settings)) if other != NOTHING else None
+            table = figures(self.task, settings, history.last, beside)
+            if table:
+                yield {self.quality: gr.Markdown(table, visible=True)}
+        except gr.Error as error:
+            yield {self.status: error.message}
+            raise
+
+    def _own(self, checkpoint: str, settings: dict, note: str):
+        history, begun = History(), None
+        with album() as keep:
+            for frame, status in stream(self.task, checkpoint, settings, history.add):
+                shown = {self.status: status + note if frame else status}
+                if frame is not None and begun is None:
+                    begun, one = frame, len(frame.pictures) == 1
+                    shown[self.start] = gr.Image(keep(sheet(frame)) if one else None, visible=one)
+                if frame is not None:
+                    shown[self.result] = keep(sheet(frame))
+                yield shown
+            with tempfile.TemporaryDirectory() as folder:
+                frame.save(path := f"{folder}/{self.task.name}.png", zoom=zoom(frame))
+                yield {self.file: gr.DownloadButton(value=path, interactive=True)}
+            yield self.watch.finished(history, keep)
+        return history
+
+    def _beside(self, other: str, settings: dict):
+        with album() as keep:
+            for frame, status in stream(self.task, other, settings):
+                shown = {} if frame is None else {self.twin: gr.Image(keep(sheet(frame)), label=other, visible=True)}
+                yield shown | {self.status: f"{other}: {status}"}
+        return frame
+
+
+def figures(task: Task, settings: dict, frame: Frame, beside: Frame | None) -> str:
+    """A table of likeness to the original, where it is known; else nothing."""
+    found = compare(task, settings, frame)
+    if found is None:
+        return ""
+    if beside is not None:
+        found |= {beside.settings["checkpoint"]: compare(task, settings, beside)["this"]}
+    rows = "".join(f"\n| {name} | {of['psnr']:.1f} dB | {of['ssim']:.3f} |" for name, of in found.items())
+    return f"| against the original | PSNR | SSIM |\n|---|---|---|{rows}"
+
+
+def explanation(task: Task) -> str:
+    """The equation and where it comes from."""
+    source = inspect.cleandoc(type(task).__doc__).split("\n\n")[1]
+    paper = source.replace("Santurkar et al. 2019", "[Santurkar et al. 2019](https://arxiv.org/abs/1906.09453)")
+    return f"$${task.equation}$$\n\n{paper}"
+
+
+def stopped(status: str) -> str:
+    """What the status says after Stop."""
+    if "step" in status:
+        return f"stopped at {status}"
+    return "stopped" if status.startswith(("starting", "waiting")) else status
