@@ -14,7 +14,7 @@ from synth.start import Start
 DEFAULT = "cifar10-resnet18-slim-l2-dual"
 """The bundled checkpoint that the app opens with and the commands use unless told."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
-FILES = ["config.json", "model.safetensors", "start.safetensors", "evaluation.json"]
+FILES = ["config.json", "model.safetensors", "start.safetensors", "evaluation.json", "units.png", "units.json"]
 
 
 def bundled() -> list[str]:

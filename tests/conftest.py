@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
-from synth import hub
+from synth import hub, units
 from synth.classifier import RobustClassifier
 from synth.parameters import ClassName, Mask, Picture
 from synth.start import Start
@@ -122,6 +122,9 @@ def tiny(tmp_path_factory):
             make_model(width=width, info={"name": name}).save_pretrained(folder / name)
             make_start().save(folder / name / "start.safetensors")
         (folder / "tiny" / "examples").mkdir()
+        drawn = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
+        rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]
+        units.save(folder / "tiny", drawn, rows, {})
         draw_picture().save(folder / "tiny" / "examples" / "square.png")
         patch.setattr(hub, "DEFAULT", "tiny")
         load.cache_clear()

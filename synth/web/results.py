@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 
 import gradio as gr
 
@@ -57,42 +56,46 @@ class Results:
         halted.then(stopped, self.status, self.status, **PRIVATE)
 
     def run(self, other: str, checkpoint: str, *values):
-        """Updates of the outputs while the task runs, then while the other checkpoint does the same."""
+        """Updates of the outputs while the task runs, then while the other checkpoint does the same.
+
+        The browser may leave out updates that come fast: the last one holds all that is to stay.
+        """
         try:
             with one_sentence():
                 settings, note = gathered(self.task, dict(zip(self.controls, values, strict=True)))
-            yield {self.twin: gr.Image(visible=False), self.quality: gr.Markdown(visible=False)}
-            history = yield from self._own(checkpoint, settings, note)
-            beside = (yield from self._beside(other, settings)) if other != NOTHING else None
-            table = figures(self.task, settings, history.last, beside)
-            if table:
-                yield {self.quality: gr.Markdown(table, visible=True)}
+            with album() as keep:
+                shown = {self.twin: gr.Image(visible=False), self.quality: gr.Markdown(visible=False)}
+                history = yield from self._own(checkpoint, settings, note, shown, keep)
+                beside = None if other == NOTHING else (yield from self._beside(other, settings, shown, keep))
+                table = figures(self.task, settings, history.last, beside)
+                if table:
+                    shown[self.quality] = gr.Markdown(table, visible=True)
+                yield shown
         except gr.Error as error:
             yield {self.status: error.message}
             raise
 
-    def _own(self, checkpoint: str, settings: dict, note: str):
-        history, begun = History(), None
-        with album() as keep:
-            for frame, status in stream(self.task, checkpoint, settings, history.add):
-                shown = {self.status: status + note if frame else status}
-                if frame is not None and begun is None:
-                    begun, one = frame, len(frame.pictures) == 1
-                    shown[self.start] = gr.Image(keep(sheet(frame)) if one else None, visible=one)
-                if frame is not None:
-                    shown[self.result] = keep(sheet(frame))
-                yield shown
-            with tempfile.TemporaryDirectory() as folder:
-                frame.save(path := f"{folder}/{self.task.name}.png", zoom=zoom(frame))
-                yield {self.file: gr.DownloadButton(value=path, interactive=True)}
-            yield self.watch.finished(history, keep)
+    def _own(self, checkpoint: str, settings: dict, note: str, shown: dict, keep):
+        history = History()
+        for frame, status in stream(self.task, checkpoint, settings, history.add):
+            shown[self.status] = status
+            if frame is not None:
+                shown |= {self.status: status + note, self.result: keep(sheet(frame))}
+            if frame is not None and self.start not in shown:
+                one = len(frame.pictures) == 1
+                shown[self.start] = gr.Image(keep(sheet(frame, frame.start)) if one else None, visible=one)
+            yield shown
+        frame.save(path := keep(sheet(frame)), zoom=zoom(frame))
+        shown |= {self.file: gr.DownloadButton(value=path, interactive=True), **self.watch.finished(history, keep)}
+        yield shown
         return history
 
-    def _beside(self, other: str, settings: dict):
-        with album() as keep:
-            for frame, status in stream(self.task, other, settings):
-                shown = {} if frame is None else {self.twin: gr.Image(keep(sheet(frame)), label=other, visible=True)}
-                yield shown | {self.status: f"{other}: {status}"}
+    def _beside(self, other: str, settings: dict, shown: dict, keep):
+        for frame, status in stream(self.task, other, settings):
+            shown[self.status] = f"{other}: {status}"
+            if frame is not None:
+                shown[self.twin] = gr.Image(keep(sheet(frame)), label=other, visible=True)
+            yield shown
         return frame
 
 

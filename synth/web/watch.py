@@ -68,10 +68,10 @@ class Watch:
         return [Run(run.history, chosen), f"picture {chosen + 1} is chosen", *plots(run.history, chosen)]
 
     def _gif(self, run: Run):
-        return self._made(run, "gif", lambda path: run.history.save_gif(path, side=width(run.history.last)))
+        yield from self._made(run, "gif", lambda path: run.history.save_gif(path, side=width(run.history.last)))
 
     def _zip(self, run: Run):
-        return self._made(run, "zip", lambda path: save_zip(run.history.last, path))
+        yield from self._made(run, "zip", lambda path: save_zip(run.history.last, path))
 
     def _made(self, run: Run, kind: str, save):
         if run.history is None:
