@@ -29,6 +29,8 @@ CSS = """
 .picture img {image-rendering: pixelated}
 .picture [data-testid=block-label] {position: static}
 .seed {align-items: end}
+.plot, .plot * {overflow: visible !important}
+.plot {padding-bottom: 30px !important}
 @media (max-width: 700px) {
     body {padding-bottom: 70px}
     .run {position: fixed; bottom: 0; left: 0; right: 0; z-index: 50; padding: 10px}

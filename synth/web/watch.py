@@ -36,7 +36,7 @@ class Watch:
         with gr.Accordion("Look closer", open=False):
             gr.Markdown("Of several pictures, click the one that the plots are to be about.")
             self.slider = gr.ImageSlider(label="Before and after", visible=False, format="png", elem_classes="picture")
-            axes = {"x": "step", "height": 250}
+            axes = {"x": "step", "height": 250, "elem_classes": "plot"}
             self.plots = [
                 gr.LinePlot(y="probability", color="class", label="How probable the model finds each class", **axes),
                 gr.LinePlot(y="loss", label="Loss", **axes),
