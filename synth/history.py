@@ -1,10 +1,11 @@
-"""A run as a whole: its pictures and figures over the steps, and files of it."""
+"""What happened in a run: pictures to scrub through, series to plot, and files to keep."""
 
 from __future__ import annotations
 
 import io
-import json
 import zipfile
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -13,104 +14,214 @@ from torch import Tensor
 
 from synth import pictures
 from synth.classifier import RobustClassifier
+from synth.constraints import norms
 from synth.tasks.base import Frame
 
 MOST = 60
-"""Frames kept, at most about; of a longer run every second, fourth, ... step."""
+"""Steps that a history keeps."""
+BYTES = 2**27
+"""Bytes of pictures that a history keeps, though never fewer than two steps."""
+BATCH = 64
+FIRST, LAST = 600, 1800
+"""Milliseconds that an animation rests on its first and its last step."""
+COLOURS, SAMPLED = 254, 2**17
+"""Of an animation's palette: its size, and how many pixels it is made from."""
+
+
+@dataclass
+class Moment:
+    """A kept step, the ``order``-th that was added: levels (N, 3, H, W) uint8, loss and distance (N,), on the CPU."""
+
+    order: int
+    step: int
+    levels: Tensor
+    loss: Tensor
+    distance: Tensor
+    probabilities: Tensor | None = None
 
 
 class History:
-    """Collects the frames of a run, thinned out evenly as it grows; the first and the last are always there.
+    """The frames of one run, thinned out evenly as it grows; the first and the newest are always there.
 
-    ``last`` is the newest frame itself. Of the others 8-bit pictures are kept, and each picture's loss and distance.
+    for frame in task.frames(model, ...):
+        history.add(frame)
+
+    model: of the run. Its class probabilities are worked out when they are first asked for, not during the run.
+    most: how many steps to keep, at least 2; fewer where pictures are so many that they would exceed BYTES.
     """
 
-    def __init__(self):
-        self._kept: list[tuple[int, Tensor, Tensor, Tensor]] = []
-        self._stride = 1
-        self.last: Frame | None = None
+    def __init__(self, model: RobustClassifier, most: int = MOST):
+        if most < 2:
+            raise ValueError(f"most: expected at least 2, got {most}")
+        self.model, self.most, self.settings = model, most, {}
+        self._moments: list[Moment] = []
+        self._seen, self._stride = 0, 1
 
     def add(self, frame: Frame) -> None:
-        """Take note of the next frame."""
-        if self._kept and self._kept[-1][0] % self._stride:  # the last so far, which is not on the stride
-            self._kept.pop()
-        if len(self._kept) >= MOST:
+        """Keep a frame, the later one of the run; ValueError if it is not later than those before."""
+        moments = self._moments
+        if moments and frame.step <= moments[-1].step:
+            raise ValueError(f"frame: expected a step after {moments[-1].step}, got {frame.step}")
+        if not moments:
+            largest = frame.pictures.numel() * int(frame.settings["settings"].get("size", 1)) ** 2
+            self.settings, self.most = frame.settings, max(2, min(self.most, BYTES // largest))
+        elif moments[-1].order % self._stride:
+            moments.pop()  # it was there as the newest only
+        distance = norms(frame.pictures - frame.start).flatten().cpu()
+        levels = (frame.pictures.detach().clamp(0, 1) * 255).round().byte().cpu()
+        moments.append(Moment(self._seen, frame.step, levels, frame.loss.detach().float().cpu(), distance))
+        self._seen += 1
+        if len(moments) > self.most:
             self._stride *= 2
-            self._kept = [kept for kept in self._kept if kept[0] % self._stride == 0]
-        levels = (frame.pictures.detach().cpu().clamp(0, 1) * 255).round().byte()
-        away = (frame.pictures - frame.start).flatten(1).norm(dim=1).cpu()
-        self._kept.append((frame.step, levels, frame.loss.detach().cpu(), away))
-        self.last = frame
+            self._moments = [one for one in moments if one.order % self._stride == 0 or one is moments[-1]]
 
     def __len__(self) -> int:
-        return len(self._kept)
+        """How many steps are kept."""
+        return len(self._moments)
 
     @property
     def steps(self) -> list[int]:
-        """The steps that are kept."""
-        return [step for step, *_ in self._kept]
+        """The kept steps' numbers."""
+        return [moment.step for moment in self._moments]
 
-    def nearest(self, step: float) -> int:
-        """The index of the kept step that is nearest to ``step``."""
-        return min(range(len(self)), key=lambda index: abs(self.steps[index] - step))
+    @property
+    def epsilon(self) -> float:
+        """How far the run lets a picture go, to compare with ``distance``."""
+        return self.settings["settings"]["epsilon"]
 
-    def sheet(self, index: int, *, side: int | None = None) -> Image.Image:
-        """All pictures of a kept step, each shown ``side`` pixels wide (default: its own size)."""
-        levels = self._kept[index][1]
-        zoom = 1 if side is None else max(1, round(side / levels.shape[-1]))
-        return pictures.sheet(levels.float() / 255, zoom=zoom)
+    @property
+    def target(self) -> str | None:
+        """The class that the run was asked for, if it was."""
+        return self.settings["settings"].get("class_name")
 
-    def losses(self, picture: int = 0) -> list[float]:
-        """Of one picture at every kept step; like the loop's, of the state before the step."""
-        return [loss[picture].item() for _, _, loss, _ in self._kept]
+    def pictures(self, index: int) -> Tensor:
+        """Those of the ``index``-th kept step, rounded to 8 bits: (N, 3, H, W) in [0, 1]."""
+        if not 0 <= index < len(self):
+            raise ValueError(f"index: expected 0 to {len(self) - 1}, got {index}")
+        return self._moments[index].levels / 255
 
-    def distances(self, picture: int = 0) -> list[float]:
-        """L2 distance of one picture from its start at every kept step."""
-        return [away[picture].item() for *_, away in self._kept]
+    def sheet(self, index: int, *, zoom: int = 1) -> Image.Image:
+        """All pictures of the ``index``-th kept step in one image.
 
-    @torch.no_grad()
-    def probabilities(self, model: RobustClassifier, picture: int = 0) -> Tensor:
-        """What ``model`` makes of one picture at every kept step, computed now: (steps, classes)."""
-        shown = [levels[picture][None].to(model.device).float() / 255 for _, levels, *_ in self._kept]
-        sizes = [x.shape for x in shown]
-        if all(size == sizes[0] for size in sizes):
-            return model(torch.cat(shown)).softmax(1).cpu()
-        return torch.cat([model(x) for x in shown]).softmax(1).cpu()
-
-    def save_gif(self, path: str | Path, *, side: int | None = None, seconds: float = 3) -> None:
-        """An endless animation of all pictures that takes ``seconds`` and rests on the last; settings as its comment.
-
-        One palette for all frames, made from the last sheet and the first, so that colours do not flicker.
+        zoom: width of a pixel of the newest step; where a run began smaller, pictures are shown as large as those.
         """
-        sheets = [self.sheet(index, side=side or self._kept[-1][1].shape[-1]) for index in range(len(self))]
-        both = Image.new("RGB", (sheets[-1].width, sheets[-1].height * 2))
-        both.paste(sheets[0].resize(sheets[-1].size), (0, 0))
-        both.paste(sheets[-1], (0, sheets[-1].height))
-        palette = both.quantize(256, method=Image.Quantize.MEDIANCUT)
-        frames = [sheet.quantize(palette=palette, dither=Image.Dither.NONE) for sheet in sheets]
-        pause = max(20, round(1000 * seconds / len(frames) / 10) * 10)
-        comment = json.dumps(_words(self.last.settings)).encode()
-        durations = [pause] * (len(frames) - 1) + [1500]
-        frames[0].save(
-            path, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, comment=comment
+        x = self.pictures(index)
+        return pictures.sheet(x, zoom=max(1, zoom * self._side // x.shape[-1]))
+
+    @property
+    def _side(self) -> int:
+        return self._moments[-1].levels.shape[-1]
+
+    @property
+    def loss(self) -> Tensor:
+        """(kept, N): of the pictures before the step, from which it descended; for step 0 of the start."""
+        return torch.stack([moment.loss for moment in self._moments])
+
+    @property
+    def distance(self) -> Tensor:
+        """(kept, N): L2 distance from the start, pixel units."""
+        return torch.stack([moment.distance for moment in self._moments])
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(kept, N, classes): what the model sees in the kept pictures; slow when first asked for."""
+        new = [moment for moment in self._moments if moment.probabilities is None]
+        if new:
+            engine = self.model.for_synthesis()
+            for _, alike in groupby(new, lambda moment: moment.levels.shape):
+                alike = list(alike)
+                levels = torch.cat([moment.levels for moment in alike])
+                with torch.no_grad():
+                    seen = torch.cat([engine(part.to(engine.mean) / 255).softmax(1) for part in levels.split(BATCH)])
+                for moment, found in zip(alike, seen.float().cpu().split(len(alike[0].levels)), strict=True):
+                    moment.probabilities = found
+        return torch.stack([moment.probabilities for moment in self._moments])
+
+    def top(self, count: int = 5, picture: int | None = None) -> list[str]:
+        """The ``count`` classes worth plotting, of one picture or of all: the target, then by highest probability."""
+        found = self.probabilities if picture is None else self.probabilities[:, [picture]]
+        names = [self.model.classes[index] for index in found.amax((0, 1)).argsort(descending=True).tolist()]
+        return sorted(names, key=lambda name: name != self.target)[:count]
+
+    def rows(self, name: str, picture: int | None = None) -> list[dict]:
+        """ "loss" or "distance" in long form, of one picture or of all: [{"step", "picture", name}], from picture 0."""
+        values = {"loss": self.loss, "distance": self.distance}[name].tolist()
+        return [
+            {"step": step, "picture": index, name: value}
+            for step, row in zip(self.steps, values, strict=True)
+            for index, value in enumerate(row)
+            if picture in (None, index)
+        ]
+
+    def class_rows(self, count: int = 5, picture: int | None = None) -> list[dict]:
+        """Probabilities of the ``top`` classes in long form: [{"step", "picture", "class", "probability"}]."""
+        columns = [(name, self.model.classes.index(name)) for name in self.top(count, picture)]
+        return [
+            {"step": step, "picture": index, "class": name, "probability": seen[column]}
+            for step, row in zip(self.steps, self.probabilities.tolist(), strict=True)
+            for index, seen in enumerate(row)
+            if picture in (None, index)
+            for name, column in columns
+        ]
+
+    def save_gif(self, path: str | Path, *, zoom: int | None = None, seconds: float = 3) -> None:
+        """An animated GIF that repeats, with the run's settings as its comment, as ``pictures.settings_of`` reads them.
+
+        It rests on the first step and longer on the last, and takes ``seconds`` in between. All steps share one palette
+        of 254 colours: a palette for each would be nearer, but flickers and takes twice the space. Equal neighbours
+        become one longer step.
+
+        zoom: width of a pixel (default: at least 128 a side, 64 where there are more than 16 pictures).
+        ValueError if nothing was added, or for a zoom or seconds that do not fit; OSError as for any file.
+        """
+        if not self._moments:
+            raise ValueError("history: expected at least one frame, got none")
+        if zoom is not None and not 1 <= zoom <= 64:
+            raise ValueError(f"zoom: expected 1 to 64, got {zoom}")
+        if not 0.1 <= seconds <= 60:
+            raise ValueError(f"seconds: expected 0.1 to 60, got {seconds}")
+        count = len(self._moments[0].levels)
+        zoom = zoom or -(-(128 if count <= 16 else 64) // self._side)
+        palette = self._palette()
+        steps = [
+            self.sheet(index, zoom=zoom).quantize(palette=palette, dither=Image.Dither.NONE)
+            for index in range(len(self))
+        ]
+        each = max(20, round(1000 * seconds / len(steps)))  # browsers slow down what is faster
+        durations = [FIRST, *[each] * (len(steps) - 2), LAST] if len(steps) > 1 else [LAST]
+        steps[0].save(
+            path,
+            "GIF",
+            save_all=True,
+            append_images=steps[1:],
+            duration=durations,
+            loop=0,
+            comment=pictures.to_json(self.settings),
         )
+
+    def _palette(self) -> Image.Image:
+        """254 colours of all pictures and the white of sheets; the one that is left lets Pillow skip what stays."""
+        each, chosen = SAMPLED // len(self._moments), []
+        for moment in self._moments:
+            pixels = moment.levels.permute(0, 2, 3, 1).reshape(-1, 3)
+            chosen.append(pixels[torch.linspace(0, len(pixels) - 1, min(len(pixels), each)).long()])
+        line = Image.fromarray(torch.cat(chosen)[None].numpy())
+        colours = line.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([*colours.getpalette()[: 3 * COLOURS], 255, 255, 255])
+        return palette
 
 
 def save_zip(frame: Frame, path: str | Path) -> None:
-    """A ZIP of every picture at its own size and of their sheet, PNGs with the settings inside, and settings.json."""
+    """Every picture of ``frame`` as a PNG of its own size, the sheet, and the settings, which the PNGs hold too.
+
+    Names: TASK-01.png and so on, sheet.png, settings.json. OSError as for any file.
+    """
     with zipfile.ZipFile(path, "w") as archive:
-        for index, image in enumerate(frame.images):
-            archive.writestr(f"{index + 1:02}.png", _png(image, frame.settings))
-        archive.writestr("sheet.png", _png(pictures.sheet(frame.pictures), frame.settings))
-        archive.writestr("settings.json", json.dumps(_words(frame.settings), indent=1))
-
-
-def _png(image: Image.Image, settings: dict) -> bytes:
-    pictures.save(image, buffer := io.BytesIO(), settings)
-    return buffer.getvalue()
-
-
-def _words(record: dict) -> dict:
-    """The settings without pictures, which the PNGs carry."""
-    words = {name: value for name, value in record["settings"].items() if not isinstance(value, Tensor)}
-    return record | {"settings": words}
+        for index, image in enumerate(frame.images, 1):
+            buffer = io.BytesIO()
+            pictures.save(image, buffer, frame.settings)
+            archive.writestr(f"{frame.settings['task']}-{index:02d}.png", buffer.getvalue())
+        frame.save(buffer := io.BytesIO())
+        archive.writestr("sheet.png", buffer.getvalue())
+        archive.writestr("settings.json", pictures.to_json(frame.settings, indent=2))

@@ -97,17 +97,23 @@ def save(image: Image.Image, path: str | Path, settings: dict) -> None:
 
 
 def settings_chunk(settings: dict) -> PngImagePlugin.PngInfo:
-    """The settings as a text chunk; pictures and masks among them (tensors of one picture) travel whole."""
+    """The settings as a text chunk."""
     info = PngImagePlugin.PngInfo()
-    info.add_itxt(SETTINGS, json.dumps(settings, default=_encode))
+    info.add_itxt(SETTINGS, to_json(settings))
     return info
 
 
+def to_json(settings: dict, indent: int | None = None) -> str:
+    """The settings as text; pictures and masks among them (tensors of one picture) travel whole."""
+    return json.dumps(settings, default=_encode, indent=indent)
+
+
 def settings_of(path: str | Path, name: str = "like") -> dict:
-    """The settings that ``save`` put into a PNG; ValueError if it holds none."""
+    """The settings inside a PNG that ``save`` made, or a GIF of ``synth.history``; ValueError if it holds none."""
     image = _open(path, name, sized=False)
     try:
-        settings = json.loads(image.text[SETTINGS], object_hook=_decode)
+        text = image.info["comment"] if image.format == "GIF" else image.text[SETTINGS]
+        settings = json.loads(text, object_hook=_decode)
         if not isinstance(settings, dict):
             raise TypeError
         return settings

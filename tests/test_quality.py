@@ -1,59 +1,140 @@
-"""Likeness to an original: closed forms, the reference, and when an original is known."""
+"""Figures of quality: closed forms and references; when an original is known, and what the baselines are."""
 
-from __future__ import annotations
+import math
 
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from synth import TASKS
-from synth.pictures import to_tensor
-from synth.quality import BEST_PSNR, compare, psnr, ssim
-from synth.tasks.super_resolution import enlarged
-from tests.conftest import draw_mask, draw_picture, needed
+import synth
+from synth import pictures, quality
+from synth.tasks import TASKS
+from tests.conftest import draw_mask, draw_picture, make_model, needed
 
 
-def test_psnr_is_the_reference_and_bounded():
-    x, y = torch.rand(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    expected = peak_signal_noise_ratio(x, y, data_range=1.0, reduction="none", dim=(1, 2, 3))
-    assert torch.allclose(psnr(x, y), expected)
-    assert psnr(x, x).tolist() == [BEST_PSNR] * 3
-    assert psnr(x * 0, x * 0 + 0.1).tolist() == pytest.approx([20] * 3)
+def tensor(image: Image.Image) -> torch.Tensor:
+    return pictures.to_tensor(image, image.width)
 
 
-def test_ssim_is_one_for_equal_pictures_and_falls():
-    x = to_tensor(draw_picture(), 32)
-    assert ssim(x, x).tolist() == pytest.approx([1])
-    assert ssim(x, 1 - x).item() < ssim(x, (x + 0.05).clamp(0, 1)).item() < 1
+def make_pair(count: int = 3):
+    random = torch.Generator().manual_seed(0)
+    truth = torch.rand(count, 3, 32, 32, generator=random)
+    return (truth + 0.1 * torch.randn(truth.shape, generator=random)).clamp(0, 1), truth
 
 
-def test_super_resolution_of_a_large_picture_has_an_original(model):
-    task, settings = TASKS["super_resolution"], {"picture": draw_picture(64, 64), "steps": 2, "factor": "4"}
-    frame = task(model, **settings)
-    found, truth = compare(task, settings, frame), to_tensor(draw_picture(64, 64), 32)
-    plain = enlarged(to_tensor(draw_picture(64, 64), 8), 4, "bicubic")
-    assert list(found) == ["this", "bicubic"]
-    assert found["bicubic"]["psnr"] == pytest.approx(psnr(plain, truth).item())
-    assert found["this"]["ssim"] == pytest.approx(ssim(frame.pictures, truth).item())
+def test_equal_pictures_are_perfect():
+    _, truth = make_pair()
+    assert quality.psnr(truth, truth).tolist() == [quality.BEST_PSNR] * 3
+    assert quality.ssim(truth, truth).tolist() == pytest.approx([1] * 3)
 
 
-@pytest.mark.parametrize("size", [8, 64])
-def test_a_small_picture_has_no_original_however_it_is_shown(size, model):
-    image = draw_picture(8, 8).resize((size, size), 0)
-    settings = {"picture": image, "steps": 1, "factor": "4"}
-    assert compare(TASKS["super_resolution"], settings, TASKS["super_resolution"](model, **settings)) is None
+@pytest.mark.parametrize("shift", [0.5, 0.1, 0.01])
+def test_psnr_of_a_constant_error(shift):
+    truth = torch.full((2, 3, 8, 8), 0.3)
+    assert quality.psnr(truth + shift, truth).tolist() == pytest.approx([-20 * math.log10(shift)] * 2, abs=1e-3)
 
 
-@pytest.mark.parametrize("mask", [None, draw_mask()], ids=["random square", "drawn"])
-def test_inpainting_is_compared_with_what_was_hidden(mask, model):
-    task, settings = TASKS["inpainting"], {"picture": draw_picture(), "mask": mask, "steps": 2, "fill": "mean"}
-    frame = task(model, **settings)
-    found = compare(task, settings, frame)
-    assert list(found) == ["this", "mean colour"]
-    assert found["this"]["psnr"] == pytest.approx(psnr(frame.pictures, to_tensor(draw_picture(), 32)).item())
-    assert found["mean colour"]["psnr"] == pytest.approx(psnr(frame.start, to_tensor(draw_picture(), 32)).item())
+def test_ssim_of_flat_pictures():
+    """Without variance only the comparison of means is left: (2 a b + c) / (a^2 + b^2 + c), c = 0.01^2."""
+    a, b, c = 0.3, 0.5, 1e-4
+    found = quality.ssim(torch.full((1, 3, 16, 16), a), torch.full((1, 3, 16, 16), b))
+    assert found.tolist() == pytest.approx([(2 * a * b + c) / (a * a + b * b + c)], abs=1e-4)
 
 
-def test_other_tasks_have_no_original(model):
-    task = TASKS["translation"]
-    assert compare(task, needed(task), task(model, **needed(task))) is None
+def test_psnr_agrees_with_torchmetrics():
+    x, truth = make_pair()
+    expected = peak_signal_noise_ratio(x, truth, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    assert torch.allclose(quality.psnr(x, truth), expected, atol=1e-4)
+
+
+def test_figures_of_a_picture_are_those_that_it_has_alone():
+    x, truth = make_pair()
+    together = quality.figures(x, truth, torch.ones(1, 1, 32, 32))
+    assert set(together) == {"psnr", "psnr_hole", "ssim"}
+    for index in range(3):
+        alone = quality.figures(x[[index]], truth[[index]], torch.ones(1, 1, 32, 32))
+        assert all(alone[key].shape == (1,) for key in alone)
+        assert all(abs(alone[key] - together[key][index]) < 1e-4 for key in alone)
+
+
+def test_holes_of_any_size_count_alone():
+    _, truth = make_pair(2)
+    holes = torch.zeros(2, 1, 32, 32)
+    holes[0, :, :4, :4], holes[1, :, :16, 8:] = 1, 1
+    x = truth + torch.where(holes > 0, 0.1, 0.3)
+    assert quality.psnr(x, truth, holes).tolist() == pytest.approx([20, 20], abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (448, 448), (90, 64)])
+@pytest.mark.parametrize("factor", ["2", "4"])
+def test_super_resolution_of_a_large_picture_has_its_original(model, size, factor):
+    given = draw_picture(*size)
+    frame = synth.super_resolution(model, picture=given, factor=factor, steps=3)
+    found = quality.compare(frame, given)
+    truth = pictures.to_tensor(given, 32)
+    low = (F.avg_pool2d(truth, int(factor)) * 255).round() / 255
+    plain = F.interpolate(low, size=(32, 32), mode="bicubic").clamp(0, 1)
+    assert set(found) == {"ours", "bicubic"} and set(found["ours"]) == {"psnr", "ssim"}
+    assert found["ours"]["psnr"] == pytest.approx(quality.psnr(frame.pictures, truth).item())
+    assert found["ours"]["ssim"] == pytest.approx(quality.ssim(frame.pictures, truth).item())
+    assert found["bicubic"]["psnr"] == pytest.approx(quality.psnr(plain, truth).item(), abs=0.3)  # rounded twice
+
+
+def test_a_result_that_is_the_original_is_perfect(model):
+    given = Image.new("RGB", (64, 64), (90, 120, 30))  # flat, so that filling loses nothing
+    frame = next(synth.inpainting.frames(model, picture=given, class_name=0))
+    assert quality.compare(frame, given)["mean fill"]["psnr"] > 80
+    assert quality.compare(frame, given)["ours"]["psnr"] > 80
+
+
+@pytest.mark.parametrize("enlarged", [1, 7], ids=["as it is", "pixel by pixel"])
+@pytest.mark.parametrize("size", [(8, 8), (24, 24), (64, 31)])
+def test_a_small_picture_is_no_original(model, size, enlarged):
+    given = draw_picture(*size) if enlarged == 1 else draw_picture(8, 8).resize((8 * size[0], 8 * size[0]), 0)
+    assert quality.compare(synth.super_resolution(model, picture=given, steps=2), given) is None
+
+
+def test_a_size_that_the_factor_does_not_divide():
+    given, model = draw_picture(64, 64), make_model(image_size=30)
+    frame = synth.super_resolution(model, picture=given, factor="4", steps=2, class_name=0)
+    assert frame.pictures.shape[-1] == 28
+    found = quality.compare(frame, given)
+    assert found["ours"]["psnr"] == pytest.approx(
+        quality.psnr(frame.pictures, pictures.to_tensor(given, 28)).item(), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("outside", ["exact", "penalty"])
+@pytest.mark.parametrize("given", [True, False], ids=["mask", "random square"])
+def test_inpainting_has_its_original(model, picture, given, outside):
+    mask = draw_mask() if given else None
+    frame = synth.inpainting(model, picture=picture, mask=mask, steps=3, seed=5, outside=outside)
+    found = quality.compare(frame, picture)
+    truth = tensor(picture)
+    if given:
+        hole = pictures.to_mask(mask, 32) > 0
+    else:
+        hole = (synth.inpainting(model, picture=picture, steps=1, seed=5).pictures != truth).any(1, keepdim=True)
+        assert 100 < hole.sum() <= 144
+    colour = torch.stack([channel[~hole[0, 0]].mean() for channel in truth[0]]).view(1, 3, 1, 1)
+    plain = torch.where(hole, colour, truth)
+    assert set(found) == {"ours", "mean fill"} and set(found["ours"]) == {"psnr", "psnr_hole", "ssim"}
+    assert found["ours"]["psnr"] == pytest.approx(quality.psnr(frame.pictures, truth).item(), abs=1e-3)
+    assert found["ours"]["ssim"] == pytest.approx(quality.ssim(frame.pictures, truth).item(), abs=1e-4)
+    assert found["mean fill"]["psnr"] == pytest.approx(quality.psnr(plain, truth).item(), abs=1e-3)
+    assert found["mean fill"]["ssim"] == pytest.approx(quality.ssim(plain, truth).item(), abs=1e-4)
+    assert found["mean fill"]["psnr_hole"] < found["mean fill"]["psnr"], "the rest is exact"
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in quality.BASELINES])
+def test_other_tasks_have_no_original(model, name):
+    frame = next(TASKS[name].frames(model, **needed(TASKS[name])))
+    assert quality.compare(frame, draw_picture()) is None
+
+
+def test_what_is_no_picture_is_refused(model, picture):
+    frame = synth.super_resolution(model, picture=picture, steps=1)
+    with pytest.raises(ValueError, match="^picture: expected a picture, got 3"):
+        quality.compare(frame, 3)

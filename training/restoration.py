@@ -10,24 +10,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
-from torchmetrics.functional.image import (
-    learned_perceptual_image_patch_similarity,
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
+from synth import quality
 from synth.classifier import RobustClassifier
 from synth.parameters import Picture
-from synth.randomness import Generators
 from synth.tasks import TASKS, Task
-from synth.tasks.inpainting import filled, random_square
-from synth.tasks.super_resolution import enlarged
 from training.data import Pictures
 from training.samples import agreement, balanced, check, outputs, spread, to_bytes
 from training.statistics import mean
-
-BEST_PSNR = 100.0
-"""dB of a picture that equals the truth, whose ratio would be infinite."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +105,7 @@ def restore(
     A batch holds pictures of one class, and in inpainting they share a random square. Every process gets all results.
     """
     task, engine = several(TASKS[name]), model.for_synthesis().to(accelerator.device)
-    baseline = {"super_resolution": _bicubic, "inpainting": _mean_fill}[name]
+    _, baseline = quality.BASELINES[name]
 
     def given(begin: int, end: int) -> dict:
         return {"picture": data[begin:end][0], "class_name": int(data.labels[begin]), "seed": begin, **settings}
@@ -138,15 +129,11 @@ def restore(
 
 
 def figures(pictures: Tensor, truth: Tensor, holes: Tensor | None = None, *, lpips: bool = False) -> dict:
-    """Means with intervals of "psnr" in dB, at most BEST_PSNR, and "ssim", for pictures (N, 3, S, S) in [0, 1].
+    """Means with intervals of "psnr" in dB and of "ssim", by ``synth.quality``, for pictures (N, 3, S, S) in [0, 1].
 
-    With ``holes`` (N, 1, S, S), 1 inside and equally large, also "psnr_hole"; with ``lpips``, also "lpips".
+    With ``holes`` (N, 1, S, S), 1 inside, also "psnr_hole"; with ``lpips``, also "lpips".
     """
-    found = {"psnr": _psnr(pictures.flatten(1), truth.flatten(1))}
-    if holes is not None:
-        inside = holes.expand_as(truth) > 0
-        found["psnr_hole"] = _psnr(pictures[inside].view(len(truth), -1), truth[inside].view(len(truth), -1))
-    found["ssim"] = structural_similarity_index_measure(pictures, truth, data_range=1.0, reduction="none")
+    found = quality.figures(pictures, truth, holes)
     if lpips:
         found["lpips"] = _lpips(pictures, truth)
     return {name: mean(values.reshape(-1).tolist()) for name, values in found.items()}
@@ -166,27 +153,10 @@ class _Several(Picture):
         return torch.cat([Picture.check(self, name, picture, model, size) for picture in value])
 
 
-def _bicubic(values: dict) -> tuple[Tensor, None]:
-    """The task's input enlarged without a model, and no holes."""
-    return enlarged(values["picture"], int(values["factor"]), "bicubic"), None
-
-
-def _mean_fill(values: dict) -> tuple[Tensor, Tensor]:
-    """The task's input with the mean of the rest in the hole, and the holes."""
-    pictures = values["picture"]
-    hole = random_square(pictures.shape[-1], Generators(values["seed"])[0])
-    return filled(pictures, hole, "mean", None), hole.expand(len(pictures), -1, -1, -1)
-
-
 def _one_class_each(labels: Tensor, batch: int) -> list[tuple[int, int]]:
     """Ranges of at most ``batch`` equal neighbours of ``labels`` (N,)."""
     edges = [0, *labels.unique_consecutive(return_counts=True)[1].cumsum(0).tolist()]
     return [(begin, min(begin + batch, last)) for first, last in pairwise(edges) for begin in range(first, last, batch)]
-
-
-def _psnr(x: Tensor, truth: Tensor) -> Tensor:
-    """(N, D) to (N,)."""
-    return peak_signal_noise_ratio(x, truth, data_range=1.0, reduction="none", dim=1).clamp(max=BEST_PSNR)
 
 
 def _lpips(pictures: Tensor, truth: Tensor) -> Tensor:

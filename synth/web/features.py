@@ -22,7 +22,6 @@ def gallery(checkpoint: gr.Dropdown, unit: gr.Slider) -> None:
             "columns": 6,
             "height": HEIGHT,
             "allow_preview": False,
-            "fit_columns": False,
             "elem_classes": "picture",
         }
         shown = gr.Gallery(items(checkpoint.value), show_label=False, object_fit="contain", **look)

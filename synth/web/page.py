@@ -29,6 +29,7 @@ CSS = """
 .picture img {image-rendering: pixelated}
 .picture [data-testid=block-label] {position: static}
 .seed {align-items: end}
+.features .grid-container {grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important}
 .plot, .plot * {overflow: visible !important}
 .plot {padding-bottom: 30px !important}
 @media (max-width: 700px) {

@@ -12,7 +12,7 @@ from synth.quality import compare
 from synth.web.editor import PRIVATE, gathered
 from synth.web.endpoints import QUEUE
 from synth.web.reuse import Reuse
-from synth.web.running import one_sentence, stream
+from synth.web.running import load, one_sentence, stream
 from synth.web.views import SHOWN, album, sheet, zoom
 from synth.web.watch import KEPT, Run, Watch
 
@@ -65,9 +65,9 @@ class Results:
                 settings, note = gathered(self.task, dict(zip(self.controls, values, strict=True)))
             with album() as keep:
                 shown = {self.twin: gr.Image(visible=False), self.quality: gr.Markdown(visible=False)}
-                history = yield from self._own(checkpoint, settings, note, shown, keep)
+                frame = yield from self._own(checkpoint, settings, note, shown, keep)
                 beside = None if other == NOTHING else (yield from self._beside(other, settings, shown, keep))
-                table = figures(self.task, settings, history.last, beside)
+                table = figures(settings.get("picture"), frame, beside)
                 if table:
                     shown[self.quality] = gr.Markdown(table, visible=True)
                 yield shown
@@ -76,7 +76,8 @@ class Results:
             raise
 
     def _own(self, checkpoint: str, settings: dict, note: str, shown: dict, keep):
-        history = History()
+        with one_sentence():
+            history = History(load(checkpoint))
         for frame, status in stream(self.task, checkpoint, settings, history.add):
             shown[self.status] = status
             if frame is not None:
@@ -86,9 +87,12 @@ class Results:
                 shown[self.start] = gr.Image(keep(sheet(frame, frame.start)) if one else None, visible=one)
             yield shown
         frame.save(path := keep(sheet(frame)), zoom=zoom(frame))
-        shown |= {self.file: gr.DownloadButton(value=path, interactive=True), **self.watch.finished(history, keep)}
+        shown |= {
+            self.file: gr.DownloadButton(value=path, interactive=True),
+            **self.watch.finished(Run(history, frame), keep),
+        }
         yield shown
-        return history
+        return frame
 
     def _beside(self, other: str, settings: dict, shown: dict, keep):
         for frame, status in stream(self.task, other, settings):
@@ -99,15 +103,21 @@ class Results:
         return frame
 
 
-def figures(task: Task, settings: dict, frame: Frame, beside: Frame | None) -> str:
-    """A table of likeness to the original, where it is known; else nothing."""
-    found = compare(task, settings, frame)
+def figures(picture, frame: Frame, beside: Frame | None) -> str:
+    """A table of likeness to the original, where it is known from the given ``picture``; else nothing."""
+    found = compare(frame, picture)
     if found is None:
         return ""
+    found = {"this result" if name == "ours" else name: of for name, of in found.items()}
     if beside is not None:
-        found |= {beside.settings["checkpoint"]: compare(task, settings, beside)["this"]}
-    rows = "".join(f"\n| {name} | {of['psnr']:.1f} dB | {of['ssim']:.3f} |" for name, of in found.items())
-    return f"| against the original | PSNR | SSIM |\n|---|---|---|{rows}"
+        found[beside.settings["checkpoint"]] = compare(beside, picture)["ours"]
+    holes = all("psnr_hole" in of for of in found.values())
+    head = "| against the original | PSNR | SSIM |" + (" PSNR in the hole |" if holes else "")
+    rows = [
+        f"| {name} | {of['psnr']:.1f} dB | {of['ssim']:.3f} |" + (f" {of['psnr_hole']:.1f} dB |" if holes else "")
+        for name, of in found.items()
+    ]
+    return "\n".join([head, "|---" * (3 + holes) + "|", *rows])
 
 
 def explanation(task: Task) -> str:

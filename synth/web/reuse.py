@@ -82,7 +82,7 @@ class Reuse:
 
 def result(run: Run):
     """The chosen picture of a run, enlarged for the widgets."""
-    return editable(to_images(run.history.last.pictures[run.chosen][None])[0])
+    return editable(to_images(run.frame.pictures[run.chosen][None])[0])
 
 
 def taken(items: list, at: gr.SelectData):

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gradio as gr
 import pandas as pd
 
-from synth import Task
+from synth import Frame, Task
 from synth.history import History, save_zip
 from synth.web.editor import PRIVATE
-from synth.web.running import load
-from synth.web.views import picked, sheet, width
+from synth.web.views import picked, sheet, zoom
 
 KEPT = 1800
 """Seconds for which a finished run can be looked at; then its memory is freed."""
-SHOWN_CLASSES = 5
-"""Classes in the plot: those that were ever the most probable."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a tab remembers of its last run, and which of its pictures is chosen."""
+    """What a tab remembers of its last run: how it went, its last frame, and which of its pictures is chosen."""
 
     history: History | None = None
+    frame: Frame | None = None
     chosen: int = 0
 
 
@@ -54,24 +52,24 @@ class Watch:
         gif.click(self._gif, memory, made, **PRIVATE)
         archive.click(self._zip, memory, made, **PRIVATE)
 
-    def finished(self, history: History, keep) -> dict:
+    def finished(self, run: Run, keep) -> dict:
         """Updates for a run that came to its end."""
-        frame, one = history.last, len(history.last.pictures) == 1
+        frame, one = run.frame, len(run.frame.pictures) == 1
         pair = (keep(sheet(frame, frame.start)), keep(sheet(frame))) if one else None
-        updates = [Run(history), gr.Slider(0, frame.step, frame.step, visible=True), gr.ImageSlider(pair, visible=one)]
-        return dict(zip(self.outputs, [*updates, *plots(history, 0)], strict=True))
+        updates = [run, gr.Slider(0, frame.step, frame.step, visible=True), gr.ImageSlider(pair, visible=one)]
+        return dict(zip(self.outputs, [*updates, *plots(run)], strict=True))
 
     def _chosen(self, run: Run, at: gr.SelectData):
         if run.history is None:
             return gr.skip()
-        chosen = picked(run.history.last, *at.index)
-        return [Run(run.history, chosen), f"picture {chosen + 1} is chosen", *plots(run.history, chosen)]
+        run = replace(run, chosen=picked(run.frame, *at.index))
+        return [run, f"picture {run.chosen + 1} is chosen", *plots(run)]
 
     def _gif(self, run: Run):
-        yield from self._made(run, "gif", lambda path: run.history.save_gif(path, side=width(run.history.last)))
+        yield from self._made(run, "gif", lambda path: run.history.save_gif(path, zoom=zoom(run.frame)))
 
     def _zip(self, run: Run):
-        yield from self._made(run, "zip", lambda path: save_zip(run.history.last, path))
+        yield from self._made(run, "zip", lambda path: save_zip(run.frame, path))
 
     def _made(self, run: Run, kind: str, save):
         if run.history is None:
@@ -85,24 +83,15 @@ def scrubbed(run: Run, step: int):
     """The kept pictures nearest to ``step``, and the words for it."""
     if run.history is None:
         return gr.skip()
-    index = run.history.nearest(step)
-    return run.history.sheet(index, side=width(run.history.last)), f"step {run.history.steps[index]} of the run"
+    steps = run.history.steps
+    index = min(range(len(steps)), key=lambda index: abs(steps[index] - step))
+    return run.history.sheet(index, zoom=zoom(run.frame)), f"step {steps[index]} of the run"
 
 
-def plots(history: History, chosen: int) -> list[pd.DataFrame]:
-    """Class probabilities, loss and distance of one picture over the steps."""
-    record, steps = history.last.settings, history.steps
-    model = load(record["checkpoint"])
-    seen = history.probabilities(model, chosen)
-    shown = seen.max(0).values.topk(min(SHOWN_CLASSES, len(model.classes))).indices.sort().values.tolist()
-    lines = [
-        {"step": step, "class": model.classes[index], "probability": p.item()}
-        for index in shown
-        for step, p in zip(steps, seen[:, index], strict=True)
-    ]
-    away = [
-        {"step": s, "distance": d, "line": "distance"} for s, d in zip(steps, history.distances(chosen), strict=True)
-    ]
-    away += [{"step": s, "distance": record["settings"]["epsilon"], "line": "epsilon"} for s in (steps[0], steps[-1])]
-    losses = [{"step": s, "loss": value} for s, value in zip(steps, history.losses(chosen), strict=True)]
-    return [pd.DataFrame(rows) for rows in (lines, losses, away)]
+def plots(run: Run) -> list[pd.DataFrame]:
+    """Class probabilities, loss and distance of the chosen picture over the steps."""
+    history, ends = run.history, (0, run.frame.step)
+    away = [row | {"line": "distance"} for row in history.rows("distance", run.chosen)]
+    away += [{"step": step, "distance": history.epsilon, "line": "epsilon"} for step in ends]
+    rows = (history.class_rows(picture=run.chosen), history.rows("loss", run.chosen), away)
+    return [pd.DataFrame(part) for part in rows]
