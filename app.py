@@ -97,7 +97,10 @@ def stream(task: Task, checkpoint: str, settings: dict, note: str = "") -> Itera
     began, shown = time.monotonic(), -math.inf
     try:
         with one_sentence(), tempfile.TemporaryDirectory() as folder:
-            model = load(checkpoint)
+            try:
+                model = load(checkpoint)
+            except OSError:  # a name too long for a file, a folder without weights
+                raise ValueError(f"checkpoint: expected a whole checkpoint, got {checkpoint[:80]!r}") from None
             with closing(task.frames(model, **settings)) as frames:
                 for frame in frames:
                     last, now = frame.step == frame.steps, time.monotonic()
@@ -361,17 +364,21 @@ def endpoints() -> None:
     for task in TASKS.values():
         kinds = [*task.parameters.values(), None]  # the last is for the preset
         given = [upload if isinstance(k, (Picture, Mask)) else number if isinstance(k, Float) else text for k in kinds]
-        about = {"api_name": task.name, "api_description": task.__doc__}
+        # Unprocessed: values come as they were sent, and gr.File does not leave an empty file behind for each.
+        about = {"api_name": task.name, "api_description": task.__doc__, "preprocess": False}
         gr.Button(visible=False).click(endpoint(task), [text, *given], outputs, **about, **QUEUE)
 
 
 def endpoint(task: Task):
     """The function behind one endpoint; gradio reads the names of its parameters from its signature."""
     names = [*task.parameters, "preset"]
+    files = [name for name, kind in task.parameters.items() if isinstance(kind, (Picture, Mask))]
 
     def call(checkpoint, *values):
         settings = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        for _, picture, status, _ in stream(task, checkpoint or first_checkpoint(), settings):
+        settings |= {name: settings[name]["path"] for name in files if name in settings}
+        settings |= {"preset": str(settings["preset"])[:80]} if "preset" in settings else {}
+        for _, picture, status, _ in stream(task, str(checkpoint or first_checkpoint()), settings):
             yield picture, status
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
