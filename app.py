@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import lru_cache
 
@@ -101,8 +102,9 @@ def stream(task: Task, checkpoint: str, settings: dict, note: str = "") -> Itera
                 model = load(checkpoint)
             except OSError:  # a name too long for a file, a folder without weights
                 raise ValueError(f"checkpoint: expected a whole checkpoint, got {checkpoint[:80]!r}") from None
-            with closing(task.frames(model, **settings)) as frames:
-                for frame in frames:
+            # On one thread of its own: gradio's many would each keep the memory that a step needs.
+            with closing(task.frames(model, **settings)) as frames, ThreadPoolExecutor(1) as worker:
+                for frame in iter(lambda: worker.submit(next, frames, None).result(), None):
                     last, now = frame.step == frame.steps, time.monotonic()
                     if now - shown < 1 / RATE and not last:
                         continue

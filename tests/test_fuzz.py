@@ -248,3 +248,20 @@ def test_calls_leave_nothing_behind_that_gradio_does_not_know_of(api, files, tem
     for task in TASKS.values():
         assert api.call(task, valid(task, files)).kind == "complete"
     assert [path for path in temporary.iterdir() if path.is_file()] == []
+
+
+def test_all_steps_of_a_run_are_made_on_one_thread(monkeypatch):
+    task, threads, frames = TASKS["generation"], set(), TASKS["generation"].frames
+
+    def watched(model, **given):
+        for frame in frames(model, **given):
+            threads.add(threading.get_ident())
+            yield frame
+
+    monkeypatch.setattr(task, "frames", watched)
+    monkeypatch.setattr(app, "RATE", math.inf)
+    callers = [ThreadPoolExecutor(1) for _ in range(4)]
+    stream = app.stream(task, "tiny", {"steps": 3, "count": 1})
+    assert [caller.submit(next, stream).result()[2][:6] for caller in callers][:2] == ["step 0", "step 1"]
+    assert len(threads) == 1
+    stream.close()
