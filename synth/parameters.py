@@ -89,6 +89,8 @@ class Choice(Parameter):
         return f"one of {', '.join(self.options)}"
 
     def check(self, name: str, value, model) -> str:
+        if _whole(value) and abs(value) < 10**6:  # the factor 4 as well as "4"
+            value = str(value)
         if not isinstance(value, str) or value not in self.options:
             raise _wrong(name, self.expected(), value)
         return value
@@ -111,8 +113,8 @@ class ClassName(Parameter):
             return model.classes.index(value)
         if isinstance(value, str) and value.isdecimal() and len(value) < 7:
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(model.classes):
-            return value
+        if _whole(value) and 0 <= value < len(model.classes):
+            return int(value)
         shown = ", ".join(model.classes[:12]) + (", ..." if len(model.classes) > 12 else "")
         raise _wrong(name, f"one of {shown}", value)
 
@@ -170,6 +172,13 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _whole(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _wrong(name: str, expected: str, value) -> ValueError:
-    shown = repr(value) if isinstance(value, (str, bool)) or value is None else str(value)
+    try:
+        shown = repr(value) if isinstance(value, (str, bool)) or value is None else " ".join(str(value).split())
+    except ValueError:  # Python writes out no number of more than 4300 digits
+        shown = "a huge number"
     return ValueError(f"{name}: expected {expected}, got {shown[:80]}")

@@ -20,24 +20,17 @@ SETTINGS = "synth"
 
 
 def read(value, name: str = "picture") -> Image.Image:
-    """An RGB image of a path, PIL image, array (H, W[, 3 or 4]) or tensor (3, H, W) or (1, 3, H, W).
+    """An RGB image of a path, PIL image, array (H, W[, 3 or 4]) or tensor (3, H, W) or (1, 3, H, W), float or uint8.
 
     Palette, CMYK, grey, 16-bit and transparent pictures are converted (transparency onto white). ValueError, one
     sentence that starts with ``name``, for anything that is not one still picture of a sensible size.
     """
-    image = _open(value, name)
-    try:
-        frames = getattr(image, "n_frames", 1)
-    except DAMAGED:
-        raise ValueError(f"{name}: expected a whole picture file, got a damaged or truncated one") from None
-    if frames > 1:
-        raise ValueError(f"{name}: expected a still picture, got an animation of {frames} frames")
-    return _rgb(_oriented(image, name), name)
+    return _rgb(_still(_open(value, name), name), name)
 
 
 def read_mask(value, name: str = "mask") -> Image.Image:
     """A mode "1" image, set where the given picture is opaque and light; errors as for ``read``."""
-    image = _oriented(_open(value, name), name)
+    image = _still(_open(value, name), name)
     if "A" in image.getbands() or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
@@ -126,7 +119,11 @@ def _open(value, name: str, *, sized: bool = True) -> Image.Image:
         value = value[0] if value.ndim == 4 and len(value) == 1 else value
         if value.ndim != 3 or value.shape[0] not in (1, 3):
             raise ValueError(f"{name}: expected a tensor of shape (3, H, W), got {tuple(value.shape)}")
-        value = (value.detach().cpu().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        if not (value.is_floating_point() or value.dtype in (torch.uint8, torch.bool)):
+            raise ValueError(f"{name}: expected a tensor of floats in [0, 1] or of uint8, got {value.dtype}")
+        if value.dtype != torch.uint8:
+            value = (value.detach().float().clamp(0, 1) * 255).round().byte()
+        value = value.cpu().permute(1, 2, 0).numpy()
     if isinstance(value, np.ndarray):
         try:
             value = Image.fromarray(value.squeeze() if value.ndim == 3 and value.shape[-1] == 1 else value)
@@ -147,11 +144,16 @@ def _open(value, name: str, *, sized: bool = True) -> Image.Image:
     return value
 
 
-def _oriented(image: Image.Image, name: str) -> Image.Image:
+def _still(image: Image.Image, name: str) -> Image.Image:
+    """The one picture of a file, whole and the right way up."""
     try:
-        return ImageOps.exif_transpose(image)
+        frames = getattr(image, "n_frames", 1)
+        image = image if frames > 1 else ImageOps.exif_transpose(image)
     except DAMAGED:
         raise ValueError(f"{name}: expected a whole picture file, got a damaged or truncated one") from None
+    if frames > 1:
+        raise ValueError(f"{name}: expected a still picture, got an animation of {frames} frames")
+    return image
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
@@ -171,7 +173,8 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def _shown(value) -> str:
-    return repr(str(value) if isinstance(value, Path) else value)[:100]
+    """A file by its name alone: where an uploaded one lies is the server's business."""
+    return repr((Path(value).name or str(value)) if isinstance(value, (str, Path)) else value)[:100]
 
 
 def _encode(value) -> dict:

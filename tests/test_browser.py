@@ -269,7 +269,7 @@ def test_a_result_is_used_in_another_tab(page, received):
     here(page, ":text('picture 7 is chosen')").wait_for()
     sheet = picture(page)
     choose(page, "Use the result in", TASKS["maximisation"].title)
-    here(page, ":text('Maximise')").wait_for()
+    page.locator(f"button[role=tab][aria-selected=true]:has-text('{TASKS['maximisation'].title}')").wait_for()
     page.wait_for_timeout(1500)
     run(page)
     chosen = sheet.crop((260, 130, 388, 258)).resize((32, 32), Image.Resampling.NEAREST)

@@ -26,7 +26,9 @@ def refused(value, match=SENTENCE, reader=pictures.read):
 def test_rgb_is_read_from_path_image_array_and_tensor(tmp_path, picture):
     picture.save(tmp_path / "x.png")
     tensor = torch.from_numpy(array(picture).copy()).permute(2, 0, 1) / 255
-    for value in (tmp_path / "x.png", str(tmp_path / "x.png"), picture, array(picture), tensor, tensor[None]):
+    levels = torch.from_numpy(array(picture).copy()).permute(2, 0, 1)
+    path = tmp_path / "x.png"
+    for value in (path, str(path), picture, array(picture), tensor, tensor[None], levels, levels[None]):
         image = pictures.read(value)
         assert image.mode == "RGB"
         np.testing.assert_array_equal(array(image), array(picture))
@@ -111,7 +113,8 @@ def test_animations_are_refused(tmp_path):
     frames = [Image.new("L", (8, 8), level) for level in (0, 255, 100)]
     for name in ("x.gif", "x.png", "x.webp"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-        refused(tmp_path / name, r"^photo: expected a still picture, got an animation of 3 frames$")
+        for reader in (pictures.read, pictures.read_mask):
+            refused(tmp_path / name, r"^photo: expected a still picture, got an animation of 3 frames$", reader)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -165,6 +168,7 @@ def test_truncated_and_damaged_files_are_one_sentence(tmp_path, suffix):
         np.zeros((0, 0, 3), np.uint8),
         torch.zeros(2, 3, 8, 8),
         torch.zeros(4, 8, 8),
+        torch.zeros(3, 8, 8, dtype=torch.int64),
         torch.zeros(8, 8),
     ],
     ids=lambda value: f"{type(value).__name__}{getattr(value, 'shape', '')}",
@@ -176,7 +180,7 @@ def test_what_is_no_picture_is_one_sentence(value):
 
 def test_a_text_file_is_no_picture(tmp_path):
     (tmp_path / "x.png").write_text("hello")
-    refused(tmp_path / "x.png", r"^photo: expected a readable picture file, got .*x\.png")
+    refused(tmp_path / "x.png", r"^photo: expected a readable picture file, got 'x\.png'$")
 
 
 @pytest.mark.parametrize("mode", ["LAB", "La", "RGBa"])

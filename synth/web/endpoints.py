@@ -27,18 +27,22 @@ def endpoints() -> None:
     for task in TASKS.values():
         kinds = [*task.parameters.values(), None]  # the last is for the preset
         given = [upload if isinstance(k, (Picture, Mask)) else number if isinstance(k, Float) else text for k in kinds]
-        about = {"api_name": task.name, "api_description": task.__doc__}
+        # Unprocessed: values come as they were sent, and gr.File does not leave an empty file behind for each.
+        about = {"api_name": task.name, "api_description": task.__doc__, "preprocess": False}
         gr.Button(visible=False).click(endpoint(task), [text, *given], outputs, **about, **QUEUE)
 
 
 def endpoint(task: Task):
     """The function behind one endpoint; gradio reads the names of its parameters from its signature."""
     names = [*task.parameters, "preset"]
+    files = [name for name, kind in task.parameters.items() if isinstance(kind, (Picture, Mask))]
 
     def call(checkpoint, *values):
         settings = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        settings |= {name: settings[name]["path"] for name in files if name in settings}
+        settings |= {"preset": str(settings["preset"])[:80]} if "preset" in settings else {}
         with tempfile.TemporaryDirectory() as folder, album() as keep:
-            for frame, status in stream(task, checkpoint or first_checkpoint(), settings):
+            for frame, status in stream(task, str(checkpoint or first_checkpoint()), settings):
                 if frame is not None and status.startswith("done"):
                     frame.save(path := f"{folder}/{uuid4().hex}.png", zoom=zoom(frame))
                     yield path, status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import urlencode
 
 from synth import TASKS, Task
@@ -34,10 +33,7 @@ def from_link(query: dict[str, str]) -> tuple[Task, str, dict]:
 
 def from_picture(path: str) -> tuple[Task, str, dict]:
     """(task, checkpoint, settings) that a PNG made here carries; ValueError if it carries none that fit."""
-    try:
-        record = settings_of(path, "picture")
-    except ValueError as error:  # names a file of the server, where the visitor knows only its name
-        raise ValueError(str(error).replace(str(path), Path(path).name)) from None
+    record = settings_of(path, "picture")
     if not isinstance(record.get("settings"), dict) or not isinstance(record.get("checkpoint"), str):
         raise ValueError("picture: expected a PNG made here, with its settings inside, got others")
     task, settings = _task(record.get("task")), record["settings"]

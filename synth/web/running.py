@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import lru_cache
 
@@ -67,11 +68,24 @@ class Line:
 
 
 LINE = Line()
+WORKER = ThreadPoolExecutor(1)
+
+
+def computed(function: Callable, *arguments):
+    """What ``function`` gives, worked out on the one thread that uses the models.
+
+    Each of gradio's many threads would keep the memory that a step needs.
+    """
+    return WORKER.submit(function, *arguments).result()
 
 
 @lru_cache(maxsize=3)
 def load(checkpoint: str) -> RobustClassifier:
-    return hub.load(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
+    """The checkpoint, from the few that were used last or from its files; ValueError if there is no such thing."""
+    try:
+        return hub.load(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
+    except OSError:  # a name too long for a file, a folder without weights
+        raise ValueError(f"checkpoint: expected a whole checkpoint, got {checkpoint[:80]!r}") from None
 
 
 def first_checkpoint() -> str:
@@ -102,7 +116,7 @@ def stream(
         model = load(checkpoint)
         began, shown = time.monotonic(), -math.inf
         with closing(task.frames(model, **settings)) as frames:
-            for frame in frames:
+            for frame in iter(lambda: computed(next, frames, None), None):
                 watch(frame)
                 now = time.monotonic()
                 impatient = now - began > PATIENCE and len(LINE) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 
 import gradio as gr
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from synth import Frame, Task
 from synth.history import History, save_zip
 from synth.web.editor import PRIVATE
+from synth.web.running import computed
 from synth.web.views import picked, sheet, zoom
 
 KEPT = 1800
@@ -93,5 +95,5 @@ def plots(run: Run) -> list[pd.DataFrame]:
     history, ends = run.history, (0, run.frame.step)
     away = [row | {"line": "distance"} for row in history.rows("distance", run.chosen)]
     away += [{"step": step, "distance": history.epsilon, "line": "epsilon"} for step in ends]
-    rows = (history.class_rows(picture=run.chosen), history.rows("loss", run.chosen), away)
+    rows = (computed(partial(history.class_rows, picture=run.chosen)), history.rows("loss", run.chosen), away)
     return [pd.DataFrame(part) for part in rows]

@@ -1,0 +1,281 @@
+"""How the app holds up: ``python -m bench.load``. Many clients at once for minutes, a third of whom leave midway.
+
+The app is started on a free port of this machine with the bundled default checkpoint. Each client makes one call after
+another over HTTP: a random task, seed and step count. Those who leave cancel as the Stop button does, or just close
+the connection, half of them while they still wait. Then, alone: how soon the model is free after somebody left, and
+whether finished calls give the same pixels again. Exits 1 if anything is not as it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import itertools
+import json
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+from PIL import Image
+
+from synth import TASKS, Task, hub
+from synth.parameters import ClassName, Mask, Picture
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = (5, 10, 20, 40)
+FREE_WITHIN = 1.0  # seconds
+
+
+@dataclass
+class Call:
+    """One call: its task and settings (pictures as paths), who leaves it and when, and what became of it."""
+
+    task: Task
+    settings: dict
+    leaves: str = ""  # "cancel", "disconnect", or not at all
+    patience: float = 0  # seconds after which a leaving client leaves
+    frames: int = 0  # or the frames after which it does, if that comes first
+    outcome: str = ""
+    waited: float | None = None  # seconds until the first frame
+    left: float = 0  # when it was left, on the monotonic clock
+    pixels: bytes = field(default=b"", repr=False)
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, psutil.Process, Path]]:
+    """The app as a process of its own: its address, the process, and the folder where it leaves files."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        places = {"TMPDIR": folder, "GRADIO_TEMP_DIR": f"{folder}/gradio", "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
+        with open(f"{folder}/log", "w+") as log:
+            server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **places}, stdout=log, stderr=log)
+            try:
+                address = f"http://127.0.0.1:{port}"
+                wait_for(address, server, log)
+                yield address, psutil.Process(server.pid), Path(folder)
+            finally:
+                server.send_signal(signal.SIGINT)
+                server.wait(30)
+
+
+def wait_for(address: str, server: subprocess.Popen, log) -> None:
+    for _ in range(240):
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{address}/config").is_success:
+                return
+        if server.poll() is not None:
+            break
+        time.sleep(0.5)
+    log.seek(0)
+    raise RuntimeError(f"the app did not start: {log.read()[-1000:]}")
+
+
+# Clients
+
+
+async def events(client: httpx.AsyncClient, call: Call, begun: list[str] | None = None) -> AsyncIterator[tuple]:
+    """The events (name, data) of a call; ``begun`` gets its id. Leaving the loop closes the connection."""
+    given = []
+    for name, kind in call.task.parameters.items():
+        value = call.settings.get(name)
+        if isinstance(kind, (Picture, Mask)) and value is not None:
+            sent = await client.post("/gradio_api/upload", files={"files": (value.name, value.read_bytes())})
+            value = {"path": sent.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
+        given.append(value)
+    joined = await client.post(f"/gradio_api/call/{call.task.name}", json={"data": [None, *given, None]})
+    if joined.status_code == 503:
+        yield "refused", joined.json()["detail"]
+        return
+    event = joined.raise_for_status().json()["event_id"]
+    if begun is not None:
+        begun.append(event)
+    async with client.stream("GET", f"/gradio_api/call/{call.task.name}/{event}") as stream:
+        name = ""
+        async for line in stream.aiter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+
+async def run(client: httpx.AsyncClient, call: Call, functions: dict[str, int]) -> None:
+    """Make the call, leave it if that is the plan, and note the outcome."""
+    begun, began, frames = [], time.monotonic(), 0
+    stream = events(client, call, begun)
+    try:
+        while not call.outcome:
+            left = call.patience - (time.monotonic() - began) if call.leaves else None
+            try:
+                name, data = await asyncio.wait_for(anext(stream), None if left is None else max(left, 0.01))
+            except TimeoutError:
+                name, data = "impatience", None
+            if name == "refused":
+                call.outcome = "refused" if "queue is full" in data.lower() else f"failed: {data}"
+            elif name == "error":
+                call.outcome = "refused" if "queue is full" in str(data) else f"failed: {data}"
+            elif name == "complete":
+                call.outcome = "finished" if data[1].startswith("done") else f"failed: {data}"
+                image = await client.get(data[0]["url"])
+                call.pixels = Image.open(io.BytesIO(image.raise_for_status().content)).convert("RGB").tobytes()
+            elif name == "generating" and data[0] is not None:
+                frames += 1
+                call.waited = call.waited or time.monotonic() - began
+            if not call.outcome and call.leaves and (name == "impatience" or frames >= call.frames):
+                call.outcome = "left waiting" if call.waited is None else "left running"
+                call.left = time.monotonic()
+                if call.leaves == "cancel" and begun:
+                    await leave(client, functions[call.task.name], begun[0])
+    except (httpx.HTTPError, StopAsyncIteration, OSError, ValueError, LookupError) as error:
+        call.outcome = f"failed: {type(error).__name__} {error}"
+    finally:
+        await stream.aclose()
+
+
+async def leave(client: httpx.AsyncClient, function: int, event: str) -> None:
+    """Cancel as the Stop button and gradio_client do."""
+    body = {"session_hash": event, "fn_index": function, "event_id": event}
+    (await client.post("/gradio_api/cancel", json=body)).raise_for_status()
+
+
+def plan(chance: random.Random) -> Call:
+    """A random call; every third one leaves."""
+    task = chance.choice(list(TASKS.values()))
+    settings = {"seed": chance.randrange(2**31), "steps": chance.choice(STEPS)}
+    examples = sorted((hub.BUNDLED / hub.DEFAULT / "examples").glob("*.png"))
+    for name, kind in task.parameters.items():
+        if isinstance(kind, Picture):
+            settings[name] = chance.choice(examples)
+        elif isinstance(kind, Mask):
+            settings[name] = ROOT / "docs/inputs/mask-centre.png"
+        elif isinstance(kind, ClassName) and not kind.optional:
+            settings[name] = str(chance.randrange(10))
+    leaves = chance.choice(("cancel", "disconnect", "", "", "", ""))
+    waits = chance.random() < 0.5
+    return Call(task, settings, leaves, chance.uniform(0, 5) if waits else 1e6, chance.randint(1, 4))
+
+
+async def keep_calling(address: str, until: float, chance: random.Random, functions: dict, calls: list[Call]) -> None:
+    async with httpx.AsyncClient(base_url=address, timeout=None) as client:
+        while time.monotonic() < until:
+            calls.append(call := plan(chance))
+            await run(client, call, functions)
+            await asyncio.sleep(chance.uniform(0, 1) if call.outcome != "refused" else 2)
+
+
+async def measured(server: psutil.Process, levels: list[float]) -> None:
+    """Append the resident memory in MB every second."""
+    while True:
+        levels.append(server.memory_info().rss / 2**20)
+        await asyncio.sleep(1)
+
+
+async def freed(client: httpx.AsyncClient, leaves: str, functions: dict[str, int]) -> float:
+    """Seconds from leaving a long run, the only one, to the first frame of the next."""
+    long = Call(TASKS["generation"], {"steps": 5000}, leaves, 1e6, frames=3)
+    await run(client, long, functions)
+    began = time.monotonic()  # closing the connection may have taken a moment
+    call = Call(TASKS["generation"], {"steps": 1, "count": 1})
+    await run(client, call, functions)
+    if (long.outcome, call.outcome) != ("left running", "finished"):
+        raise RuntimeError(f"expected a run that was left and one that finished, got {long} and {call}")
+    return began - long.left + call.waited
+
+
+async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
+    """Everything that the module's first lines say; prints a table. Whether all is well."""
+    with serving() as (address, server, folder):
+        config = httpx.get(f"{address}/config").json()["dependencies"]
+        functions = {part["api_name"]: part["id"] for part in config if part["api_name"] in TASKS}
+        client = httpx.AsyncClient(base_url=address, timeout=None)
+        for task in TASKS.values():  # warm-up: every task once
+            call = next(c for c in map(plan, itertools.repeat(random.Random(seed))) if c.task is task and not c.leaves)
+            await run(client, call, functions)
+            print(f"{task.name}: {call.outcome}", file=sys.stderr)
+        calls, levels, began = [], [], time.monotonic()
+        watch = asyncio.create_task(measured(server, levels))
+        chances = [random.Random(f"{seed} {index}") for index in range(clients)]
+        until = began + seconds
+        await asyncio.gather(*(keep_calling(address, until, chance, functions, calls) for chance in chances))
+        took = time.monotonic() - began
+        watch.cancel()
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != "log"]
+        size = sum(path.stat().st_size for path in files) / 2**20
+        unknown = sum(path.parent == folder / "gradio" for path in files)
+        times = {way: [await freed(client, way, functions) for _ in range(5)] for way in ("cancel", "disconnect")}
+        finished = [call for call in calls if call.outcome == "finished"]
+        sample = random.Random(seed).sample(finished, min(again, len(finished)))
+        different = 0
+        for call in sample:
+            repeated = Call(call.task, call.settings)
+            await run(client, repeated, functions)
+            different += repeated.pixels != call.pixels
+        await client.aclose()
+        log = (folder / "log").read_text()
+    failures = [call for call in calls if call.outcome.startswith("failed")]
+    for call in failures[:10]:
+        print(call, file=sys.stderr)
+    if "Traceback" in log:
+        print(log[log.index("Traceback") :][:4000], file=sys.stderr)
+    counts, waits = Counter(call.outcome.split(":")[0] for call in calls), [c.waited for c in finished]
+    waits = sorted(wait for wait in waits if wait is not None)
+    rows = {
+        "clients, seconds": f"{clients}, {took:.0f}",
+        "calls": len(calls),
+        "finished": counts["finished"],
+        "left while running": counts["left running"],
+        "left while waiting": counts["left waiting"],
+        "refused, queue full": counts["refused"],
+        "failed": len(failures),
+        "tracebacks in the server's log": log.count("Traceback"),
+        "wait for the first frame, median and 95%": f"{quantile(waits, 0.5):.1f} s, {quantile(waits, 0.95):.1f} s",
+        "memory: start, 30 s, end, peak": ", ".join(
+            f"{level:.0f}" for level in (levels[0], levels[min(30, len(levels) - 1)], levels[-1], max(levels))
+        )
+        + " MB",
+        "files left for gradio to remove, others": f"{len(files) - unknown}, {size:.1f} MB; {unknown}",
+        **{
+            f"model free after a {way}, median and worst": f"{statistics.median(t):.2f} s, {max(t):.2f} s"
+            for way, t in times.items()
+        },
+        "finished pictures made again alone, different": f"{len(sample)}, {different}",
+    }
+    print(f"| `python -m bench.load`, {os.cpu_count()} CPU cores | |\n|---|---|")
+    for name, value in rows.items():
+        print(f"| {name} | {value} |")
+    free = max(max(t) for t in times.values()) <= FREE_WITHIN
+    return bool(finished) and not failures and not different and free and "Traceback" not in log
+
+
+def quantile(values: list[float], part: float) -> float:
+    return values[min(len(values) - 1, int(part * len(values)))] if values else float("nan")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__.splitlines()[0])
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--again", type=int, default=20, help="finished pictures to make again, alone")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    return 0 if asyncio.run(load(options.clients, options.seconds, options.again, options.seed)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
