@@ -231,8 +231,6 @@ async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
     failures = [call for call in calls if call.outcome.startswith("failed")]
     for call in failures[:10]:
         print(call, file=sys.stderr)
-    if "Traceback" in log:
-        print(log[log.index("Traceback") :][:4000], file=sys.stderr)
     counts, waits = Counter(call.outcome.split(":")[0] for call in calls), [c.waited for c in finished]
     waits = sorted(wait for wait in waits if wait is not None)
     rows = {
@@ -259,6 +257,8 @@ async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
     print(f"| `python -m bench.load`, {os.cpu_count()} CPU cores | |\n|---|---|")
     for name, value in rows.items():
         print(f"| {name} | {value} |")
+    if "Traceback" in log:
+        print("\n" + log[log.index("Traceback") :][:4000])
     free = max(max(t) for t in times.values()) <= FREE_WITHIN
     return bool(finished) and not failures and not different and free and "Traceback" not in log
 
