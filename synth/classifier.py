@@ -196,7 +196,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         """Every weight must be there, whatever ``strict`` says: a partly loaded model would be silently wrong."""
         try:
             model.load_state_dict(load_file(model_file), strict=True)
-        except Exception as error:  # safetensors has its own exception type; torch names every missing key
+        except Exception as error:  # missing, damaged or of another network: each has its own type
             reason = " ".join(str(error).split())[:160]
             raise ValueError(f"checkpoint: expected a whole model.safetensors, got {model_file}: {reason}") from None
         return model.eval().to(map_location)

@@ -145,7 +145,6 @@ def valid(task, files) -> dict:
 def said(task, given: dict) -> str:
     """The sentence with which Python refuses these settings; "" if it takes them."""
     given = {name: value for name, value in given.items() if value is not None}
-    given |= {"preset": str(given["preset"])[:80]} if "preset" in given else {}
     try:
         task.check(load(str(given.pop("checkpoint", "") or "tiny")), **given)
     except ValueError as error:

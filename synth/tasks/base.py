@@ -138,8 +138,9 @@ class Task(ABC):
     def defaults(self, model: RobustClassifier, preset: str = "tuned") -> dict:
         """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint."""
         known = {**self.presets, **model.presets.get(self.name, {})}
-        if preset not in known and preset != "tuned":
-            raise ValueError(f"preset: expected one of {', '.join({'tuned': 0} | known)}, got {preset!r}")
+        names = list({"tuned": 0} | known)
+        if preset not in names:
+            raise ValueError(f"preset: expected one of {', '.join(names)}, got {str(preset)[:80]!r}")
         values = {name: parameter.default for name, parameter in self.parameters.items()}
         return values | known.get(preset, {})
 

@@ -40,7 +40,6 @@ def endpoint(task: Task):
     def call(checkpoint, *values):
         settings = {name: value for name, value in zip(names, values, strict=True) if value is not None}
         settings |= {name: settings[name]["path"] for name in files if name in settings}
-        settings |= {"preset": str(settings["preset"])[:80]} if "preset" in settings else {}
         with tempfile.TemporaryDirectory() as folder, album() as keep:
             for frame, status in stream(task, str(checkpoint or first_checkpoint()), settings):
                 if frame is not None and status.startswith("done"):

@@ -44,10 +44,11 @@ LAUNCH = {
     "ssr_mode": False,
     "run_history": False,
     "max_file_size": "20mb",
+    "state_session_capacity": 200,
     "footer_links": ["api"],
 }
-DELETED = (300, 1800)
-"""Every five minutes, files of visits that are older than half an hour."""
+DELETED = (60, 1200)
+"""Every minute, files of visits that are older than 20 minutes."""
 
 
 @dataclass(frozen=True)
