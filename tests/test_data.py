@@ -61,6 +61,15 @@ def test_subset_of_a_larger_data_set_keeps_its_own_classes(tmp_path):
     assert data.classes == ["b", "e"] and data.labels.tolist() == [0, 1]
 
 
+def test_classes_get_their_readable_names(folder):
+    (folder / "classes.json").write_text(json.dumps({"names": {"cat": "tabby", "cow": "ox"}}))
+    assert load(folder, "train", 8).classes == ["tabby", "dog"]
+    for damaged in ("{", "[]", "{}", '{"names": 3}'):
+        (folder / "classes.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"^data: expected readable names of the classes in "):
+            load(folder, "train", 8)
+
+
 def test_other_sizes_are_cropped_and_resized(folder):
     (folder / "train" / "cat" / "wide.png").write_bytes(png(7, size=20))
     assert load(folder, "train", 8).pictures.shape == (7, 3, 8, 8)

@@ -41,7 +41,8 @@ class Pictures:
 def load(source: str | Path, split: str, image_size: int) -> Pictures:
     """The ``split`` ("train" or "test") of a folder, or of a Hub data set "owner/name".
 
-    A folder holds parquet shards ``split-*.parquet`` in the Hub's image schema, or ``split/class/picture`` files.
+    A folder holds parquet shards ``split-*.parquet`` in the Hub's image schema, or ``split/class/picture`` files, and
+    perhaps ``classes.json``, {"names": {class: readable name}}.
     Pictures of another size are resized. ValueError for an unknown source, no pictures, or a class without any.
     """
     root = Path(source)
@@ -67,7 +68,7 @@ def load(source: str | Path, split: str, image_size: int) -> Pictures:
     missing = [name for index, name in enumerate(classes) if not (labels == index).any()]
     if missing:
         raise ValueError(f"data: expected pictures of every class in {source}, found none of {', '.join(missing)}")
-    return Pictures(torch.from_numpy(np.stack(pictures)), labels, classes, skipped)
+    return Pictures(torch.from_numpy(np.stack(pictures)), labels, _readable(root, classes), skipped)
 
 
 def batches(data: Pictures, size: int, epoch: int, seed: int) -> Tensor:
@@ -155,6 +156,18 @@ def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tup
         renumber[present] = torch.arange(len(present))
         return renumber[labels], [classes[index] for index in present]
     return labels, classes
+
+
+def _readable(root: Path, classes: list[str]) -> list[str]:
+    """The classes under the names that ``classes.json`` of the folder gives them ({"names": {class: name}}), if any."""
+    path = root / "classes.json"
+    if not path.exists():
+        return classes
+    try:
+        names = json.loads(path.read_text())["names"]
+        return [str(names.get(name, name)) for name in classes]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise ValueError(f"data: expected readable names of the classes in {path}") from None
 
 
 def _square(image: Image.Image, size: int) -> np.ndarray:

@@ -22,6 +22,17 @@ CIFAR10_PRESETS = {
 DUAL_PRESETS = CIFAR10_PRESETS | {
     "generation": {"tuned": {"start": "gaussian", "epsilon": 8, "steps": 28, "step_size": 0.25}}
 }
+TINY64_PRESETS = {
+    "generation": {"tuned": {"start": "mixture", "epsilon": 8, "steps": 30, "step_size": 0.4}},
+    "inpainting": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 0.3}},
+    "translation": {"tuned": {"epsilon": 12, "steps": 60, "step_size": 0.3}},
+    "super_resolution": {"tuned": {"epsilon": 6, "steps": 40, "step_size": 0.2}},
+    "sketch": {"tuned": {"epsilon": 12, "steps": 60, "step_size": 0.3}},
+    "painting": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 0.25}},
+    "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5}},
+}
+"""Those of 32 pixels at twice the radius: a first guess, to be tuned by looking once the checkpoint is there."""
+TINY64_MEAN, TINY64_STD = (0.4733, 0.4484, 0.3835), (0.2639, 0.2513, 0.2669)
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -120,6 +131,20 @@ RECIPES = {
             batch_size=64,
             padding=2,
             **_DUAL,
+        ),
+        Recipe(
+            "tiny64-resnet18-slim-l2",
+            data=TINY_IMAGENET,
+            image_size=64,
+            mean=TINY64_MEAN,
+            std=TINY64_STD,
+            epsilon=1.2,
+            attack_step_size=1.2,
+            attack_start=0.5,
+            epsilon_warmup=0.2,
+            label_smoothing=0.05,
+            presets=TINY64_PRESETS,
+            **_SLIM | {"padding": 6},
         ),
         Recipe(
             "cifar10-judge",
