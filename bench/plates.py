@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -125,6 +126,14 @@ def second_stage_sheet(models: dict[str, synth.RobustClassifier]) -> None:
     labelled(headed(page, first.classes), names).save(DOCS / "second-stage.png")
 
 
+def sizes_sheet(model: synth.RobustClassifier) -> None:
+    """docs/sizes.png: a column a class, pictures of the checkpoint's own size enlarged, and made at four times it."""
+    made = [synth.generation(model, count=len(model.classes), seed=1, size=size).pictures for size in ("1", "4")]
+    rows = torch.cat([F.interpolate(made[0], scale_factor=4, mode="bicubic").clamp(0, 1), made[1]])
+    page = pictures.sheet(rows, columns=len(model.classes))
+    labelled(headed(page, model.classes), ["bicubic", "size 4"]).save(DOCS / "sizes.png")
+
+
 def overview(model: synth.RobustClassifier) -> None:
     """docs/tasks.png: before and after, a pair a task."""
     made = cases(model.classes)
@@ -158,6 +167,7 @@ def main() -> None:
     painting_sheet(models["robust"])
     maximisation_sheet(models)
     overview(models["robust"])
+    sizes_sheet(models["robust"])
     second_stage_sheet({"before": synth.load(FIRST_STAGE), "after": models["robust"]})
 
 
