@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import random
-import signal
 import socket
 import statistics
 import subprocess
@@ -71,7 +70,7 @@ def serving() -> Iterator[tuple[str, psutil.Process, Path]]:
                 wait_for(address, server, log)
                 yield address, psutil.Process(server.pid), Path(folder)
             finally:
-                server.send_signal(signal.SIGINT)
+                server.terminate()
                 server.wait(30)
 
 
@@ -188,7 +187,7 @@ async def measured(server: psutil.Process, levels: list[float]) -> None:
 
 async def freed(client: httpx.AsyncClient, leaves: str, functions: dict[str, int]) -> float:
     """Seconds from leaving a long run, the only one, to the first frame of the next."""
-    long = Call(TASKS["generation"], {"steps": 5000}, leaves, 1e6, frames=3)
+    long = Call(TASKS["generation"], {"steps": 1000}, leaves, 1e6, frames=3)
     await run(client, long, functions)
     began = time.monotonic()  # closing the connection may have taken a moment
     call = Call(TASKS["generation"], {"steps": 1, "count": 1})

@@ -30,14 +30,17 @@ COLOURS, SAMPLED = 254, 2**17
 
 @dataclass
 class Moment:
-    """A kept step, the ``order``-th that was added: levels (N, 3, H, W) uint8, loss and distance (N,), on the CPU."""
+    """A kept step, the ``order``-th that was added: levels (N, 3, H, W) uint8, loss and distance (N,), on the CPU.
+
+    probabilities: (N, classes), NaN where they are not known yet.
+    """
 
     order: int
     step: int
     levels: Tensor
     loss: Tensor
     distance: Tensor
-    probabilities: Tensor | None = None
+    probabilities: Tensor | None
 
 
 class History:
@@ -69,7 +72,8 @@ class History:
             moments.pop()  # it was there as the newest only
         distance = norms(frame.pictures - frame.start).flatten().cpu()
         levels = (frame.pictures.detach().clamp(0, 1) * 255).round().byte().cpu()
-        moments.append(Moment(self._seen, frame.step, levels, frame.loss.detach().float().cpu(), distance))
+        unknown = torch.full((len(levels), len(self.model.classes)), torch.nan) if self.model is not None else None
+        moments.append(Moment(self._seen, frame.step, levels, frame.loss.detach().float().cpu(), distance, unknown))
         self._seen += 1
         if len(moments) > self.most:
             self._stride *= 2
@@ -125,21 +129,24 @@ class History:
     @property
     def probabilities(self) -> Tensor:
         """(kept, N, classes): what the model sees in the kept pictures; slow when first asked for."""
-        new = [moment for moment in self._moments if moment.probabilities is None]
-        if new:
-            engine = self.model.for_synthesis()
-            for _, alike in groupby(new, lambda moment: moment.levels.shape):
-                alike = list(alike)
-                levels = torch.cat([moment.levels for moment in alike])
-                with torch.no_grad():
-                    seen = torch.cat([engine(part.to(engine.mean) / 255).softmax(1) for part in levels.split(BATCH)])
-                for moment, found in zip(alike, seen.float().cpu().split(len(alike[0].levels)), strict=True):
-                    moment.probabilities = found
-        return torch.stack([moment.probabilities for moment in self._moments])
+        return self._probabilities(list(range(len(self._moments[0].levels))))
+
+    def _probabilities(self, wanted: list[int]) -> Tensor:
+        """Those of some pictures, (kept, wanted, classes), worked out where they are not known yet."""
+        unknown = [moment for moment in self._moments if moment.probabilities[wanted].isnan().any()]
+        engine = self.model.for_synthesis() if unknown else None
+        for _, alike in groupby(unknown, lambda moment: moment.levels.shape):
+            alike = list(alike)
+            levels = torch.cat([moment.levels[wanted] for moment in alike])
+            with torch.no_grad():
+                seen = torch.cat([engine(part.to(engine.mean) / 255).softmax(1) for part in levels.split(BATCH)])
+            for moment, found in zip(alike, seen.float().cpu().split(len(wanted)), strict=True):
+                moment.probabilities[wanted] = found
+        return torch.stack([moment.probabilities[wanted] for moment in self._moments])
 
     def top(self, count: int = 5, picture: int | None = None) -> list[str]:
         """The ``count`` classes worth plotting, of one picture or of all: the target, then by highest probability."""
-        found = self.probabilities if picture is None else self.probabilities[:, [picture]]
+        found = self.probabilities if picture is None else self._probabilities([picture])
         names = [self.model.classes[index] for index in found.amax((0, 1)).argsort(descending=True).tolist()]
         return sorted(names, key=lambda name: name != self.target)[:count]
 
@@ -156,11 +163,11 @@ class History:
     def class_rows(self, count: int = 5, picture: int | None = None) -> list[dict]:
         """Probabilities of the ``top`` classes in long form: [{"step", "picture", "class", "probability"}]."""
         columns = [(name, self.model.classes.index(name)) for name in self.top(count, picture)]
+        wanted = range(len(self._moments[0].levels)) if picture is None else [picture]
         return [
             {"step": step, "picture": index, "class": name, "probability": seen[column]}
-            for step, row in zip(self.steps, self.probabilities.tolist(), strict=True)
-            for index, seen in enumerate(row)
-            if picture in (None, index)
+            for step, row in zip(self.steps, self._probabilities(list(wanted)).tolist(), strict=True)
+            for index, seen in zip(wanted, row, strict=True)
             for name, column in columns
         ]
 

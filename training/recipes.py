@@ -20,8 +20,14 @@ CIFAR10_PRESETS = {
 }
 """Chosen by looking at the slim robust checkpoint's sheets and by ``training.sweep``; the paper's are with tasks."""
 DUAL_PRESETS = CIFAR10_PRESETS | {
-    "generation": {"tuned": {"start": "gaussian", "epsilon": 8, "steps": 28, "step_size": 0.25}}
+    "generation": {"tuned": {"start": "gaussian", "epsilon": 8, "steps": 20, "step_size": 0.25}},
+    "super_resolution": {
+        "tuned": {"epsilon": 3, "steps": 25, "step_size": 0.15, "consistency": "none"},
+        "true to the input": {"epsilon": 3, "steps": 40, "step_size": 0.1},
+    },
+    "painting": {"tuned": {"unit": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
 }
+"""As above, for the slim checkpoint of the second stage, whose unit 186 is a frog's skin."""
 TINY64_PRESETS = {
     "generation": {"tuned": {"start": "mixture", "epsilon": 8, "steps": 30, "step_size": 0.4}},
     "inpainting": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 0.3}},
