@@ -33,7 +33,7 @@ class Results:
         with gr.Row(elem_classes="run"):
             run = gr.Button("Run", variant="primary", min_width=100)
             stop = gr.Button("Stop", min_width=100)
-        self.status = gr.Markdown("Ready: press Run.")
+        self.status = gr.Markdown("Ready: press Run.", elem_classes="status")
         with gr.Row(elem_classes="result"):
             self.start = gr.Image(label="Start", visible=False, **SHOWN)
             self.result = gr.Image(label="Result", **SHOWN)
