@@ -54,7 +54,7 @@ def folder(name: str, revision: str | None = None) -> Path:
             return path
     if name.count("/") != 1:
         raise ValueError(
-            f"checkpoint: expected one of {', '.join(bundled())}, a folder or owner/name on the Hub, got {name!r}"
+            f"checkpoint: expected one of {', '.join(bundled())}, a folder or owner/name on the Hub, got {name[:80]!r}"
         )
     request = dict(revision=revision, allow_patterns=FILES)
     try:
@@ -65,4 +65,6 @@ def folder(name: str, revision: str | None = None) -> Path:
         return Path(snapshot_download(name, **request))
     except (HFValidationError, OSError) as error:  # the Hub client's and network errors are OSErrors
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"checkpoint: expected a reachable Hub repository, got {name!r} ({reason})") from None
+        raise ValueError(
+            f"checkpoint: expected a reachable Hub repository, got {name[:80]!r} ({reason[:300]})"
+        ) from None
