@@ -32,7 +32,8 @@ def under_pgd(
     lies inside the larger), so figures err on the low side. Processes share the pictures; all get the figures.
     """
     epsilons = sorted(epsilons)
-    model = model.for_synthesis().to(accelerator.device)
+    # The package takes views of gradients, which only the standard memory layout allows.
+    model = model.for_synthesis().to(accelerator.device, memory_format=torch.contiguous_format)
     right = []
     for x, y in _share(data, batch, accelerator, model):
         with torch.no_grad():
@@ -63,7 +64,8 @@ def under_autoattack(
     except ImportError:
         raise ValueError("measure: expected pyautoattack to be installed for autoattack, it is not") from None
     epsilons = sorted(epsilons)
-    model = model.for_synthesis().to(accelerator.device)
+    # The package takes views of gradients, which only the standard memory layout allows.
+    model = model.for_synthesis().to(accelerator.device, memory_format=torch.contiguous_format)
     right = []
     for x, y in _share(data, batch, accelerator, model):
         with torch.no_grad():
@@ -74,7 +76,9 @@ def under_autoattack(
             if set(attacks) != set(STANDARD):
                 settings |= dict(version="custom", attacks=list(attacks))
             if kept.any():
-                moved, _ = AutoAttack(model, **settings).run_standard_evaluation(x[kept], y[kept], batch_size=batch)
+                moved, _ = AutoAttack(model, **settings).run_standard_evaluation(
+                    x[kept].contiguous(), y[kept], batch_size=batch
+                )
                 with torch.no_grad():
                     kept[kept.clone()] = model(moved).argmax(1) == y[kept]
             right[-1].append(int(kept.sum()))
