@@ -18,7 +18,7 @@ from torch import Tensor
 import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
-from synth.examples import RELATED, sketches
+from synth.examples import sketches
 from training.sheets import headed, labelled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ ZOOM = 3
 def inputs() -> None:
     """Masks and sketches that the README's commands start from."""
     (DOCS / "inputs").mkdir(parents=True, exist_ok=True)
-    for name, sketch in sketches().items():
+    for name, sketch in sketches(hub.load(ROBUST).classes).items():
         sketch.save(DOCS / "inputs" / f"sketch-{name}.png")
     for name, corners in {"mask-centre": (10, 10, 21, 21), "mask-right": (18, 0, 31, 31)}.items():
         mask = Image.new("1", (32, 32))
@@ -49,21 +49,21 @@ def example(name: str) -> Image.Image:
     return Image.open(hub.folder(ROBUST) / "examples" / f"{name}.png").convert("RGB")
 
 
-def cases(classes: list[str]) -> dict[str, list[tuple[Tensor, dict]]]:
+def cases(model: synth.RobustClassifier) -> dict[str, list[tuple[Tensor, dict]]]:
     """For every task that starts from a picture: what to show as its input, and its settings, a case a class."""
-    drawn = sketches()
+    drawn = sketches(model.classes)
 
     def shown(image: Image.Image, size: int = 32) -> Tensor:
         return pictures.to_tensor(image, size)
 
     found: dict[str, list] = {"inpainting": [], "translation": [], "super_resolution": [], "sketch": []}
-    for index, name in enumerate(classes):
+    for index, name in enumerate(model.classes):
         picture = example(name)
         mask = synth.tasks.inpainting.random_square(32, torch.Generator().manual_seed(index))
         hidden = torch.where(mask > 0, 0.5, shown(picture))
         task = {"picture": picture, "class_name": name}
         found["inpainting"].append((hidden, task | {"mask": mask[0]}))
-        found["translation"].append((shown(picture), {"picture": picture, "class_name": RELATED[name]}))
+        found["translation"].append((shown(picture), {"picture": picture, "class_name": model.pairs[name]}))
         small = shown(picture, 8).repeat_interleave(4, 2).repeat_interleave(4, 3)
         found["super_resolution"].append((small, task | {"factor": "4"}))
     for name, sketch in drawn.items():
@@ -136,7 +136,7 @@ def sizes_sheet(model: synth.RobustClassifier) -> None:
 
 def overview(model: synth.RobustClassifier) -> None:
     """docs/tasks.png: before and after, a pair a task."""
-    made = cases(model.classes)
+    made = cases(model)
     pairs = {}
     for name, index in {"inpainting": 1, "translation": 7, "super_resolution": 9, "sketch": 0}.items():
         shown, settings = made[name][index]
@@ -162,7 +162,7 @@ def main() -> None:
         if run(arguments):
             raise SystemExit(f"failed: {shlex.join(arguments)}")
     generation_sheets(models)
-    for name, made in cases(models["robust"].classes).items():
+    for name, made in cases(models["robust"]).items():
         task_sheet(name, made, models)
     painting_sheet(models["robust"])
     maximisation_sheet(models)

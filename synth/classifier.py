@@ -124,6 +124,8 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
     width: multiplier of the channel counts.
     mean, std: normalisation of each channel, applied inside.
     presets: {task: {preset name: {parameter: value}}} for synthesis with this checkpoint.
+    groups: {superclass: [classes]}, where the classes have superclasses.
+    pairs: (class, another that it turns into well); the first is the one to show first.
     info: anything else worth keeping beside the weights (name, training recipe, data set).
     """
 
@@ -136,12 +138,15 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         mean: list[float] | None = None,
         std: list[float] | None = None,
         presets: dict | None = None,
+        groups: dict[str, list[str]] | None = None,
+        pairs: list[tuple[str, str]] | None = None,
         info: dict | None = None,
     ):
         super().__init__()
         self.architecture, self.image_size, self.width = architecture, image_size, width
         self.classes = list(classes or [str(index) for index in range(10)])
         self.presets, self.info = presets or {}, info or {}
+        self.groups, self.pairs = groups or {}, dict(pairs or [])
         self.source = self.info.get("name", "unnamed")
         """What ``synth.load`` was asked for; pictures carry it, so that they can be repeated."""
         self.register_buffer("mean", torch.tensor(mean or [0.5] * 3).view(1, 3, 1, 1))
@@ -158,6 +163,10 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
     @property
     def name(self) -> str:
         return self.info.get("name", "unnamed")
+
+    def group(self, name: str) -> str:
+        """The superclass of the class ``name``, "" if it has none."""
+        return next((group for group, classes in self.groups.items() if name in classes), "")
 
     @property
     def device(self) -> torch.device:

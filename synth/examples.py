@@ -1,4 +1,4 @@
-"""Flat colour drawings to start from, drawn by code, and which class each class turns into well."""
+"""Flat colour drawings to start from, drawn by code."""
 
 from __future__ import annotations
 
@@ -11,26 +11,11 @@ SMOOTH = 4
 SKY, SEA, GRASS, ROAD = "#9fd0f0", "#2f6fa8", "#6aa84f", "#8a8d91"
 HORIZON = 160
 
-RELATED = {
-    "airplane": "bird",
-    "automobile": "truck",
-    "bird": "airplane",
-    "cat": "dog",
-    "deer": "horse",
-    "dog": "cat",
-    "frog": "bird",
-    "horse": "deer",
-    "ship": "airplane",
-    "truck": "automobile",
-}
-"""For each class of CIFAR-10 another of like shape, for a translation that works at once."""
-FIRST = "horse"
-"""The picture to show first where there is one: every task does well on it."""
 
-
-def sketches() -> dict[str, Image.Image]:
-    """Drawings of 256x256 pixels by the name of the class of CIFAR-10 that they show."""
-    return {name: _drawn(draw) for name, draw in _DRAWINGS.items()}
+def sketches(classes: list[str]) -> dict[str, Image.Image]:
+    """Drawings of 256x256 pixels by the class that they show: those of ``classes``, or a few if there are none."""
+    known = [name for name in _DRAWINGS if name in classes] or list(_DRAWINGS)[:6]
+    return {name: _drawn(_DRAWINGS[name]) for name in known}
 
 
 def _drawn(draw) -> Image.Image:
@@ -143,6 +128,95 @@ def _frog(pen: _Pen) -> None:
     pen.oval((138, 204, 190, 226), "#5f9e2f")
 
 
+def _goldfish(pen: _Pen) -> None:
+    pen.ground("#1f5f8a", 0)
+    pen.ground("#174a6d", 200)
+    pen.shape([(176, 128), (240, 74), (226, 128), (242, 186)], "#f08a24")
+    pen.shape([(96, 92), (130, 48), (160, 96)], "#f08a24")
+    pen.shape([(104, 162), (120, 198), (146, 160)], "#f08a24")
+    pen.oval((28, 84, 192, 172), "#f26b1d")
+    pen.oval((44, 124, 150, 170), "#f7a24a")
+    pen.oval((52, 108, 74, 130), "#ffffff")
+    pen.oval((58, 113, 70, 125), "#151515")
+
+
+def _monarch(pen: _Pen) -> None:
+    pen.ground(GRASS, 0)
+    for side in (-1, 1):
+        upper = [(128, 116), (128 + side * 40, 44), (128 + side * 104, 36), (128 + side * 108, 92), (128, 142)]
+        lower = [(128, 134), (128 + side * 86, 126), (128 + side * 84, 196), (128 + side * 34, 214)]
+        for wing, (x, y) in ((upper, (128 + side * 62, 84)), (lower, (128 + side * 48, 164))):
+            pen.shape(wing, "#171310")
+            pen.shape([(x + 0.78 * (px - x), y + 0.78 * (py - y)) for px, py in wing], "#ea7a17")
+        pen.line([(128, 128), (128 + side * 92, 62)], "#171310", 4)
+        pen.line([(128, 138), (128 + side * 72, 176)], "#171310", 4)
+    pen.oval((119, 76, 137, 206), "#171310")
+
+
+def _ladybug(pen: _Pen) -> None:
+    pen.ground("#5b9a3f", 0)
+    pen.line([(0, 210), (256, 60)], "#7dbb58", 46)
+    for y in (104, 136, 168):
+        pen.line([(52, y + 14), (204, y - 10)], "#151515", 6)
+    pen.oval((96, 36, 160, 92), "#151515")
+    pen.oval((62, 60, 194, 206), "#d32219")
+    pen.line([(128, 62), (128, 206)], "#151515", 5)
+    for x, y in ((98, 100), (158, 100), (88, 146), (168, 146), (110, 182), (146, 182)):
+        pen.oval((x - 12, y - 12, x + 12, y + 12), "#151515")
+
+
+def _orange(pen: _Pen) -> None:
+    pen.ground("#e9e2d2", 0)
+    pen.ground("#b98d5c", 176)
+    pen.oval((52, 186, 216, 226), "#8a653d")
+    pen.oval((46, 48, 210, 210), "#f08c1a")
+    pen.oval((78, 66, 140, 118), "#f8ab4b")
+    pen.shape([(128, 52), (150, 22), (196, 26), (164, 54)], "#3f7f2c")
+
+
+def _banana(pen: _Pen) -> None:
+    pen.ground("#f0ede4", 0)
+    for shift, colour in ((26, "#d9ad1c"), (0, "#f3cf36")):
+        arc = [(44, 60), (58, 128), (104, 182), (172, 204), (226, 190), (216, 168), (170, 164), (122, 136), (90, 96)]
+        pen.shape([(x + shift, y - shift) for x, y in [*arc, (78, 52)]], colour)
+    pen.shape([(44, 60), (78, 52), (70, 30), (54, 34)], "#6b5a23")
+
+
+def _school_bus(pen: _Pen) -> None:
+    pen.ground(ROAD, 178)
+    pen.box((18, 62, 208, 180), "#f2b21b")
+    pen.box((206, 118, 246, 180), "#f2b21b")
+    pen.box((18, 132, 246, 138), "#1c1c1c")
+    pen.box((18, 156, 246, 161), "#1c1c1c")
+    for left in range(30, 196, 34):
+        pen.box((left, 80, left + 24, 114), "#39505f")
+    for left in (40, 178):
+        pen.oval((left, 152, left + 48, 200), "#171717")
+        pen.oval((left + 15, 167, left + 33, 185), "#b9b9b9")
+
+
+def _alp(pen: _Pen) -> None:
+    pen.ground("#4f7a3c", 196)
+    pen.shape([(-40, 210), (62, 84), (150, 210)], "#6c7683")
+    pen.shape([(60, 214), (164, 34), (300, 214)], "#59636f")
+    pen.shape([(164, 34), (128, 96), (150, 90), (162, 108), (182, 92), (206, 100)], "#f5f8fb")
+    pen.shape([(62, 84), (38, 114), (58, 110), (72, 118), (86, 118)], "#f5f8fb")
+    pen.shape([(0, 206), (90, 190), (180, 204), (256, 188), (256, 256), (0, 256)], "#3f6a30")
+
+
+def _penguin(pen: _Pen) -> None:
+    pen.ground("#e6eef3", 150)
+    pen.oval((80, 214, 128, 236), "#3a3a3a")
+    pen.oval((126, 214, 174, 236), "#3a3a3a")
+    pen.oval((74, 66, 182, 228), "#22262b")
+    pen.oval((92, 92, 164, 224), "#f7f6f0")
+    pen.oval((96, 20, 160, 92), "#22262b")
+    pen.oval((104, 62, 128, 92), "#f0a51e")
+    pen.shape([(98, 44), (56, 56), (98, 60)], "#d97a1a")
+    pen.oval((108, 40, 118, 50), "#f7f6f0")
+    pen.shape([(170, 100), (200, 176), (176, 184)], "#22262b")
+
+
 _DRAWINGS = {
     "ship": _ship,
     "horse": _horse,
@@ -150,4 +224,14 @@ _DRAWINGS = {
     "bird": _bird,
     "airplane": _airplane,
     "frog": _frog,
+    "goldfish": _goldfish,
+    "monarch": _monarch,
+    "ladybug": _ladybug,
+    "orange": _orange,
+    "banana": _banana,
+    "school bus": _school_bus,
+    "alp": _alp,
+    "king penguin": _penguin,
+    "sports car": _automobile,
+    "bullfrog": _frog,
 }

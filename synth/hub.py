@@ -14,6 +14,8 @@ from synth.start import Start
 
 DEFAULT = "cifar10-resnet18-slim-l2-dual"
 """The bundled checkpoint that the app opens with and the commands use unless told."""
+SECOND = ("tiny64-resnet18-slim-l2-dual", "tiny64-resnet18-slim-l2")
+"""Those that choosers show after it."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
 FILES = ["config.json", "model.safetensors", "start.safetensors", "evaluation.json", "units.png", "units.json"]
 
@@ -24,8 +26,9 @@ def bundled() -> list[str]:
 
 
 def for_synthesis() -> list[str]:
-    """Names of the bundled checkpoints that come with starts; the others only judge pictures."""
-    return [name for name in bundled() if (BUNDLED / name / "start.safetensors").exists()]
+    """Names of the bundled checkpoints that come with starts, DEFAULT and SECOND first; the others only judge."""
+    found = [name for name in bundled() if (BUNDLED / name / "start.safetensors").exists()]
+    return sorted(found, key=lambda name: (name != DEFAULT, name not in SECOND, name))
 
 
 def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> RobustClassifier:

@@ -98,10 +98,14 @@ class Choice(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassName(Parameter):
-    """A class of the checkpoint, by name or index; None, where ``optional``, has the meaning of ``blank``."""
+    """A class of the checkpoint, by name or index; None, where ``optional``, has the meaning of ``blank``.
+
+    every: whether ``blank`` means all classes, which the app does not begin with where they are many.
+    """
 
     optional: bool = False
     blank: str = ""
+    every: bool = False
 
     def expected(self) -> str:
         return "a class of the checkpoint" + (f", or nothing for {self.blank}" if self.optional else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,16 @@ PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 
 @dataclass(frozen=True)
 class Pictures:
-    """uint8 pictures (N, 3, S, S), labels (N,) into ``classes``; ``skipped`` names what could not be decoded."""
+    """uint8 pictures (N, 3, S, S), labels (N,) into ``classes``; ``skipped`` names what could not be decoded.
+
+    groups: {superclass: [classes]}, empty where the data set names none.
+    """
 
     pictures: Tensor
     labels: Tensor
     classes: list[str]
     skipped: list[str]
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -35,14 +39,15 @@ class Pictures:
         return self.pictures[index].float() / 255, self.labels[index]
 
     def subset(self, index: Tensor) -> Pictures:
-        return Pictures(self.pictures[index], self.labels[index], self.classes, [])
+        return replace(self, pictures=self.pictures[index], labels=self.labels[index], skipped=[])
 
 
 def load(source: str | Path, split: str, image_size: int) -> Pictures:
     """The ``split`` ("train" or "test") of a folder, or of a Hub data set "owner/name".
 
-    A folder holds parquet shards ``split-*.parquet`` in the Hub's image schema, or ``split/class/picture`` files, and
-    perhaps ``classes.json``, {"names": {class: readable name}}.
+    A folder holds parquet shards ``split-*.parquet`` in the Hub's image schema, ``split/class/picture`` files, or two
+    domains as ``splitA/picture`` and ``splitB/picture``; perhaps also ``classes.json``, {"names": {class: readable
+    name}, "superclasses": {name: [classes]}}. Shards may hold two domains as two image columns without a label.
     Pictures of another size are resized. ValueError for an unknown source, no pictures, or a class without any.
     """
     root = Path(source)
@@ -67,8 +72,10 @@ def load(source: str | Path, split: str, image_size: int) -> Pictures:
     labels, classes = _only_present(torch.tensor(labels), classes, named=not shards)
     missing = [name for index, name in enumerate(classes) if not (labels == index).any()]
     if missing:
-        raise ValueError(f"data: expected pictures of every class in {source}, found none of {', '.join(missing)}")
-    return Pictures(torch.from_numpy(np.stack(pictures)), labels, _readable(root, classes), skipped)
+        unread = f" ({len(skipped)} files cannot be read, such as {skipped[0]})" if skipped else ""
+        raise ValueError(f"data: expected pictures of every class in {source}, found none of {_some(missing)}{unread}")
+    names, groups = _readable(root, classes)
+    return Pictures(torch.from_numpy(np.stack(pictures)), labels, names, skipped, groups)
 
 
 def batches(data: Pictures, size: int, epoch: int, seed: int) -> Tensor:
@@ -114,7 +121,10 @@ def _shards(root: Path, split: str) -> list[Path]:
 def _parquet_rows(shards: list[Path]):
     schema = pq.read_schema(shards[0])
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    image = next((name for name, kind in features.items() if kind.get("_type") == "Image"), None)
+    images = [name for name, kind in features.items() if kind.get("_type") == "Image"]
+    if len(images) == 2:
+        return _domain_rows(shards, images), [name.removeprefix("image") or name for name in images]
+    image = images[0] if images else None
     image = image or next((name for name in ("img", "image") if name in schema.names), None)
     label = next((name for name, kind in features.items() if kind.get("_type") == "ClassLabel"), "label")
     if image is None or label not in schema.names:
@@ -129,15 +139,34 @@ def _parquet_rows(shards: list[Path]):
     return rows(), features.get(label, {}).get("names")
 
 
+def _domain_rows(shards: list[Path], images: list[str]):
+    """Pictures of two columns; the shorter domain's are repeated there, and each is taken once."""
+    seen: set[tuple[int, bytes]] = set()
+    for shard in shards:
+        for index, row in enumerate(pq.read_table(shard, columns=images).to_pylist()):
+            for label, name in enumerate(images):
+                data = (row[name] or {}).get("bytes")
+                if data and (label, data) not in seen:
+                    seen.add((label, data))
+                    yield f"{shard.name}[{index}].{name}", data, label
+
+
 def _folder_rows(root: Path, split: str):
     folder = next((root / name for name in (split, "val", "valid") if (root / name).is_dir()), None)
-    if folder is None:
-        raise ValueError(f"data: expected {split}-*.parquet files or a folder {split!r} in {root}")
-    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    domains = {name: root / f"{split}{name}" for name in "AB"}
+    if folder is not None:
+        folders = {entry.name: entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
+    elif all(path.is_dir() for path in domains.values()):
+        folders = domains
+    else:
+        raise ValueError(
+            f"data: expected {split}-*.parquet files, a folder {split!r}, or folders {split}A and {split}B in {root}"
+        )
+    classes = list(folders)
 
     def rows():
         for label, name in enumerate(classes):
-            for path in sorted((folder / name).iterdir()):
+            for path in sorted(folders[name].iterdir()):
                 if path.suffix.lower() in PICTURE_SUFFIXES:
                     yield str(path.relative_to(root)), path.read_bytes(), label
 
@@ -158,16 +187,23 @@ def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tup
     return labels, classes
 
 
-def _readable(root: Path, classes: list[str]) -> list[str]:
-    """The classes under the names that ``classes.json`` of the folder gives them ({"names": {class: name}}), if any."""
+def _readable(root: Path, classes: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The classes under their readable names, and superclasses of them, as ``classes.json`` of the folder tells."""
     path = root / "classes.json"
     if not path.exists():
-        return classes
+        return classes, {}
     try:
-        names = json.loads(path.read_text())["names"]
-        return [str(names.get(name, name)) for name in classes]
+        told = json.loads(path.read_text())
+        names = {name: str(told["names"].get(name, name)) for name in classes}
+        known = told.get("superclasses", {}).items()
+        members = {group: [names[one] for one in some if one in names] for group, some in known}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise ValueError(f"data: expected readable names of the classes in {path}") from None
+    return list(names.values()), {group: some for group, some in members.items() if some}
+
+
+def _some(names: list[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _square(image: Image.Image, size: int) -> np.ndarray:

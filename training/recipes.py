@@ -28,6 +28,35 @@ DUAL_PRESETS = CIFAR10_PRESETS | {
     "painting": {"tuned": {"unit": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
 }
 """As above, for the slim checkpoint of the second stage, whose unit 186 is a frog's skin."""
+CIFAR10_PAIRS = {
+    "horse": "deer",
+    "airplane": "bird",
+    "automobile": "truck",
+    "bird": "airplane",
+    "cat": "dog",
+    "deer": "horse",
+    "dog": "cat",
+    "frog": "bird",
+    "ship": "airplane",
+    "truck": "automobile",
+}
+"""Classes of like shape, for translations that work at once; every task does well on the first."""
+TINY64_PAIRS = {
+    "monarch": "sulphur butterfly",
+    "lion": "cougar",
+    "cougar": "lion",
+    "lemon": "orange",
+    "orange": "lemon",
+    "tabby": "golden retriever",
+    "golden retriever": "tabby",
+    "sulphur butterfly": "monarch",
+    "alp": "seashore",
+    "seashore": "alp",
+    "ox": "bison",
+    "bison": "ox",
+    "school bus": "police van",
+    "police van": "school bus",
+}
 TINY64_PRESETS = {
     "generation": {"tuned": {"start": "mixture", "epsilon": 8, "steps": 30, "step_size": 0.4}},
     "inpainting": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 0.3}},
@@ -77,7 +106,7 @@ class Recipe:
     validation: int = 500
     seed: int = 0
     initial: str = ""
-    """Checkpoint to begin with instead of random weights."""
+    """Checkpoint to begin with instead of random weights; of another network it lends the tensors that fit."""
     freeze_norm: bool = False
     """Keep the statistics of batch norm as they are."""
     energy_steps: int = 0
@@ -89,6 +118,8 @@ class Recipe:
     """Data set of other pictures that half of the negatives begin as; none: all begin as starts of synthesis."""
     presets: dict = field(default_factory=lambda: CIFAR10_PRESETS, repr=False)
     """Settings of the tasks for this checkpoint, by task and preset name; ``config.json`` carries them."""
+    pairs: dict = field(default_factory=lambda: CIFAR10_PAIRS, repr=False)
+    """Translations worth showing, from class to class; ``config.json`` carries those whose classes the data has."""
 
     def __post_init__(self):
         if self.schedule not in ("onecycle", "steps", "constant"):
@@ -105,13 +136,26 @@ _SLIM = dict(
     padding=2,
 )
 
+_TINY64 = dict(
+    data=TINY_IMAGENET,
+    width=0.5,
+    image_size=64,
+    mean=TINY64_MEAN,
+    std=TINY64_STD,
+    epochs=22,
+    learning_rate=0.1,
+    label_smoothing=0.05,
+    padding=6,
+    presets=TINY64_PRESETS,
+    pairs=TINY64_PAIRS,
+)
+_TINY64_ROBUST = dict(epsilon=1.0, attack_steps=1, attack_step_size=1.0, attack_start=0.5, epsilon_warmup=0.1)
+
 _DUAL = dict(
     schedule="constant",
     learning_rate=0.001,
     freeze_norm=True,
     energy_steps=40,
-    negatives=TINY_IMAGENET,
-    presets=DUAL_PRESETS,
 )
 
 # What each reached is in checkpoints/README.md, together with those that have not been trained yet.
@@ -136,21 +180,35 @@ RECIPES = {
             epochs=1,
             batch_size=64,
             padding=2,
+            negatives=TINY_IMAGENET,
+            presets=DUAL_PRESETS,
             **_DUAL,
         ),
+        Recipe("tiny64-resnet18-slim-l2", initial="cifar10-resnet18-slim-l2", **_TINY64 | _TINY64_ROBUST),
         Recipe(
-            "tiny64-resnet18-slim-l2",
-            data=TINY_IMAGENET,
-            image_size=64,
-            mean=TINY64_MEAN,
-            std=TINY64_STD,
-            epsilon=1.2,
-            attack_step_size=1.2,
-            attack_start=0.5,
-            epsilon_warmup=0.2,
-            label_smoothing=0.05,
-            presets=TINY64_PRESETS,
-            **_SLIM | {"padding": 6},
+            "tiny64-resnet18-slim-standard",
+            initial="cifar10-resnet18-slim-standard",
+            epsilon=0,
+            **_TINY64 | {"epochs": 10},
+        ),
+        Recipe(
+            "tiny64-resnet18-slim-l2-dual",
+            initial="tiny64-resnet18-slim-l2",
+            **_TINY64 | _DUAL | {"epsilon": 1.0, "attack_steps": 3, "attack_step_size": 0.5, "epochs": 3},
+            batch_size=64,
+            energy_step_size=0.2,
+        ),
+        Recipe(
+            "tiny64-judge",
+            epsilon=0,
+            seed=1,
+            **_TINY64 | {"width": 0.375, "epochs": 15, "learning_rate": 0.2, "presets": {}},
+        ),
+        Recipe(
+            "two-domains-l2",
+            initial="tiny64-resnet18-slim-l2",
+            batch_size=64,
+            **_TINY64 | _TINY64_ROBUST | {"data": "huggan/horse2zebra", "epochs": 12, "learning_rate": 0.02},
         ),
         Recipe(
             "cifar10-judge",
@@ -169,6 +227,8 @@ RECIPES = {
             attack_steps=10,
             attack_step_size=0.1,
             epochs=30,
+            negatives=TINY_IMAGENET,
+            presets=DUAL_PRESETS,
             **_DUAL,
         ),
         Recipe("cifar10-resnet18-standard", epsilon=0),

@@ -34,13 +34,22 @@ from training.recipes import RECIPES, Recipe, recipe
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
+FEWEST = 4
+"""Pictures that a class needs."""
 
 
 def train(
-    plan: Recipe, source: str | Path, output: Path, *, max_minutes: float = math.inf, quiet: bool = False
+    plan: Recipe,
+    source: str | Path,
+    output: Path,
+    *,
+    names: list[str] | None = None,
+    max_minutes: float = math.inf,
+    quiet: bool = False,
 ) -> RobustClassifier:
     """Train ``plan`` on the data set ``source``, continuing whatever ``output`` holds; returns the averaged model.
 
+    ``names``: of the classes, instead of those of the data set.
     Every epoch adds a line to ``output/metrics.jsonl``. Every epoch, every SAVE_MINUTES and when ``max_minutes`` are
     over, ``output`` gets a resumable save, and ``output/checkpoint`` a model that is usable as it is.
     """
@@ -48,7 +57,8 @@ def train(
     accelerator = Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available())
     device, main = accelerator.device, accelerator.is_main_process
     torch.manual_seed(plan.seed)
-    held_out, data = _split(load(source, "train", plan.image_size), plan)
+    held_out, data = _split(_enough(load(source, "train", plan.image_size), names), plan)
+    pairs = plan.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
     model = RobustClassifier(
         architecture=plan.architecture,
         classes=data.classes,
@@ -57,6 +67,8 @@ def train(
         mean=list(plan.mean),
         std=list(plan.std),
         presets=plan.presets,
+        groups=data.groups,
+        pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
         info={"name": plan.name, "data": plan.data, "recipe": _facts(plan)},
     ).to(device, memory_format=torch.channels_last)
     curriculum = energy.Curriculum(plan.energy_auc, plan.energy_steps)
@@ -249,7 +261,21 @@ def precision(device: str | None = None) -> str:
 
 
 def _facts(plan: Recipe) -> dict:
-    return {name: value for name, value in dataclasses.asdict(plan).items() if name != "presets"}
+    return {name: value for name, value in dataclasses.asdict(plan).items() if name not in ("presets", "pairs")}
+
+
+def _enough(data: Pictures, names: list[str] | None) -> Pictures:
+    """The data under ``names``; ValueError if these do not fit, or for a class with too few pictures."""
+    if names is not None and (len(names) != len(data.classes) or len(set(names)) != len(names)):
+        raise ValueError(f"classes: expected {len(data.classes)} different names, got {', '.join(names)}")
+    data = data if names is None else dataclasses.replace(data, classes=names, groups={})
+    counts = torch.bincount(data.labels, minlength=len(data.classes)).tolist()
+    for name, count in zip(data.classes, counts, strict=True):
+        if count < FEWEST:
+            raise ValueError(f"data: expected at least {FEWEST} pictures of every class, found {count} of {name}")
+    if len(data.classes) < 2:
+        raise ValueError(f"data: expected at least two classes, found only {data.classes[0]}")
+    return data
 
 
 def _split(data: Pictures, plan: Recipe) -> tuple[Pictures, Pictures]:
@@ -295,13 +321,20 @@ def _tensors(model: nn.Module, average: nn.Module | None, optimizer) -> dict[str
 
 
 def _begin_with(model: RobustClassifier, plan: Recipe) -> None:
-    """Weights and starts of the checkpoint that the second stage begins with; ValueError if it does not fit."""
+    """Weights (and starts) of the checkpoint that a run begins with; ValueError if it does not fit.
+
+    A second stage goes on with the same network. Any other run takes the tensors whose name and shape fit its own, so
+    that a checkpoint of other classes or of another size lends its features.
+    """
     initial = hub.load(plan.initial)
-    try:
-        model.load_state_dict(initial.state_dict())
-    except RuntimeError:
-        raise ValueError(f"initial: expected a network like that of {plan.name}, got {plan.initial}") from None
-    if plan.energy_steps and initial.start is None:
+    own = {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}
+    fitting = {n: value for n, value in initial.state_dict().items() if n in own and value.shape == own[n].shape}
+    if len(fitting) < (len(own) if plan.energy_steps else len(own) // 2):
+        raise ValueError(f"initial: expected a network like that of {plan.name}, got {plan.initial}")
+    model.load_state_dict(fitting, strict=False)
+    if not plan.energy_steps:
+        return
+    if initial.start is None:
         raise ValueError(f"initial: expected a checkpoint with a start.safetensors, got {plan.initial}")
     model.start = initial.start
 
@@ -335,6 +368,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", help="folder or Hub data set instead of the recipe's")
     parser.add_argument("--negatives", help="second stage: folder or Hub data set instead of the recipe's")
     parser.add_argument("--output", type=Path, help="folder of the run (default runs/RECIPE)")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the classes, instead of the data set's")
+    parser.add_argument("--name", help="of the checkpoint, instead of the recipe's")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's; a resumed run follows the new schedule")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -345,10 +380,13 @@ def main(arguments: list[str] | None = None) -> None:
             if options.epochs < 1:
                 raise ValueError(f"epochs: expected at least 1, got {options.epochs}")
             plan = dataclasses.replace(plan, epochs=options.epochs)
+        if options.name is not None:
+            plan = dataclasses.replace(plan, name=options.name)
         if options.negatives is not None:
             plan = dataclasses.replace(plan, negatives=options.negatives)
         output = options.output or Path("runs") / plan.name
-        train(plan, options.data or plan.data, output, max_minutes=options.max_minutes, quiet=options.quiet)
+        limits = {"max_minutes": options.max_minutes, "quiet": options.quiet}
+        train(plan, options.data or plan.data, output, names=options.classes, **limits)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 

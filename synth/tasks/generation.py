@@ -19,7 +19,7 @@ class Generation(Task):
     title = "Generate"
     equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y), \quad x_0 \sim \mathcal{G}_y"
     parameters = {
-        "class_name": ClassName(help="What to make.", optional=True, blank="every class in turn"),
+        "class_name": ClassName(help="What to make.", optional=True, blank="every class in turn", every=True),
         "count": Int(default=8, minimum=1, maximum=64, help="How many pictures."),
         "size": size_parameter(),
         **optimisation(epsilon=8, steps=40, step_size=0.25),

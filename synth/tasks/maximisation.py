@@ -18,7 +18,7 @@ class Maximisation(Task):
     equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y) \text{ for each } y"
     parameters = {
         "picture": Picture(help="Where to start from."),
-        "class_name": ClassName(help="The class to push towards.", optional=True, blank="each class"),
+        "class_name": ClassName(help="The class to push towards.", optional=True, blank="each class", every=True),
         **optimisation(epsilon=20, steps=100, step_size=0.3, largest=400),
         **class_objective(),
     }

@@ -9,6 +9,9 @@ import gradio as gr
 from synth import RobustClassifier, Task
 from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, Unit
 
+FEW = 12
+"""Classes that are shown all at once unless one is chosen."""
+
 
 def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.components.Component:
     """The component for a parameter; returned from a handler, it updates the one on the page."""
@@ -16,8 +19,8 @@ def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.co
     words = {"label": f"{label} ({kind.unit})" if kind.unit else label, "info": kind.help}
     if isinstance(kind, ClassName):
         blank = [(kind.blank.capitalize(), "")] if kind.optional else []
-        known = value if value in model.classes else "" if blank else model.classes[0]
-        return gr.Dropdown([*blank, *((name, name) for name in model.classes)], value=known, **words)
+        known = value if value in model.classes else "" if blank else first(model)
+        return gr.Dropdown([*blank, *choices(model)], value=known, **words)
     if isinstance(kind, Choice):
         return gr.Dropdown(list(kind.options), value=value, **words)
     if isinstance(kind, Int) and kind.maximum > 10_000:
@@ -32,9 +35,25 @@ def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.co
     raise TypeError(f"no component for {type(kind).__name__}")
 
 
+def choices(model: RobustClassifier) -> list[tuple[str, str]]:
+    """(shown, name) of every class, superclass by superclass, so that typing "dog" finds all dogs."""
+    groups = [*model.groups, ""]
+    order = sorted(model.classes, key=lambda name: groups.index(model.group(name)))
+    return [(f"{name} ({model.group(name)})" if model.group(name) else name, name) for name in order]
+
+
+def first(model: RobustClassifier) -> str:
+    """The class to show first."""
+    return next(iter(model.pairs), model.classes[0])
+
+
 def controls_at(task: Task, names: list[str], model: RobustClassifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
-    values = task.defaults(model, preset) | kept
+    values = task.defaults(model, preset)
+    for name, kind in task.parameters.items():
+        if isinstance(kind, ClassName) and kind.every and len(model.classes) > FEW:
+            values[name] = first(model)
+    values |= kept
     return [control(name, task.parameters[name], model, values[name]) for name in names]
 
 

@@ -7,7 +7,7 @@ import math
 import gradio as gr
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
-from synth import Task, hub, pictures
+from synth import RobustClassifier, Task, hub, pictures
 from synth.examples import sketches
 from synth.web.running import one_sentence
 
@@ -73,11 +73,14 @@ def gathered(task: Task, values: dict) -> tuple[dict, str]:
     return values | {"picture": picture, "mask": mask}, note
 
 
-def examples(task: Task, checkpoint: str) -> dict[str, Image.Image]:
-    """Pictures to start from, by what they show: the checkpoint's own, or drawings."""
-    files = sorted((hub.BUNDLED / checkpoint / "examples").glob("*.png"))
-    own = {} if task.name in DRAWN else {file.stem: file for file in files}
-    return {name: editable(image) for name, image in (own or sketches()).items()}
+def examples(task: Task, model: RobustClassifier) -> dict[str, Image.Image]:
+    """Pictures to start from, by what they show, the first of ``pairs`` first: the checkpoint's own, or drawings."""
+    drawn = sketches(model.classes)
+    if task.name in DRAWN:
+        return {name: editable(image) for name, image in drawn.items()}
+    files = {path.stem: path for path in sorted((hub.folder(model.source) / "examples").glob("*.png"))}
+    known = [name for name in model.pairs if name in files] or list(files)
+    return {name: editable(files[name]) for name in known} or {name: editable(one) for name, one in drawn.items()}
 
 
 def editor(task: Task, image: Image.Image) -> gr.ImageEditor:

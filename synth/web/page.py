@@ -11,8 +11,7 @@ from PIL import Image
 
 import synth
 from synth import TASKS, RobustClassifier, Task, hub
-from synth.examples import FIRST, RELATED
-from synth.parameters import Mask, Picture, Unit
+from synth.parameters import ClassName, Mask, Picture, Unit
 from synth.web.controls import controls_at, presets
 from synth.web.editor import DRAWN, PRIVATE, READY, editable, editor, examples
 from synth.web.endpoints import endpoints
@@ -38,6 +37,15 @@ CSS = """
     .run {background: var(--body-background-fill)}
 }
 """
+SHELF = {
+    "format": "png",
+    "columns": 5,
+    "height": "auto",
+    "allow_preview": False,
+    "object_fit": "contain",
+    "buttons": [],
+    "elem_classes": "picture shelf",
+}
 LAUNCH = {
     "theme": gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     "css": CSS,
@@ -53,12 +61,22 @@ DELETED = (60, 1200)
 
 @dataclass(frozen=True)
 class Tab:
-    """What a tab is made of, for events that concern several tabs."""
+    """What a tab is made of, for events that concern several tabs.
+
+    example: the name of the example that its picture is, "" for a picture of the user's own.
+    """
 
     task: Task
     preset: gr.Radio
     controls: dict
+    shelf: gr.Gallery | None
+    example: gr.State
     results: Results
+
+    @property
+    def choices(self) -> dict:
+        """The controls of class names, by parameter."""
+        return {n: self.controls[n] for n, kind in self.task.parameters.items() if isinstance(kind, ClassName)}
 
 
 def build(draw: Callable[[int], Image.Image] | None = None) -> gr.Blocks:
@@ -95,27 +113,29 @@ def tab(task: Task, checkpoint: gr.Dropdown, other: gr.Dropdown, draw) -> Tab:
         gr.Markdown(inspect.cleandoc(type(task).__doc__).split("\n\n")[0])
         with gr.Row():
             with gr.Column(min_width=320):
-                preset, controls = left(task, checkpoint, draw)
+                preset, controls, shelf, example = left(task, checkpoint, draw)
             with gr.Column(min_width=320):
                 results = Results(task, checkpoint, other, controls)
     if isinstance(controls.get("picture"), gr.ImageEditor):
         shown.select(None, None, None, js=READY % controls["picture"].elem_id, **PRIVATE)
-    return Tab(task, preset, controls, results)
+    return Tab(task, preset, controls, shelf, example, results)
 
 
-def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict]:
-    """What goes in: the preset chooser, and the controls by parameter."""
-    kinds, model, samples = task.parameters, load(checkpoint.value), examples(task, checkpoint.value)
-    names, controls, example = list(kinds), {}, FIRST if FIRST in samples else next(iter(samples))
+def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, gr.Gallery | None, gr.State]:
+    """What goes in: the preset chooser, the controls by parameter, the shelf of examples and which of them is shown."""
+    kinds, model = task.parameters, load(checkpoint.value)
+    samples, names, controls, shelf = examples(task, model), list(kinds), {}, None
+    example = next(iter(samples))
+    shown = gr.State(example)
     inputs = names[: names.index("epsilon")]  # what is declared before says what to do; presets fill in the rest
     settings = [name for name in names[len(inputs) :] if name != "seed"]
     choose = "class_name" in kinds and not kinds["class_name"].optional
 
-    def becomes(example: str) -> str:
-        return example if task.name in DRAWN else RELATED.get(example, example)
+    def drawn(checkpoint: str):
+        return editable(draw(load(checkpoint).image_size)), ""
 
     def place(*names: str) -> None:
-        kept = {"class_name": becomes(example)} if choose else {}
+        kept = {"class_name": becomes(task, model, example)} if choose else {}
         controls.update(zip(names, controls_at(task, names, model, picture=samples[example], **kept), strict=True))
 
     for name in inputs:
@@ -128,15 +148,10 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict]:
             else:
                 place(name)
                 controls[name].upload(cropped, controls[name], controls[name], **PRIVATE)
-            shelf = gr.Dataset(
-                label="Or start from one of these",
-                components=[gr.Image(render=False, format="png")],
-                samples=[[sample] for sample in samples.values()],
-                type="index",
-            )
+            shelf = gr.Gallery(shelved(task, model), label="Or start from one of these", **SHELF)
             if draw is not None and task.name not in DRAWN:
                 real = gr.Button("A picture from the data set", size="sm")
-                real.click(lambda name: editable(draw(load(name).image_size)), checkpoint, controls[name], **PRIVATE)
+                real.click(drawn, checkpoint, [controls[name], shown], **PRIVATE)
         else:
             place(name)
             if isinstance(kinds[name], Unit):
@@ -154,17 +169,32 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict]:
             return controls_at(task, settings, load(checkpoint), preset)
 
     preset.input(refill, [checkpoint, preset], [controls[name] for name in settings], **PRIVATE)
-    if "picture" in kinds:
+    if shelf is not None:
 
-        def chosen(index, checkpoint):
-            name, image = list(samples.items())[index]
+        def chosen(checkpoint, at: gr.SelectData):
             with one_sentence():
-                known = becomes(name) in load(checkpoint).classes
-            return [image, becomes(name) if known else gr.skip()] if choose else image
+                model = load(checkpoint)
+                name, image = list(examples(task, model).items())[at.index]
+                goal = becomes(task, model, name)
+            return [name, image, *([goal if goal in model.classes else gr.skip()] if choose else [])]
 
         targets = [controls[name] for name in ("picture", "class_name")[: 1 + choose]]
-        shelf.click(chosen, [shelf, checkpoint], targets, **PRIVATE)
-    return preset, controls
+        shelf.select(chosen, checkpoint, [shown, *targets], **PRIVATE)
+        controls["picture"].input(lambda: "", None, shown, **PRIVATE)
+    return preset, controls, shelf, shown
+
+
+def becomes(task: Task, model: RobustClassifier, example: str) -> str:
+    """The class to choose beside an example: what it shows, or, to translate it, what it turns into well."""
+    return example if task.name in DRAWN else model.pairs.get(example, example)
+
+
+def shelved(task: Task, model: RobustClassifier) -> list[tuple]:
+    """The examples with what they show, or what they turn into, below."""
+    found = examples(task, model)
+    goals = {name: becomes(task, model, name) for name in found if task.name == "translation"}
+    captions = {name: f"{name} \u2192 {goals[name]}" if goals.get(name, name) != name else name for name in found}
+    return [(image.resize((128, 128), Image.Resampling.BOX), captions[name]) for name, image in found.items()]
 
 
 def cropped(image):
@@ -175,8 +205,9 @@ def cropped(image):
 
 def connect(page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], checkpoint: gr.Dropdown, dropped: gr.File) -> None:
     """Events that reach over several tabs: another checkpoint, a result used elsewhere, settings that come back."""
-    every = [part for tab in tabs.values() for part in (tab.preset, *tab.controls.values())]
-    known = {checkpoint, *(tab.controls["class_name"] for tab in tabs.values() if "class_name" in tab.controls)}
+    every = [part for tab in tabs.values() for part in (tab.preset, *tab.controls.values(), tab.shelf, tab.example)]
+    every = [part for part in every if part is not None]
+    known = {checkpoint, *(part for tab in tabs.values() for part in (tab.example, *tab.choices.values()))}
 
     def changed(values):
         with one_sentence():
@@ -185,7 +216,7 @@ def connect(page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], checkpoint: gr.
     def sent(run: Run, name: str):
         if run.history is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
-        return {bar: gr.Tabs(selected=name), tabs[name].controls["picture"]: result(run)}
+        return {bar: gr.Tabs(selected=name), tabs[name].controls["picture"]: result(run), tabs[name].example: ""}
 
     def back(task: Task, name: str, settings: dict, values: dict):
         model, tab = load(name), tabs[task.name]
@@ -203,7 +234,7 @@ def connect(page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], checkpoint: gr.
             return back(*from_link(dict(request.query_params)), values)
 
     checkpoint.input(changed, known, every, **PRIVATE)
-    pictures = [tab.controls["picture"] for tab in tabs.values() if "picture" in tab.controls]
+    pictures = [part for tab in tabs.values() if tab.shelf for part in (tab.controls["picture"], tab.example)]
     for tab in tabs.values():
         reuse = tab.results.reuse
         moved = reuse.use.input(sent, [reuse.memory, reuse.use], [bar, *pictures], **PRIVATE)
@@ -213,11 +244,21 @@ def connect(page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], checkpoint: gr.
 
 
 def renewed(tabs: dict[str, Tab], model: RobustClassifier, values: dict) -> dict:
-    """Every tab's controls for another checkpoint: its presets, bounds and classes; chosen classes stay if they can."""
+    """Every tab for another checkpoint: its presets, bounds, classes and examples; what the user chose stays if it can.
+
+    A picture that was an example becomes an example of the new checkpoint; a user's own stays.
+    """
     updates = {}
     for tab in tabs.values():
         names = [name for name in tab.controls if name not in ("picture", "mask", "seed")]
-        kept = {name: values[tab.controls[name]] for name in names if name == "class_name"}
+        kept = {name: values[part] for name, part in tab.choices.items() if values[part] in model.classes}
+        if tab.shelf is not None:
+            updates[tab.shelf] = shelved(tab.task, model)
+            if values[tab.example]:
+                name, updates[tab.controls["picture"]] = next(iter(examples(tab.task, model).items()))
+                updates[tab.example] = name
+                if any(not tab.task.parameters[choice].optional for choice in tab.choices):
+                    kept["class_name"] = becomes(tab.task, model, name)
         updates[tab.preset] = gr.Radio(presets(tab.task, model), value="tuned")
         parts = controls_at(tab.task, names, model, **kept)
         updates |= zip((tab.controls[name] for name in names), parts, strict=True)
@@ -230,4 +271,5 @@ def restored(tab: Tab, model: RobustClassifier, settings: dict) -> dict:
     parts = controls_at(tab.task, names, model, **{name: settings[name] for name in names if name in settings})
     updates = dict(zip((tab.controls[name] for name in names), parts, strict=True))
     shown = {name: editable(settings[name]) for name in ("picture", "mask") if settings.get(name) is not None}
-    return updates | {tab.controls[name]: image for name, image in shown.items()}
+    own = {tab.example: ""} if "picture" in shown else {}
+    return updates | own | {tab.controls[name]: image for name, image in shown.items()}
