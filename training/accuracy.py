@@ -29,20 +29,29 @@ def under_pgd(
     """Accuracy on ``data``, clean and under PGD-20 at each L2 epsilon: {name: {value, count, interval}}.
 
     A picture counts as fooled if it is misread at any step of the attack, or at a smaller epsilon (the smaller ball
-    lies inside the larger), so figures err on the low side. Processes share the pictures; all get the figures.
+    lies inside the larger), so figures err on the low side. Where the classes have superclasses, also
+    "clean_superclass", how often the superclass is right. Processes share the pictures; all get the figures.
     """
     epsilons = sorted(epsilons)
     # The package takes views of gradients, which only the standard memory layout allows.
     model = model.for_synthesis().to(accelerator.device, memory_format=torch.contiguous_format)
+    supers = [model.group(name) for name in model.classes]
+    groups = torch.tensor([supers.index(one) for one in supers], device=accelerator.device)
     right = []
     for x, y in _share(data, batch, accelerator, model):
         with torch.no_grad():
-            kept = model(x).argmax(1) == y
-        right.append([int(kept.sum())])
+            guess = model(x).argmax(1)
+        kept = guess == y
+        right.append([int((groups[guess] == groups[y]).sum())] if model.groups else [])
+        right[-1].append(int(kept.sum()))
         for epsilon in epsilons:
             kept[kept.clone()] = survivors(model, x[kept], y[kept], epsilon)
             right[-1].append(int(kept.sum()))
-    names = ["clean", *(f"pgd{STEPS}_l2_{epsilon:g}" for epsilon in epsilons)]
+    names = [
+        *(["clean_superclass"] if model.groups else []),
+        "clean",
+        *(f"pgd{STEPS}_l2_{epsilon:g}" for epsilon in epsilons),
+    ]
     return _figures(names, right, len(data))
 
 

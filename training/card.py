@@ -123,6 +123,8 @@ def _figures(report: dict) -> list[str]:
         parts += _sample_figures(report["samples"])
     if "restoration" in report:
         parts += _restoration_figures(report["restoration"])
+    if "translation" in report:
+        parts += _translation_figures(report["translation"])
     return parts
 
 
@@ -143,6 +145,8 @@ def _sample_figures(found: dict) -> list[str]:
         for name in ("samples", "starts", "test pictures"):
             one = found[space][name]
             agreement = f"{one['agreement']['value']:.1%}" if "agreement" in one else ""
+            if "group_agreement" in one:
+                agreement += f" (superclass {one['group_agreement']['value']:.1%})"
             near = f"{one['nearest_train']:.3g}" if "nearest_train" in one else ""
             near += f" ({found['pixels'][name]['nearest_train']:.3g} in pixels)" if near else ""
             figures = (one["inception_score"]["mean"], one["fid"], one["kid"]["mean"], one["precision"], one["recall"])
@@ -175,6 +179,21 @@ def _restoration_figures(found: dict) -> list[str]:
     ]
 
 
+def _translation_figures(found: dict) -> list[str]:
+    rows = []
+    for name, one in {**found["pairs"], "**all**": found["all"]}.items():
+        seen = [f"{one[key]['value']:.0%}" for key in ("source_before", "target_after")]
+        moved = [f"{one[key]['value']:.3g}" for key in ("distance", "layout", "border", "centre", "ssim")]
+        rows.append([name, *seen, *moved, f"{one['distance']['count']:,}"])
+    head = ["from, to", "seen as source before", "seen as target after", "L2 moved", "layout", "border", "centre"]
+    return [
+        "### Translation",
+        f"Test pictures, default preset, judged by {found['judge']}. Layout, border and centre are mean absolute "
+        "changes (of 1) of the picture shrunk to 8x8, of its outermost eighth, and of the rest.",
+        table([*head, "SSIM", "pictures"], rows),
+    ]
+
+
 def _seen(one: dict) -> str:
     return f"{one['judge_accuracy']['value']:.1%}" if "judge_accuracy" in one else ""
 
@@ -196,14 +215,14 @@ def accuracies(report: dict) -> list[tuple[str, dict]]:
 
     def place(item: tuple[str, dict]) -> tuple:
         attack, _, epsilon = item[0].partition("_l2_")
-        return attack != "clean", not attack.startswith("pgd"), attack, float(epsilon or 0)
+        return not attack.startswith("clean"), not attack.startswith("pgd"), attack, float(epsilon or 0)
 
     return sorted(report["accuracy"].items(), key=place)
 
 
 def title(name: str) -> str:
-    if name == "clean":
-        return "clean accuracy"
+    if name.startswith("clean"):
+        return "clean accuracy" + (" of the superclass" if name == "clean_superclass" else "")
     attack, _, epsilon = name.partition("_l2_")
     attack = {"pgd20": "PGD-20", "autoattack": "AutoAttack"}.get(attack, attack.upper())
     return f"accuracy under {attack}, L2 {epsilon}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import sys
@@ -42,24 +43,29 @@ class Pictures:
         return replace(self, pictures=self.pictures[index], labels=self.labels[index], skipped=[])
 
 
-def load(source: str | Path, split: str, image_size: int) -> Pictures:
+def load(source: str | Path, split: str, image_size: int, subset: str = "") -> Pictures:
     """The ``split`` ("train" or "test") of a folder, or of a Hub data set "owner/name".
 
     A folder holds parquet shards ``split-*.parquet`` in the Hub's image schema, ``split/class/picture`` files, or two
     domains as ``splitA/picture`` and ``splitB/picture``; perhaps also ``classes.json``, {"names": {class: readable
     name}, "superclasses": {name: [classes]}}. Shards may hold two domains as two image columns without a label.
+    subset: a file like ``classes.json`` beside this one, "" for none; of a data set that has all its classes, only
+    these are kept.
     Pictures of another size are resized. ValueError for an unknown source, no pictures, or a class without any.
     """
     root = Path(source)
     if not root.is_dir():
         root = _download(str(source))
     shards = _shards(root, split)
-    if shards:
-        rows, classes = _parquet_rows(shards)
-    else:
-        rows, classes = _folder_rows(root, split)
+    rows, classes = _parquet_rows(shards) if shards else _folder_rows(root, split)
+    told = Path(__file__).with_name(subset) if subset else root / "classes.json"
+    kept = set(json.loads(told.read_text())["names"]) if subset else set()
+    if not kept <= set(classes or []):
+        told, kept = root / "classes.json", set()
     pictures, labels, skipped = [], [], []
     for name, data, label in rows:
+        if kept and classes[label] not in kept:
+            continue
         try:
             with Image.open(io.BytesIO(data)) as image:
                 pictures.append(_square(image.convert("RGB"), image_size))
@@ -69,12 +75,12 @@ def load(source: str | Path, split: str, image_size: int) -> Pictures:
             skipped.append(name)
     if not pictures:
         raise ValueError(f"data: expected pictures of split {split!r} in {source}, found none that can be read")
-    labels, classes = _only_present(torch.tensor(labels), classes, named=not shards)
+    labels, classes = _only_present(torch.tensor(labels), classes, named=not shards and not kept)
     missing = [name for index, name in enumerate(classes) if not (labels == index).any()]
     if missing:
         unread = f" ({len(skipped)} files cannot be read, such as {skipped[0]})" if skipped else ""
         raise ValueError(f"data: expected pictures of every class in {source}, found none of {_some(missing)}{unread}")
-    names, groups = _readable(root, classes)
+    names, groups = _readable(told, classes)
     return Pictures(torch.from_numpy(np.stack(pictures)), labels, names, skipped, groups)
 
 
@@ -187,9 +193,8 @@ def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tup
     return labels, classes
 
 
-def _readable(root: Path, classes: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The classes under their readable names, and superclasses of them, as ``classes.json`` of the folder tells."""
-    path = root / "classes.json"
+def _readable(path: Path, classes: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The classes under their readable names, and superclasses of them, as the file at ``path`` tells, if any."""
     if not path.exists():
         return classes, {}
     try:
@@ -212,3 +217,29 @@ def _square(image: Image.Image, size: int) -> np.ndarray:
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
     return np.asarray(image).transpose(2, 0, 1)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the pictures of two classes as two domains, the folders trainA, trainB, testA and testB."""
+    parser = argparse.ArgumentParser(prog="python -m training.data", description=main.__doc__)
+    parser.add_argument("data", help="folder or Hub data set")
+    parser.add_argument("--classes", nargs=2, required=True, metavar="NAME")
+    parser.add_argument("--size", type=int, default=64, help="side of the pictures in pixels (default 64)")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    options = parser.parse_args(arguments)
+    try:
+        for split in ("train", "test"):
+            found = load(options.data, split, options.size)
+            for name, domain in zip(options.classes, "AB", strict=True):
+                if name not in found.classes:
+                    raise ValueError(f"classes: expected classes of {options.data}, got {name!r}")
+                folder = options.output / f"{split}{domain}"
+                folder.mkdir(parents=True, exist_ok=True)
+                for index, picture in enumerate(found.pictures[found.labels == found.classes.index(name)]):
+                    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{index:04}.png")
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

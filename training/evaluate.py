@@ -21,13 +21,12 @@ from accelerate import Accelerator
 from synth import hub
 from synth.classifier import RobustClassifier
 from synth.version import VERSION
-from training import accuracy, restoration, samples
+from training import accuracy, restoration, samples, translations
 from training.card import write_card
 from training.data import Pictures, load
 from training.train import precision
 
-JUDGE = "cifar10-judge"
-MEASURES = {"accuracy": None, "autoattack": 1000, "samples": 10_000, "restoration": 500}
+MEASURES = {"accuracy": None, "autoattack": 1000, "samples": 10_000, "restoration": 500, "translation": 50}
 """What can be measured, and on how many pictures unless told; None is all."""
 
 
@@ -40,11 +39,14 @@ def main(arguments: list[str] | None = None) -> None:
         choices=MEASURES,
         default="accuracy",
         help="accuracy: clean and under PGD-20 (default); autoattack: needs pyautoattack; samples: quality of "
-        "generated pictures; restoration: super-resolution and inpainting of test pictures",
+        "generated pictures; restoration: super-resolution and inpainting of test pictures; translation: of test "
+        "pictures, --count of each pair",
     )
     defaults = ", ".join(f"{name} {count or 'all'}" for name, count in MEASURES.items())
     parser.add_argument("--count", type=int, help=f"random test pictures, or samples (default: {defaults})")
-    parser.add_argument("--epsilon", type=float, nargs="+", default=[0.25, 0.5, 1.0], help="L2 radii of the attacks")
+    parser.add_argument(
+        "--epsilon", type=float, nargs="+", help="L2 radii of the attacks (default: 0.25, 0.5 and 1 a 32 pixels' side)"
+    )
     parser.add_argument(
         "--attacks",
         nargs="+",
@@ -52,7 +54,10 @@ def main(arguments: list[str] | None = None) -> None:
         default=accuracy.STANDARD,
         help="attacks of AutoAttack (default: its standard four)",
     )
-    parser.add_argument("--judge", default=JUDGE, help=f"another classifier, to judge pictures (default {JUDGE})")
+    parser.add_argument("--judge", help="another classifier, to judge pictures (default: the bundled one that fits)")
+    parser.add_argument(
+        "--pairs", nargs="+", metavar="A:B", help="translation: from class to class (default: the checkpoint's)"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     accelerator = Accelerator(mixed_precision=precision(options.device), cpu=options.device == "cpu")
@@ -61,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         _check(options)
         model = hub.load(options.checkpoint)
         source = options.data or model.info["data"]
-        test = load(source, "test", model.image_size)
+        test = load(source, "test", model.image_size, model.info.get("recipe", {}).get("subset", ""))
         if test.classes != model.classes:
             raise ValueError(f"data: expected the classes {model.classes}, got {test.classes}")
         figures = _measure(model, source, test, options, accelerator)
@@ -94,8 +99,10 @@ def add(folder: Path, measure: str, figures: dict, command: str, run: dict) -> N
 
 
 def _check(options) -> None:
-    if any(not (math.isfinite(epsilon) and epsilon > 0) for epsilon in options.epsilon):
+    if any(not (math.isfinite(epsilon) and epsilon > 0) for epsilon in options.epsilon or []):
         raise ValueError(f"epsilon: expected positive numbers, got {options.epsilon}")
+    if any(pair.count(":") != 1 for pair in options.pairs or []):
+        raise ValueError(f"pairs: expected source:target, got {', '.join(options.pairs)}")
     if options.count is not None and options.count < 1:
         raise ValueError(f"count: expected at least 1, got {options.count}")
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -105,17 +112,31 @@ def _check(options) -> None:
 def _measure(model: RobustClassifier, source, test: Pictures, options, accelerator: Accelerator) -> dict:
     """The figures of one measure, the same on every process."""
     count = options.count or MEASURES[options.measure]
+    epsilon = options.epsilon or [radius * model.image_size / 32 for radius in (0.25, 0.5, 1)]
     if options.measure in ("accuracy", "autoattack"):
         test = _pick(test, count)
         if options.measure == "accuracy":
-            return accuracy.under_pgd(model, test, options.epsilon, accelerator=accelerator)
+            return accuracy.under_pgd(model, test, epsilon, accelerator=accelerator)
         attacks = tuple(options.attacks)
-        return accuracy.under_autoattack(model, test, options.epsilon, attacks=attacks, accelerator=accelerator)
-    judge = hub.load(options.judge)
+        return accuracy.under_autoattack(model, test, epsilon, attacks=attacks, accelerator=accelerator)
+    judge = hub.load(options.judge or _judge(model))
+    if options.measure == "translation":
+        pairs = [tuple(pair.split(":")) for pair in options.pairs or []]
+        return translations.measure(model, test, judge=judge, pairs=pairs, count=count, accelerator=accelerator)
     if options.measure == "samples":
-        train = load(source, "train", model.image_size)
+        train = load(source, "train", model.image_size, model.info.get("recipe", {}).get("subset", ""))
         return samples.measure(model, judge, train, test, count=count, accelerator=accelerator)
     return restoration.measure(model, test, judge=judge, count=count, accelerator=accelerator)
+
+
+def _judge(model: RobustClassifier) -> str:
+    """The bundled judge of the model's classes and size; ValueError if there is none."""
+    for name in hub.bundled():
+        if name.endswith("-judge"):
+            judge = hub.load(name)
+            if set(model.classes) <= set(judge.classes) and judge.image_size == model.image_size:
+                return name
+    raise ValueError(f"judge: expected the name of one, since no bundled judge fits {model.name}, got none")
 
 
 def _pick(data: Pictures, count: int | None, seed: int = 0) -> Pictures:

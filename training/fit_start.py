@@ -68,12 +68,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", help="a bundled name or a folder")
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
     parser.add_argument("--components", type=int, default=96, help="principal components a class")
+    parser.add_argument("--side", type=int, default=32, help="pixels that larger pictures are shrunk to")
     parser.add_argument("--mixture", type=int, default=4, help="Gaussians a class in the mixture")
     options = parser.parse_args(arguments)
     try:
         model = hub.load(options.checkpoint)
-        data = load(options.data or model.info["data"], "train", model.image_size)
-        start = fit(data, components=options.components, mixture=options.mixture)
+        subset = model.info.get("recipe", {}).get("subset", "")
+        data = load(options.data or model.info["data"], "train", model.image_size, subset)
+        start = fit(data, components=options.components, mixture=options.mixture, side=options.side)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     path = hub.folder(options.checkpoint) / "start.safetensors"

@@ -14,7 +14,7 @@ def bundled_table() -> str:
     """A row for every bundled checkpoint: network, size, measured figures, cost."""
     names = [name for name in hub.bundled() if (hub.folder(name) / "evaluation.json").exists()]
     reports = [json.loads((hub.folder(name) / "evaluation.json").read_text()) for name in names]
-    figures = ["clean", "pgd20_l2_0.25", "pgd20_l2_0.5", "pgd20_l2_1"]
+    figures = ["clean", "pgd20_l2_0.5", "pgd20_l2_1", "pgd20_l2_2"]
     titles = [title(figure).replace("accuracy", "").replace(" under ", "").strip() for figure in figures]
     head = ["checkpoint", "network", "parameters", "weights", *titles, "samples: FID, seen as class", "training"]
     rows = []

@@ -79,6 +79,8 @@ class Recipe:
     architecture: str = "resnet18"
     width: float = 1
     data: str = CIFAR10
+    subset: str = ""
+    """File of the classes to keep, where the data set has more."""
     image_size: int = 32
     mean: tuple[float, ...] = CIFAR10_MEAN
     std: tuple[float, ...] = CIFAR10_STD
@@ -138,6 +140,7 @@ _SLIM = dict(
 
 _TINY64 = dict(
     data=TINY_IMAGENET,
+    subset="restricted_tiny_imagenet.json",
     width=0.5,
     image_size=64,
     mean=TINY64_MEAN,
@@ -185,6 +188,8 @@ RECIPES = {
             **_DUAL,
         ),
         Recipe("tiny64-resnet18-slim-l2", initial="cifar10-resnet18-slim-l2", **_TINY64 | _TINY64_ROBUST),
+        Recipe("tiny64-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "attack_steps": 3}),
+        Recipe("tiny64-all-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "subset": ""}),
         Recipe(
             "tiny64-resnet18-slim-standard",
             initial="cifar10-resnet18-slim-standard",

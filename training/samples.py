@@ -213,14 +213,28 @@ def fidelity(
 
 
 def judged(pictures: Tensor, labels: Tensor, reference: Tensor, judge: RobustClassifier) -> dict:
-    """``fidelity`` in the judge's features, and "agreement": how often the judge sees ``labels`` (N,)."""
+    """``fidelity`` in the judge's features, and "agreement": how often the judge sees ``labels`` (N,).
+
+    Where the judge knows superclasses, also "group_agreement".
+    """
     _, logits = outputs(judge, pictures)
-    return {"agreement": agreement(logits, labels), **fidelity(pictures, reference, judge=judge, device=judge.device)}
+    seen = {"agreement": agreement(logits, labels)}
+    if judge.groups:
+        seen["group_agreement"] = group_agreement(judge, logits, labels)
+    return {**seen, **fidelity(pictures, reference, judge=judge, device=judge.device)}
 
 
 def agreement(logits: Tensor, labels: Tensor) -> dict:
     """How often the largest of ``logits`` (N, classes) is that of ``labels`` (N,), with its interval."""
     return proportion(int((logits.argmax(1) == labels.to(logits.device)).sum()), len(labels))
+
+
+def group_agreement(model: RobustClassifier, logits: Tensor, labels: Tensor) -> dict:
+    """How often the largest of ``logits`` (N, classes) lies in the superclass of ``labels`` (N,)."""
+    groups = [model.group(name) for name in model.classes]
+    numbers = torch.tensor([groups.index(group) for group in groups], device=logits.device)
+    right = numbers[logits.argmax(1)] == numbers[labels.to(logits.device)]
+    return proportion(int(right.sum()), len(labels))
 
 
 @torch.no_grad()

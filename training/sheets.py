@@ -13,10 +13,12 @@ from synth import hub, pictures
 from synth.classifier import RobustClassifier
 
 
-def sample_sheet(model: RobustClassifier, columns: int = 10, zoom: int = 2, **settings) -> Image.Image:
+def sample_sheet(model: RobustClassifier, **settings) -> Image.Image:
     """A row a class, a column a seed (0, 1, 2, ...): random samples, none chosen, class names on the left."""
+    columns, zoom = (10, 2) if model.image_size <= 32 else (6, 1)
     rows = [synth.generation(model, class_name=name, count=columns, **settings).pictures for name in model.classes]
-    return labelled(pictures.sheet(torch.cat(rows), columns=columns, zoom=zoom), model.classes)
+    width = 84 if model.image_size <= 32 else 150
+    return labelled(pictures.sheet(torch.cat(rows), columns=columns, zoom=zoom), model.classes, width)
 
 
 def labelled(page: Image.Image, names: list[str], width: int = 84) -> Image.Image:

@@ -57,7 +57,7 @@ def train(
     accelerator = Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available())
     device, main = accelerator.device, accelerator.is_main_process
     torch.manual_seed(plan.seed)
-    held_out, data = _split(_enough(load(source, "train", plan.image_size), names), plan)
+    held_out, data = _split(_enough(load(source, "train", plan.image_size, plan.subset), names), plan)
     pairs = plan.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
     model = RobustClassifier(
         architecture=plan.architecture,
