@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+import training
 from training.data import augment, batches, load
+from training.data import main as write_domains
+
+SUBSET = "restricted_tiny_imagenet.json"
 
 
 def png(level: int, size: int = 8) -> bytes:
@@ -122,3 +127,76 @@ def test_augment_crops_and_mirrors():
         mirrored += flipped
     assert 8 < mirrored < 32
     assert torch.equal(augment(x, torch.Generator().manual_seed(0), padding=0).sort(-1)[0], x.sort(-1)[0])
+
+
+@pytest.fixture
+def domains(tmp_path):
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / split).mkdir()
+        for index in range(5):
+            (tmp_path / split / f"{index}.png").write_bytes(png(100 * split.endswith("B") + index))
+    return tmp_path
+
+
+def test_two_domains_as_folders(domains):
+    for split in ("train", "test"):
+        data = load(domains, split, 8)
+        assert data.classes == ["A", "B"] and data.labels.tolist() == [0] * 5 + [1] * 5
+    (domains / "classes.json").write_text(json.dumps({"names": {"A": "lion", "B": "cougar"}}))
+    assert load(domains, "train", 8).classes == ["lion", "cougar"]
+
+
+def test_two_domains_as_columns_take_each_picture_once(tmp_path):
+    features = {"imageA": {"_type": "Image"}, "imageB": {"_type": "Image"}}
+    column = {"imageA": [png(1), png(2), png(1)], "imageB": [png(7), png(8), png(9)]}
+    table = pa.table({name: [{"bytes": data, "path": None} for data in some] for name, some in column.items()})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "train-00000-of-00001.parquet")
+    data = load(tmp_path, "train", 8)
+    assert data.classes == ["A", "B"] and sorted(data.labels.tolist()) == [0, 0, 1, 1, 1]
+
+
+def test_an_empty_domain_and_an_unreadable_one_are_refused(domains, capsys):
+    for path in (domains / "trainB").iterdir():
+        path.write_text("no picture")
+    with pytest.raises(ValueError, match=r"found none of B \(5 files cannot be read, such as trainB.*0.png\)"):
+        load(domains, "train", 8)
+    for path in (domains / "trainB").iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match="expected pictures of every class in .*, found none of B$"):
+        load(domains, "train", 8)
+    (domains / "trainB").rmdir()
+    with pytest.raises(ValueError, match="or folders trainA and trainB in"):
+        load(domains, "train", 8)
+
+
+def test_superclasses_keep_to_the_classes_that_are_there(folder):
+    told = {"names": {"cat": "tabby", "dog": "poodle"}, "superclasses": {"pet": ["cat", "dog"], "fish": ["shark"]}}
+    (folder / "classes.json").write_text(json.dumps(told))
+    data = load(folder, "train", 8)
+    assert data.classes == ["tabby", "poodle"] and data.groups == {"pet": ["tabby", "poodle"]}
+    assert data.subset(data.labels == 1).groups == data.groups
+
+
+def test_a_subset_keeps_its_classes_of_a_larger_data_set(tmp_path, folder):
+    kept = list(json.loads(Path(training.__file__).with_name(SUBSET).read_text())["names"])
+    names = sorted([*kept, *(f"n{index:08}" for index in range(90))])
+    rows = [(png(index % 200), index) for index in range(len(names))]
+    write_parquet(tmp_path / "valid-00000-of-00001.parquet", rows, names)
+    assert len(load(tmp_path, "test", 8).classes) == 148
+    data = load(tmp_path, "test", 8, SUBSET)
+    assert len(data) == len(data.classes) == 58 and "golden retriever" in data.groups["dog"]
+    assert load(folder, "train", 8, SUBSET).classes == ["cat", "dog"]
+
+
+def test_two_classes_are_written_as_domains(folder, tmp_path, capsys):
+    (folder / "test" / "cat").mkdir(parents=True)
+    (folder / "test" / "dog").mkdir()
+    for name in ("cat", "dog"):
+        (folder / "test" / name / "0.png").write_bytes(png(3))
+    write_domains([str(folder), "--classes", "dog", "cat", "--size", "8", "--output", str(tmp_path / "out")])
+    data, original = load(tmp_path / "out", "train", 8), load(folder, "train", 8)
+    assert torch.equal(data.pictures[:3], original.pictures[3:]) and len(load(tmp_path / "out", "test", 8)) == 2
+    with pytest.raises(SystemExit):
+        write_domains([str(folder), "--classes", "dog", "wolf", "--output", str(tmp_path / "out")])
+    assert "classes: expected classes of" in capsys.readouterr().err
