@@ -121,11 +121,12 @@ def tiny(tmp_path_factory):
         for name, width in (("plain", 0.25), ("tiny", 0.125)):
             make_model(width=width, info={"name": name}).save_pretrained(folder / name)
             make_start().save(folder / name / "start.safetensors")
-        (folder / "tiny" / "examples").mkdir()
+            (folder / name / "examples").mkdir()
         drawn = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
         rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]
         units.save(folder / "tiny", drawn, rows, {})
         draw_picture().save(folder / "tiny" / "examples" / "square.png")
+        draw_picture().rotate(180).save(folder / "plain" / "examples" / "dot.png")
         patch.setattr(hub, "DEFAULT", "tiny")
         load.cache_clear()
         yield "tiny"

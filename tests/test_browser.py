@@ -311,7 +311,7 @@ def test_a_bad_upload_is_told_and_nothing_is_lost(page, tmp_path, received):
     here(page, "button[aria-label='Clear']").evaluate("button => button.click()")
     page.set_input_files("div[role=tabpanel]:visible input[type=file]", tmp_path / "long.png")
     page.locator(":text('picture: expected 4 to 4096 pixels a side, got 5000x8')").first.wait_for()
-    here(page, "button.gallery-item").click()
+    here(page, ".shelf button.thumbnail-item").click()
     page.wait_for_timeout(1500)
     run(page)
     assert torch.equal(native(received[0][2]["picture"]), native(draw_picture()))
@@ -323,6 +323,23 @@ def test_a_picture_of_the_data_set(page, received):
     page.wait_for_timeout(1500)
     run(page)
     assert torch.equal(native(received[0][2]["picture"]), native(draw_picture()))
+
+
+def test_examples_follow_the_checkpoint_and_own_pictures_stay(page, received, tmp_path):
+    switch(page, "maximisation")
+    choose(page, "Checkpoint", "plain", anywhere=True)
+    here(page, ".shelf :text-is('dot')").wait_for()
+    run(page)
+    assert torch.equal(native(received[0][2]["picture"]), native(draw_picture().rotate(180)))
+    here(page, "button[aria-label='Remove Image']").evaluate("button => button.click()")
+    draw_picture().rotate(90).save(tmp_path / "own.png")
+    page.set_input_files("div[role=tabpanel]:visible input[type=file]", tmp_path / "own.png")
+    page.wait_for_timeout(1500)
+    choose(page, "Checkpoint", "tiny", anywhere=True)
+    here(page, ".shelf :text-is('square')").wait_for()
+    run(page)
+    assert received[1][1] == "tiny"
+    assert torch.equal(native(received[1][2]["picture"]), native(draw_picture().rotate(90)))
 
 
 def test_the_page_fits_a_phone(page, server):

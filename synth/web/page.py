@@ -28,6 +28,7 @@ CSS = """
 .picture img {image-rendering: pixelated}
 .picture [data-testid=block-label] {position: static}
 .seed {align-items: end}
+.shelf .grid-container {grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)) !important}
 .features .grid-container {grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important}
 .plot, .plot * {overflow: visible !important}
 .plot {padding-bottom: 30px !important}
@@ -39,7 +40,6 @@ CSS = """
 """
 SHELF = {
     "format": "png",
-    "columns": 5,
     "height": "auto",
     "allow_preview": False,
     "object_fit": "contain",
