@@ -1,6 +1,8 @@
-"""The pictures of docs/: ``python -m bench.plates``. Random seeds, none chosen; the robust checkpoint beside its twin.
+"""The pictures of docs/: ``python -m bench.plates``. Random seeds, none chosen; robust checkpoints beside their twins.
 
-It writes the inputs of the README's commands (docs/inputs), runs those commands, and draws the comparison sheets.
+For the default checkpoint it writes the inputs of the README's commands (docs/inputs), runs those commands, and draws
+the comparison sheets; those of the 64-pixel checkpoint go to docs/tiny64. With ``--data``, sheets of the latter that
+start from real test pictures instead of generated ones, written to ``--output`` to look at.
 """
 
 from __future__ import annotations
@@ -19,13 +21,20 @@ import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
 from synth.examples import sketches
+from synth.tasks.inpainting import random_square
+from training.data import load
+from training.restoration import several
+from training.samples import balanced
 from training.sheets import headed, labelled
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 ROBUST, STANDARD = hub.DEFAULT, "cifar10-resnet18-slim-standard"
 FIRST_STAGE = "cifar10-resnet18-slim-l2"
+ROBUST64, STANDARD64 = hub.SECOND[0], "tiny64-resnet18-slim-standard"
 ZOOM = 3
+ACROSS = 8
+"""Pictures a row on sheets of 64 pixels."""
 
 
 def inputs() -> None:
@@ -153,8 +162,119 @@ def overview(model: synth.RobustClassifier) -> None:
     headed(pictures.sheet(rows, columns=len(pairs), zoom=4), list(pairs)).save(DOCS / "tasks.png")
 
 
+class Sheets64:
+    """The sheets of the 64-pixel checkpoint and its twin, from its own samples or from real pictures."""
+
+    def __init__(self, output: Path, data: str | None = None):
+        self.output = output
+        self.output.mkdir(parents=True, exist_ok=True)
+        self.models = {"robust": synth.load(ROBUST64), "standard": synth.load(STANDARD64)}
+        self.robust = self.models["robust"]
+        self.data = load(data, "test", self.robust.image_size) if data else None
+
+    def originals(self, name: str, count: int) -> Tensor:
+        """Random pictures of a class, (count, 3, S, S)."""
+        if self.data is None:
+            return synth.generation(self.robust, class_name=name, count=count).pictures
+        return balanced(self.data.subset(self.data.labels == self.data.classes.index(name)), count)[:][0]
+
+    def shown(self) -> list[tuple[str, Tensor]]:
+        """A picture of each of a few classes."""
+        return [(name, self.originals(name, 1)) for name in list(self.robust.pairs)[:ACROSS]]
+
+    def save(self, name: str, rows: list[Tensor], labels: list[str], heads: list[str] | None = None) -> None:
+        page = pictures.sheet(torch.cat(rows), columns=len(rows[0]), zoom=1 if len(rows) > 8 else 2)
+        page = headed(page, heads) if heads else page
+        labelled(page, labels, 150).save(self.output / f"{name}.png", optimize=True)
+
+    def translation(self) -> None:
+        """Every pair: pictures of one class, and below what robust and standard make of them."""
+        rows, labels = [], []
+        for source, target in self.robust.pairs.items():
+            before = self.originals(source, ACROSS)
+            task = several(synth.TASKS["translation"])
+            rows += [before, *(task(m, picture=before, class_name=target).pictures for m in self.models.values())]
+            labels += [source, f"{target}, robust", f"{target}, standard"]
+        self.save("translation", rows, labels)
+
+    def super_resolution(self) -> None:
+        rows, labels, size = [], [], self.robust.image_size
+        for factor in ("2", "4", "8"):
+            small = [F.avg_pool2d(picture, int(factor)) for _, picture in self.shown()]
+            plain = [F.interpolate(one, (size, size), mode="bicubic").clamp(0, 1) for one in small]
+            blocks = [F.interpolate(one, (size, size)) for one in small]
+            task = synth.TASKS["super_resolution"]
+            ours = [task(self.robust, picture=p[0], class_name=n, factor=factor).pictures for n, p in self.shown()]
+            rows += [torch.cat(blocks), torch.cat(plain), torch.cat(ours)]
+            labels += [f"{size // int(factor)} pixels", "bicubic", f"{factor}x"]
+        self.save("super_resolution", rows, labels, [name for name, _ in self.shown()])
+
+    def inpainting(self) -> None:
+        hidden, filled = [], {name: [] for name in self.models}
+        for index, (name, picture) in enumerate(self.shown()):
+            square = random_square(self.robust.image_size, torch.Generator().manual_seed(index))
+            hidden.append(torch.where(square > 0, 0.5, picture))
+            for key, model in self.models.items():
+                made = synth.inpainting(model, picture=picture[0], mask=square[0], class_name=name)
+                filled[key].append(made.pictures)
+        truth = torch.cat([picture for _, picture in self.shown()])
+        rows = [torch.cat(hidden), *(torch.cat(some) for some in filled.values()), truth]
+        self.save("inpainting", rows, ["hidden", *self.models, "truth"], [name for name, _ in self.shown()])
+
+    def sketch(self) -> None:
+        drawn = sketches(self.robust.classes)
+        rows = [torch.cat([pictures.to_tensor(one, self.robust.image_size) for one in drawn.values()])]
+        for model in self.models.values():
+            rows.append(torch.cat([synth.sketch(model, picture=p, class_name=n).pictures for n, p in drawn.items()]))
+        self.save("sketch", rows, ["sketch", *self.models], list(drawn))
+
+    def painting(self) -> None:
+        """The strongest unit of some classes, painted into the right half of a picture of the first."""
+        weight, size = self.robust.head.weight.detach(), self.robust.image_size
+        mask = Image.new("1", (size, size))
+        ImageDraw.Draw(mask).rectangle((size // 2 + 4, 0, size, size), fill=1)
+        names, picture = list(self.robust.pairs)[1 : ACROSS + 1], self.originals("alp", 1)
+        made = [
+            synth.painting(self.robust, picture=picture[0], mask=mask, unit=int(weight[at].argmax())).pictures
+            for at in map(self.robust.classes.index, names)
+        ]
+        self.save("painting", [picture.expand(len(made), -1, -1, -1), torch.cat(made)], ["picture", "painted"], names)
+
+    def generation(self) -> None:
+        """A class of each superclass, three seeds, robust above standard; and six of them at four times the size."""
+        names = [classes[0] for classes in self.robust.groups.values()]
+        rows = [
+            torch.cat([synth.generation(model, class_name=name, count=1, seed=seed).pictures for name in names])
+            for model in self.models.values()
+            for seed in (0, 1, 2)
+        ]
+        self.save("generation", rows, [name for name in self.models for _ in range(3)], names)
+        large = [
+            synth.generation(self.robust, class_name=name, count=1, seed=1, size="4").pictures for name in names[:6]
+        ]
+        headed(pictures.sheet(torch.cat(large), columns=6), names[:6]).save(self.output / "sizes.png", optimize=True)
+
+    def all(self) -> None:
+        for draw in (self.translation, self.super_resolution, self.inpainting, self.painting):
+            draw()
+        if self.data is None:
+            self.generation()
+            self.sketch()
+
+
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m bench.plates", description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m bench.plates", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder or Hub data set: real test pictures for the 64-pixel sheets, only these")
+    parser.add_argument("--output", type=Path, default=Path("plates"), help="folder for sheets of --data")
+    parser.add_argument("--only", choices=("default", "tiny64"), help="the sheets of one checkpoint")
+    options = parser.parse_args()
+    if options.data:
+        Sheets64(options.output, options.data).all()
+        return
+    if options.only != "default":
+        Sheets64(DOCS / "tiny64").all()
+    if options.only == "tiny64":
+        return
     models = {"robust": synth.load(ROBUST), "standard": synth.load(STANDARD)}
     inputs()
     for arguments in commands():
