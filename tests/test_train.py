@@ -174,3 +174,45 @@ def test_bad_commands_exit_with_one_sentence(arguments, words, capsys):
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     assert exit.value.code == 2 and capsys.readouterr().err.startswith(words)
+
+
+def test_two_domains_take_names_and_become_each_other(tmp_path):
+    for name, level in (("trainA", 60), ("trainB", 190)):
+        (tmp_path / name).mkdir()
+        for index in range(16):
+            Image.new("RGB", (32, 32), (level + index, level, level)).save(tmp_path / name / f"{index}.png")
+    plan = dataclasses.replace(PLAN, epochs=1)
+    model = train(plan, tmp_path, tmp_path / "run", names=["night", "day"], quiet=True)
+    assert model.classes == ["night", "day"] and model.pairs == {"night": "day", "day": "night"}
+    again = synth.load(tmp_path / "run" / "checkpoint")
+    assert again.pairs == model.pairs and again.groups == {}
+
+
+@pytest.mark.parametrize(
+    "left, names, words",
+    [
+        (1, None, "expected at least 4 pictures of every class, found 1 of B"),
+        (9, ["day"], "classes: expected 2 different names, got day"),
+        (9, ["day", "day"], "classes: expected 2 different names, got day, day"),
+    ],
+)
+def test_domains_that_cannot_be_trained_on_are_refused(tmp_path, left, names, words):
+    for name, count in (("trainA", 9), ("trainB", left)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            Image.new("RGB", (32, 32)).save(tmp_path / name / f"{index}.png")
+    with pytest.raises(ValueError, match=words):
+        train(PLAN, tmp_path, tmp_path / "run", names=names, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_borrows_the_tensors_that_fit(tmp_path, toy):
+    lender = RobustClassifier(width=0.125, classes=["a", "b", "c"], info={"name": "lender"})
+    lender.save_pretrained(tmp_path / "lender")
+    plan = dataclasses.replace(PLAN, initial=str(tmp_path / "lender"), learning_rate=1e-9, ema=0, epochs=1)
+    model = train(plan, toy, tmp_path / "run", quiet=True)
+    given = dict(lender.backbone.named_parameters())
+    kept = [one.half().equal(given[n].half()) for n, one in model.backbone.named_parameters() if "fc" not in n]
+    assert all(kept) and model.mean.flatten().tolist() == pytest.approx(list(plan.mean))
+    with pytest.raises(ValueError, match="initial: expected a network like that of toy"):
+        train(dataclasses.replace(plan, width=0.25), toy, tmp_path / "other", quiet=True)

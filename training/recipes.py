@@ -145,7 +145,7 @@ _TINY64 = dict(
     image_size=64,
     mean=TINY64_MEAN,
     std=TINY64_STD,
-    epochs=22,
+    epochs=18,
     learning_rate=0.1,
     label_smoothing=0.05,
     padding=6,
@@ -194,7 +194,7 @@ RECIPES = {
             "tiny64-resnet18-slim-standard",
             initial="cifar10-resnet18-slim-standard",
             epsilon=0,
-            **_TINY64 | {"epochs": 10},
+            **_TINY64 | {"epochs": 8},
         ),
         Recipe(
             "tiny64-resnet18-slim-l2-dual",
@@ -207,7 +207,7 @@ RECIPES = {
             "tiny64-judge",
             epsilon=0,
             seed=1,
-            **_TINY64 | {"width": 0.375, "epochs": 15, "learning_rate": 0.2, "presets": {}},
+            **_TINY64 | {"width": 0.375, "epochs": 12, "learning_rate": 0.2, "presets": {}},
         ),
         Recipe(
             "two-domains-l2",
