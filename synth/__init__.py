@@ -1,8 +1,8 @@
 """Make, repair and transform pictures with one adversarially robust classifier.
 
 import synth
-model = synth.load("cifar10-resnet18-slim-l2-dual")
-synth.generation(model, class_name="horse", count=8, seed=0).save("horses.png")
+model = synth.load("tiny64-resnet18-slim-l2-dual")
+synth.generation(model, class_name="lion", count=8, seed=0).save("lions.png")
 """
 
 from synth.classifier import RobustClassifier

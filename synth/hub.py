@@ -12,10 +12,10 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from synth.classifier import RobustClassifier
 from synth.start import Start
 
-DEFAULT = "cifar10-resnet18-slim-l2-dual"
+DEFAULT = "tiny64-resnet18-slim-l2-dual"
 """The bundled checkpoint that the app opens with and the commands use unless told."""
-SECOND = ("tiny64-resnet18-slim-l2-dual", "tiny64-resnet18-slim-l2")
-"""Those that choosers show after it."""
+SECOND = "cifar10-resnet18-slim-l2-dual"
+"""The one that choosers show after it."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
 FILES = ["config.json", "model.safetensors", "start.safetensors", "evaluation.json", "units.png", "units.json"]
 
@@ -28,7 +28,7 @@ def bundled() -> list[str]:
 def for_synthesis() -> list[str]:
     """Names of the bundled checkpoints that come with starts, DEFAULT and SECOND first; the others only judge."""
     found = [name for name in bundled() if (BUNDLED / name / "start.safetensors").exists()]
-    return sorted(found, key=lambda name: (name != DEFAULT, name not in SECOND, name))
+    return sorted(found, key=lambda name: (name != DEFAULT, name != SECOND, name))
 
 
 def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> RobustClassifier:

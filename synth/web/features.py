@@ -16,7 +16,7 @@ def gallery(checkpoint: gr.Dropdown, unit: gr.Slider) -> None:
     """Pictures of the checkpoint's units, searchable; a click sets ``unit``."""
     with gr.Accordion("Choose a feature by looking", elem_classes="features") as part:
         words = "A class, or a number. Each picture drives one feature up; below it, the classes that it speaks for."
-        search = gr.Textbox(label="Find", info=words, placeholder="horse")
+        search = gr.Textbox(label="Find", info=words, placeholder="lion")
         look = {
             "format": "png",
             "columns": 6,
