@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--output", type=Path, default=f"{task.name}.png", help="PNG to write")
         command.add_argument("--zoom", type=int, help="size of a pixel in the PNG (default: at least 128 a side)")
         command.set_defaults(run=_run, task=task)
-    listing = commands.add_parser("checkpoints", help="List the bundled checkpoints with their figures.")
+    listing = commands.add_parser("checkpoints", help="List bundled and downloaded checkpoints with figures.")
     listing.set_defaults(run=_checkpoints)
     return parser
 
@@ -83,11 +83,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _checkpoints(options: argparse.Namespace) -> int:
-    for name in hub.bundled():
-        path = hub.folder(name) / "evaluation.json"
-        figures = json.loads(path.read_text()) if path.exists() else {}
-        shown = ", ".join(f"{key} {value['value']:.1%}" for key, value in figures.get("accuracy", {}).items())
-        print(f"{name}: {shown or 'not evaluated'}")
+    for kind, names in (("bundled", hub.bundled()), ("downloaded", hub.cached())):
+        for name in names:
+            path = hub.folder(name) / "evaluation.json"
+            figures = json.loads(path.read_text()) if path.exists() else {}
+            shown = ", ".join(f"{key} {value['value']:.1%}" for key, value in figures.get("accuracy", {}).items())
+            print(f"{name} ({kind}): {shown or 'not evaluated'}")
+    for name in set(hub.listed()) - set(hub.cached()):
+        print(f"{name} (on the Hub)")
     return 0
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenetv2, resnet
 
+from synth import seal
 from synth.randomness import Randomness
 from synth.start import Start, noise
 
@@ -215,10 +216,13 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         raise ValueError("checkpoint: expected a model.safetensors, got none, and pickles are never read")
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Weights in half precision; biases and statistics, which are small, in single."""
+        """Weights in half precision; biases and statistics, which are small, in single; and a seal over them."""
         state = {name: _compact(tensor) for name, tensor in self.state_dict().items()}
         state |= {"mean": self.mean.clone(), "std": self.std.clone()}
         save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
+        saved = copy.deepcopy(self, {id(self.start): self.start})
+        saved.load_state_dict(state)
+        seal.write(Path(save_directory), saved, self.image_size)
 
 
 def _fold_batch_norm(module: nn.Module) -> None:

@@ -1,0 +1,347 @@
+"""A small server that speaks enough of the Hub's protocol for the unmodified client: ``python tests/hub_server.py``.
+
+It prints its address, keeps everything in memory, and misbehaves on demand: ``POST /faults`` with a JSON list of
+{"path": part of a path, "method", "kind", "times", ...} where kind is
+"status" (answers ``status``), "cut" (the connection ends after ``after`` bytes of a longer body), "short" (a body cut
+to ``after`` bytes that says it is whole), "tamper" (flips a bit), "hang" (waits ``seconds``).
+``GET /log`` lists the requests that were answered, as [method, path, status].
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+from urllib.parse import unquote, urlsplit
+
+TOKEN = "hf_owner"
+"""The only token; it belongs to "owner"."""
+LFS = (".safetensors", ".png")
+
+
+@dataclass
+class Repository:
+    """Commits, newest last, each {path: (content, is LFS)}; refs by name."""
+
+    private: bool = False
+    commits: list[tuple[str, dict]] = field(default_factory=lambda: [("0" * 40, {})])
+    refs: dict[str, str] = field(default_factory=dict)
+
+    def at(self, revision: str) -> tuple[str, dict] | None:
+        revision = self.commits[-1][0] if revision == "main" else self.refs.get(revision, revision)
+        return next((commit for commit in self.commits if commit[0] == revision), None)
+
+    def commit(self, files: dict) -> str:
+        oid = hashlib.sha1(f"{len(self.commits)}{sorted(files)}{time.time_ns()}".encode()).hexdigest()
+        self.commits.append((oid, files))
+        return oid
+
+
+class Hub:
+    """What the server holds."""
+
+    def __init__(self):
+        self.lock = Lock()
+        self.repositories: dict[str, Repository] = {}
+        self.objects: dict[str, bytes] = {}
+        self.collections: dict[str, dict] = {}
+        self.faults: list[dict] = []
+        self.log: list[list] = []
+
+    def fault(self, method: str, path: str) -> dict:
+        with self.lock:
+            for fault in self.faults:
+                if fault["times"] and fault.get("method", method) == method and fault["path"] in path:
+                    fault["times"] -= 1
+                    return fault
+        return {}
+
+
+def git_hash(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *_):
+        pass
+
+    def handle_one_request(self):
+        try:
+            super().handle_one_request()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def answer(self, status: int = 200, body: bytes | dict | list = b"", **headers) -> None:
+        if not isinstance(body, bytes):
+            body, headers = json.dumps(body).encode(), {"Content_Type": "application/json", **headers}
+        self.hub.log.append([self.command, self.path, status])
+        self.send_response(status)
+        length = headers.pop("Length", len(body))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        fault = self.spoiled
+        if fault.get("kind") == "tamper" and body:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if fault.get("kind") in ("cut", "short"):
+            body, self.close_connection = body[: fault.get("after", 0)], True
+            length = len(body) if fault["kind"] == "short" else length
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def refuse(self, status: int, code: str) -> None:
+        self.answer(status, {"error": code}, X_Error_Code=code, X_Error_Message=code)
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def route(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        given = self.body()
+        self.spoiled = {} if path in ("/faults", "/log") else self.hub.fault(self.command, path)
+        if self.spoiled.get("kind") == "hang":
+            time.sleep(self.spoiled["seconds"])
+        if self.spoiled.get("kind") == "status":
+            return self.answer(self.spoiled["status"], {"error": "as asked"})
+        for pattern, name in ROUTES:
+            if found := re.fullmatch(pattern, path):
+                return getattr(self, name)(given, *found.groups())
+        return self.refuse(404, "EntryNotFound")
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = route
+
+    @property
+    def known(self) -> bool:
+        return self.headers.get("Authorization") == f"Bearer {TOKEN}"
+
+    def repository(self, kind: str | None, name: str) -> Repository | None:
+        """The repository, if it is there and may be seen; otherwise the client has been told."""
+        found = self.hub.repositories.get(f"{(kind or 'models').strip('/')}/{name}")
+        if self.command in ("POST", "PUT") and not self.known:
+            self.refuse(401, "Unauthorized")
+            return None
+        if found is None or (found.private and not self.known):
+            self.refuse(404 if self.known else 401, "RepoNotFound")
+            return None
+        return found
+
+    def faults(self, given: bytes) -> None:
+        self.hub.faults = json.loads(given)
+        self.answer()
+
+    def requests(self, _) -> None:
+        self.answer(200, self.hub.log)
+
+    def whoami(self, _) -> None:
+        if not self.known:
+            return self.refuse(401, "Unauthorized")
+        self.answer(200, {"type": "user", "name": "owner", "auth": {"accessToken": {"role": "write"}}})
+
+    def create(self, given: bytes) -> None:
+        if not self.known:
+            return self.refuse(401, "Unauthorized")
+        wish = json.loads(given)
+        kind = wish.get("type") or "model"
+        name = f"{wish.get('organization') or 'owner'}/{wish['name']}"
+        private = wish.get("visibility") == "private" or bool(wish.get("private"))
+        key = f"{kind}s/{name}"
+        address = f"http://{self.headers['Host']}/{'' if kind == 'model' else kind + 's/'}{name}"
+        taken = key in self.hub.repositories
+        if not taken:
+            self.hub.repositories[key] = Repository(private)
+        self.answer(409 if taken else 200, {"url": address, "name": name})
+
+    def yaml(self, _) -> None:
+        self.answer(200, {"errors": [], "warnings": []})
+
+    def preupload(self, given: bytes, kind: str, name: str, revision: str) -> None:
+        repository = self.repository(kind, name)
+        if repository is None:
+            return
+        _, files = repository.at(revision)
+        told = []
+        for file in json.loads(given)["files"]:
+            mode = "lfs" if file["path"].endswith(LFS) else "regular"
+            one = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
+            if file["path"] in files:
+                content, lfs = files[file["path"]]
+                one["oid"] = hashlib.sha256(content).hexdigest() if lfs else git_hash(content)
+            told.append(one)
+        self.answer(200, {"files": told})
+
+    def batch(self, given: bytes, kind: str | None, name: str) -> None:
+        if self.repository(kind, name) is None:
+            return
+        wanted, host = json.loads(given)["objects"], f"http://{self.headers['Host']}"
+        objects = []
+        for one in wanted:
+            links = {k: {"href": f"{host}/lfs/{k}/{one['oid']}"} for k in ("upload", "verify")}
+            objects.append(one if one["oid"] in self.hub.objects else one | {"actions": links})
+        self.answer(200, {"transfer": "basic", "objects": objects})
+
+    def upload(self, given: bytes, oid: str) -> None:
+        if hashlib.sha256(given).hexdigest() != oid:
+            return self.answer(400)
+        self.hub.objects[oid] = given
+        self.answer()
+
+    def verify(self, given: bytes, oid: str) -> None:
+        self.answer(200 if len(self.hub.objects.get(oid, b"")) == json.loads(given)["size"] else 404)
+
+    def commit(self, given: bytes, kind: str, name: str, revision: str) -> None:
+        repository = self.repository(kind, name)
+        if repository is None:
+            return
+        with self.hub.lock:
+            parent, files = repository.at(revision)
+            files = dict(files)
+            for line in given.splitlines():
+                key, value = (one := json.loads(line))["key"], one["value"]
+                if key == "header" and value.get("parentCommit") not in (None, parent):
+                    return self.answer(412, {"error": "the parent is not the newest commit"})
+                if key == "file":
+                    files[value["path"]] = base64.b64decode(value["content"]), False
+                elif key == "lfsFile":
+                    files[value["path"]] = self.hub.objects[value["oid"]], True
+                elif key == "deletedFile":
+                    files.pop(value["path"])
+                elif key == "deletedFolder":
+                    files = {path: one for path, one in files.items() if not path.startswith(value["path"])}
+            oid = repository.commit(files)
+        link = f"http://{self.headers['Host']}/{name}/commit/{oid}"
+        self.answer(200, {"commitOid": oid, "commitUrl": link, "success": True})
+
+    def info(self, _, kind: str, name: str, revision: str | None) -> None:
+        repository = self.repository(kind, name)
+        if repository is None:
+            return
+        commit = repository.at(revision or "main")
+        if commit is None:
+            return self.refuse(404, "RevisionNotFound")
+        files = [{"rfilename": path} for path in commit[1]]
+        facts = {"id": name, "sha": commit[0], "private": repository.private, "siblings": files, "tags": []}
+        self.answer(200, facts | {"downloads": 0, "likes": 0})
+
+    def tree(self, _, kind: str, name: str, revision: str) -> None:
+        repository = self.repository(kind, name)
+        if repository is None:
+            return
+        commit = repository.at(revision)
+        if commit is None:
+            return self.refuse(404, "RevisionNotFound")
+        entries = []
+        for path, (content, lfs) in commit[1].items():
+            entry = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
+            if lfs:
+                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+            entries.append(entry)
+        self.answer(200, entries)
+
+    def resolve(self, _, kind: str | None, name: str, revision: str, path: str) -> None:
+        repository = self.repository(kind, name)
+        if repository is None:
+            return
+        commit = repository.at(revision)
+        if commit is None:
+            return self.refuse(404, "RevisionNotFound")
+        if path not in commit[1]:
+            return self.refuse(404, "EntryNotFound")
+        content, lfs = commit[1][path]
+        tag = hashlib.sha256(content).hexdigest() if lfs else git_hash(content)
+        headers = {"X_Repo_Commit": commit[0], "ETag": f'"{tag}"', "Accept_Ranges": "bytes"}
+        if lfs:
+            headers |= {"X_Linked_Etag": f'"{tag}"', "X_Linked_Size": len(content)}
+        begins = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if self.command == "HEAD":
+            return self.answer(200, b"", Length=len(content), **headers)
+        if begins:
+            first, last = int(begins[1]), int(begins[2] or len(content) - 1)
+            headers["Content_Range"] = f"bytes {first}-{last}/{len(content)}"
+            return self.answer(206, content[first : last + 1], **headers)
+        self.answer(200, content, **headers)
+
+    def tag(self, given: bytes, kind: str, name: str, revision: str) -> None:
+        repository = self.repository(kind, name)
+        if repository is None:
+            return
+        wish = json.loads(given)["tag"]
+        if wish in repository.refs:
+            return self.answer(409, {"error": "tag exists"})
+        repository.refs[wish] = repository.at(revision)[0]
+        self.answer()
+
+    def collection(self, given: bytes) -> None:
+        wish = json.loads(given)
+        slug = f"{wish['namespace']}/{wish['title'].lower().replace(' ', '-')}-{'0' * 24}"
+        taken = slug in self.hub.collections
+        self.hub.collections.setdefault(slug, self._new(slug, wish))
+        self.answer(409 if taken else 200, self.hub.collections[slug])
+
+    def _new(self, slug: str, wish: dict) -> dict:
+        facts = {
+            "slug": slug,
+            "title": wish["title"],
+            "owner": {"name": wish["namespace"]},
+            "items": [],
+            "theme": "green",
+        }
+        return facts | {"lastUpdated": "2026-01-01T00:00:00.000Z", "position": 0, "private": False, "upvotes": 0}
+
+    def items(self, given: bytes, slug: str) -> None:
+        found, item = self.hub.collections[slug], json.loads(given)["item"]
+        if any(one["id"] == item["id"] for one in found["items"]):
+            return self.answer(409, {"error": "is there"})
+        found["items"].append({"_id": "0" * 24, "position": 0, "author": "owner"} | item)
+        self.answer(200, found)
+
+    def one_collection(self, _, slug: str) -> None:
+        self.answer(200, self.hub.collections[slug])
+
+
+KIND, NAME = r"/api/(models|datasets|spaces)", r"([^/]+/[^/]+)"
+ROUTES = [
+    (r"/faults", "faults"),
+    (r"/log", "requests"),
+    (r"/api/whoami-v2", "whoami"),
+    (r"/api/repos/create", "create"),
+    (r"/api/validate-yaml", "yaml"),
+    (r"/api/collections", "collection"),
+    (rf"/api/collections/{NAME}/items?", "items"),
+    (rf"/api/collections/{NAME}", "one_collection"),
+    (rf"{KIND}/{NAME}/preupload/(.+)", "preupload"),
+    (rf"{KIND}/{NAME}/commit/(.+)", "commit"),
+    (rf"{KIND}/{NAME}/tree/([^/]+)/?", "tree"),
+    (rf"{KIND}/{NAME}/tag/(.+)", "tag"),
+    (rf"{KIND}/{NAME}(?:/revision/(.+))?", "info"),
+    (rf"/(datasets/|spaces/)?{NAME}\.git/info/lfs/objects/batch", "batch"),
+    (r"/lfs/upload/(\w+)", "upload"),
+    (r"/lfs/verify/(\w+)", "verify"),
+    (rf"/(datasets/|spaces/)?{NAME}/resolve/([^/]+)/(.+)", "resolve"),
+]
+
+
+def main() -> None:
+    Handler.hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
