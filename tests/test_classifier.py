@@ -160,7 +160,7 @@ def test_saving_what_was_loaded_changes_nothing(folder, tmp_path):
 
 
 def test_only_safetensors_json_and_text_are_written(folder):
-    assert {path.name for path in folder.iterdir()} <= {"model.safetensors", "config.json", "README.md"}
+    assert {path.name for path in folder.iterdir()} <= {"model.safetensors", "config.json", "seal.json", "README.md"}
     assert (folder / "model.safetensors").stat().st_size < 2.5 * sum(p.numel() for p in synth.load(folder).parameters())
 
 

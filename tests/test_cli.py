@@ -106,7 +106,7 @@ def test_like_of_another_task_is_refused(arguments, tmp_path, capsys):
 def test_bundled_checkpoints_are_listed(checkpoint, monkeypatch, capsys):
     monkeypatch.setattr(hub, "BUNDLED", checkpoint.parent)
     assert main(["checkpoints"]) == 0
-    assert "tiny: not evaluated" in capsys.readouterr().out
+    assert "tiny (bundled): not evaluated" in capsys.readouterr().out
 
 
 def test_the_readmes_commands_parse_and_their_inputs_exist():

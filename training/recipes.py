@@ -188,6 +188,13 @@ RECIPES = {
             **_DUAL,
         ),
         Recipe("tiny64-resnet18-slim-l2", initial="cifar10-resnet18-slim-l2", **_TINY64 | _TINY64_ROBUST),
+        Recipe(
+            "tiny64-resnet18-slim-l2-two-step",
+            initial="tiny64-resnet18-slim-l2",
+            **_TINY64
+            | {"epsilon": 1.2, "attack_steps": 2, "attack_step_size": 0.8, "attack_start": 0.5}
+            | {"epochs": 6, "learning_rate": 0.05},
+        ),
         Recipe("tiny64-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "attack_steps": 3}),
         Recipe("tiny64-all-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "subset": ""}),
         Recipe(
