@@ -7,119 +7,21 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import mobilenetv2, resnet
 
 from synth import seal
+from synth.backbones import backbone
 from synth.randomness import Randomness
 from synth.start import Start, noise
-
-RESNETS = {
-    "resnet18": (resnet.BasicBlock, (2, 2, 2, 2)),
-    "resnet50": (resnet.Bottleneck, (3, 4, 6, 3)),
-}
-ARCHITECTURES = (*RESNETS, "mobilenet_v2")
-
-
-class _ResNet(resnet.ResNet):
-    """torchvision's ResNet with its channel counts multiplied by ``width``."""
-
-    def __init__(self, block, layers, num_classes: int, width: float):
-        self._width = width
-        super().__init__(block, list(layers))
-        stem = self.layer1[0].conv1.in_channels
-        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.bn1 = nn.BatchNorm2d(stem)
-        self.fc = nn.Linear(self.inplanes, num_classes)
-
-    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
-        if planes == 64:  # the first stage starts from the stem
-            self.inplanes = _channels(64, self._width)
-        return super()._make_layer(block, _channels(planes, self._width), blocks, stride, dilate)
-
-
-def _channels(count: int, width: float) -> int:
-    return max(8, round(count * width / 8) * 8)
-
-
-def _small_resnet_stem(net: resnet.ResNet, image_size: int) -> None:
-    """Below 128 pixels: a 3x3 stem without max-pooling; its stride keeps the first stage at 32x32."""
-    if image_size >= 128:
-        return
-    stem = nn.Conv2d(3, net.conv1.out_channels, 3, stride=2 if image_size > 48 else 1, padding=1, bias=False)
-    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
-    net.conv1, net.maxpool = stem, nn.Identity()
-
-
-def _small_mobilenet_strides(net: mobilenetv2.MobileNetV2, image_size: int) -> None:
-    """Below 128 pixels the first strides become 1, so that the last map is 4x4 as at 32 pixels elsewhere."""
-    if image_size >= 128:
-        return
-    strided = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
-    for convolution in strided[: 1 if image_size > 48 else 2]:
-        convolution.stride = (1, 1)
-
-
-def backbone(architecture: str, num_classes: int, image_size: int, width: float) -> nn.Module:
-    """A torchvision network for (N, 3, image_size, image_size) pictures; ValueError for an unknown name."""
-    if architecture in RESNETS:
-        block, layers = RESNETS[architecture]
-        net = _ResNet(block, layers, num_classes, width)
-        _small_resnet_stem(net, image_size)
-        return net
-    if architecture == "mobilenet_v2":
-        net = mobilenetv2.MobileNetV2(num_classes=num_classes, width_mult=width)
-        _small_mobilenet_strides(net, image_size)
-        return net
-    raise ValueError(f"architecture: expected one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
-
-
-class _IdentityGradientReLU(torch.autograd.Function):
-    """ReLU whose backward pass is the identity, so that a dead unit still receives a gradient."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, maximum: float) -> Tensor:
-        return x.clamp(0, maximum)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        return gradient, None
-
-
-def _final_activation(x: Tensor, maximum: float, identity_gradient: bool) -> Tensor:
-    return _IdentityGradientReLU.apply(x, maximum) if identity_gradient else x.clamp(0, maximum)
-
-
-def _resnet_features(net: resnet.ResNet, x: Tensor, identity_gradient: bool) -> Tensor:
-    x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
-    x = net.layer3(net.layer2(net.layer1(x)))
-    block = net.layer4[-1]
-    for earlier in net.layer4[:-1]:
-        x = earlier(x)
-    out, shortcut = x, x if block.downsample is None else block.downsample(x)
-    convolutions = [name for name, _ in block.named_children() if name.startswith("conv")]
-    for name in convolutions:
-        out = getattr(block, name.replace("conv", "bn"))(getattr(block, name)(out))
-        if name != convolutions[-1]:
-            out = F.relu(out)
-    return _final_activation(out + shortcut, float("inf"), identity_gradient)
-
-
-def _mobilenet_features(net: mobilenetv2.MobileNetV2, x: Tensor, identity_gradient: bool) -> Tensor:
-    x = net.features[:-1](x)
-    convolution, norm, _ = net.features[-1]
-    return _final_activation(norm(convolution(x)), 6, identity_gradient)
 
 
 class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
     """A classifier of pictures in [0, 1], saved as ``model.safetensors`` and ``config.json``.
 
-    architecture: "resnet18", "resnet50" or "mobilenet_v2" (torchvision's).
+    architecture: one of ``synth.backbones.BACKBONES``, torchvision's.
     classes: names, in the order of the logits.
     image_size: the side, in pixels, that it was trained at; it also decides the stem.
     width: multiplier of the channel counts.
@@ -154,12 +56,14 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
         self.start: Start | None = None
         """Statistics for ``seeds``, set when the checkpoint has a ``start.safetensors``."""
-        self.backbone = backbone(architecture, len(self.classes), image_size, width)
+        self._network = backbone(architecture)
+        self.backbone = self._network.build(len(self.classes), image_size, width)
 
     @property
     def head(self) -> nn.Linear:
         """The last linear layer, from the representation to the logits."""
-        return self.backbone.fc if self.architecture in RESNETS else self.backbone.classifier[-1]
+        last = self._network.classifier(self.backbone)
+        return last[-1] if isinstance(last, nn.Sequential) else last
 
     @property
     def name(self) -> str:
@@ -176,8 +80,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
     def feature_map(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
         """The last feature map before pooling: (N, 3, H, W) in [0, 1] -> (N, units, h, w)."""
         x = (x.clamp(0, 1) - self.mean) / self.std
-        features = _resnet_features if self.architecture in RESNETS else _mobilenet_features
-        return features(self.backbone, x, identity_gradient)
+        return self._network.features(self.backbone, x, identity_gradient)
 
     def representation(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
         """R(x), the input of the last linear layer: (N, 3, H, W) in [0, 1] -> (N, units)."""
@@ -185,8 +88,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits: (N, 3, H, W) in [0, 1] -> (N, classes)."""
-        features = self.representation(x)
-        return self.head(features) if self.architecture in RESNETS else self.backbone.classifier(features)
+        return self._network.classifier(self.backbone)(self.representation(x))
 
     def for_synthesis(self) -> RobustClassifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
@@ -227,7 +129,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
 
 def _fold_batch_norm(module: nn.Module) -> None:
     """Replace every convolution that a batch norm follows by one convolution, in place."""
-    previous = None
+    previous = "", None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(previous[1], nn.Conv2d):
             setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))

@@ -11,9 +11,13 @@ from torch import nn
 
 import synth
 from synth import hub
-from synth.classifier import ARCHITECTURES, RobustClassifier, backbone
+from synth.backbones import BACKBONES, backbone
+from synth.classifier import RobustClassifier
 from tests.conftest import CLASSES, make_model, make_start
 
+ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v2")
+"""Those that are trained here, on small pictures too."""
+FOREIGN = ("wide_resnet50_2", "resnext50_32x4d", "densenet161", "mnasnet1_0", "shufflenet_v2_x1_0", "vgg16_bn")
 CASES = [(name, size) for name in ARCHITECTURES for size in (32, 64)] + [("resnet18", 224)]
 MEAN, STD = [0.49, 0.48, 0.45], [0.2, 0.21, 0.22]
 
@@ -35,13 +39,34 @@ def test_forward_is_the_backbone_after_normalisation(architecture, size):
         assert model.representation(x).shape == (2, model.head.in_features)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", BACKBONES)
 def test_full_width_at_224_has_torchvisions_shapes(architecture):
     with torch.device("meta"):
-        ours = backbone(architecture, 7, 224, 1)
-        theirs = getattr(torchvision.models, architecture)(num_classes=7)
+        ours = backbone(architecture).build(7, 224, 1)
+        if architecture == "wide_resnet50_4":
+            theirs = torchvision.models.resnet50(num_classes=7, width_per_group=256)
+        else:
+            theirs = getattr(torchvision.models, architecture)(num_classes=7)
     shapes = ({name: tensor.shape for name, tensor in net.state_dict().items()} for net in (ours, theirs))
     assert next(shapes) == next(shapes)
+
+
+@pytest.mark.parametrize("architecture", FOREIGN)
+def test_networks_of_others_are_read_as_torchvision_does(architecture):
+    torch.manual_seed(0)
+    model, x = RobustClassifier(architecture, CLASSES, 128, mean=MEAN, std=STD).eval(), random_pictures(128, 1)
+    with torch.no_grad():
+        expected = model.backbone(torchvision.transforms.functional.normalize(x, MEAN, STD))
+        torch.testing.assert_close(model(x), expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(model.for_synthesis()(x), expected, atol=1e-4, rtol=1e-3)
+        features = model.representation(x, identity_gradient=True)
+    assert features.shape == (1, model.head.in_features)
+    torch.testing.assert_close(features, model.representation(x).detach())
+
+
+def test_only_scalable_networks_take_small_pictures():
+    with pytest.raises(ValueError, match="image_size: expected at least 128 and width 1 for densenet161, got 32 and 1"):
+        RobustClassifier("densenet161")
 
 
 def test_torchvision_weights_give_torchvisions_logits():

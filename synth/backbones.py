@@ -1,0 +1,163 @@
+"""The networks that a checkpoint may have: torchvision's, with stems that fit small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models import mobilenetv2, resnet
+
+SMALL = 128
+"""Below this side in pixels, ResNets and MobileNetV2 get stems for small pictures; the others do not go there."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """How to make and read a network.
+
+    build(classes, image_size, width) makes it.
+    features(net, x, identity_gradient): its last map before pooling, (N, 3, H, W) normalised -> (N, units, h, w).
+    classifier(net): what follows the pooling, perhaps a dropout, and the last linear layer.
+    """
+
+    build: Callable[[int, int, float], nn.Module]
+    features: Callable[[nn.Module, Tensor, bool], Tensor]
+    classifier: Callable[[nn.Module], nn.Module]
+
+
+class _ResNet(resnet.ResNet):
+    """torchvision's ResNet with its channel counts multiplied by ``width``."""
+
+    def __init__(self, block, layers, num_classes: int, width: float, **more):
+        self._width = width
+        super().__init__(block, list(layers), **more)
+        stem = self.layer1[0].conv1.in_channels
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.bn1 = nn.BatchNorm2d(stem)
+        self.fc = nn.Linear(self.inplanes, num_classes)
+
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        if planes == 64:  # the first stage starts from the stem
+            self.inplanes = _channels(64, self._width)
+        return super()._make_layer(block, _channels(planes, self._width), blocks, stride, dilate)
+
+
+def _channels(count: int, width: float) -> int:
+    return max(8, round(count * width / 8) * 8)
+
+
+def _resnet(block, layers, more: dict, classes: int, image_size: int, width: float) -> nn.Module:
+    """Below 128 pixels: a 3x3 stem without max-pooling; its stride keeps the first stage at 32x32."""
+    net = _ResNet(block, layers, classes, width, **more)
+    if image_size < SMALL:
+        stem = nn.Conv2d(3, net.conv1.out_channels, 3, stride=2 if image_size > 48 else 1, padding=1, bias=False)
+        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+        net.conv1, net.maxpool = stem, nn.Identity()
+    return net
+
+
+def _mobilenet(classes: int, image_size: int, width: float) -> nn.Module:
+    """Below 128 pixels the first strides become 1, so that the last map is 4x4 as at 32 pixels elsewhere."""
+    net = mobilenetv2.MobileNetV2(num_classes=classes, width_mult=width)
+    if image_size < SMALL:
+        strided = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
+        for convolution in strided[: 1 if image_size > 48 else 2]:
+            convolution.stride = (1, 1)
+    return net
+
+
+def _plain(make: Callable[..., nn.Module], classes: int, image_size: int, width: float) -> nn.Module:
+    if image_size < SMALL or width != 1:
+        raise ValueError(
+            f"image_size: expected at least {SMALL} and width 1 for {make.__name__}, got {image_size} and {width:g}"
+        )
+    return make(weights=None, num_classes=classes)
+
+
+class _IdentityGradientReLU(torch.autograd.Function):
+    """ReLU whose backward pass is the identity, so that a dead unit still receives a gradient."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, maximum: float) -> Tensor:
+        return x.clamp(0, maximum)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        return gradient, None
+
+
+def _activation(x: Tensor, identity_gradient: bool, maximum: float = float("inf")) -> Tensor:
+    return _IdentityGradientReLU.apply(x, maximum) if identity_gradient else x.clamp(0, maximum)
+
+
+def _resnet_features(net: resnet.ResNet, x: Tensor, identity_gradient: bool) -> Tensor:
+    x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+    x = net.layer3(net.layer2(net.layer1(x)))
+    block = net.layer4[-1]
+    for earlier in net.layer4[:-1]:
+        x = earlier(x)
+    out, shortcut = x, x if block.downsample is None else block.downsample(x)
+    convolutions = [name for name, _ in block.named_children() if name.startswith("conv")]
+    for name in convolutions:
+        out = getattr(block, name.replace("conv", "bn"))(getattr(block, name)(out))
+        if name != convolutions[-1]:
+            out = F.relu(out)
+    return _activation(out + shortcut, identity_gradient)
+
+
+def _mobilenet_features(net: mobilenetv2.MobileNetV2, x: Tensor, identity_gradient: bool) -> Tensor:
+    x = net.features[:-1](x)
+    convolution, norm, _ = net.features[-1]
+    return _activation(norm(convolution(x)), identity_gradient, 6)
+
+
+def _densenet_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
+    return _activation(net.features(x), identity_gradient)
+
+
+def _mnasnet_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
+    return _activation(net.layers[:-1](x), identity_gradient)
+
+
+def _shufflenet_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
+    x = net.stage4(net.stage3(net.stage2(net.maxpool(net.conv1(x)))))
+    return _activation(net.conv5[:-1](x), identity_gradient)
+
+
+def _vgg_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
+    """Its representation, 4096 units of a linear layer, as a map of one pixel."""
+    x = net.avgpool(net.features(x)).flatten(1)
+    x = _activation(net.classifier[:4](x), identity_gradient)
+    return net.classifier[5](x)[:, :, None, None]
+
+
+def _residual(block, layers, **more) -> Backbone:
+    return Backbone(partial(_resnet, block, layers, more), _resnet_features, attrgetter("fc"))
+
+
+BACKBONES = {
+    "resnet18": _residual(resnet.BasicBlock, (2, 2, 2, 2)),
+    "resnet50": _residual(resnet.Bottleneck, (3, 4, 6, 3)),
+    "wide_resnet50_2": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=128),
+    "wide_resnet50_4": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=256),
+    "resnext50_32x4d": _residual(resnet.Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4),
+    "mobilenet_v2": Backbone(_mobilenet, _mobilenet_features, attrgetter("classifier")),
+    "densenet161": Backbone(partial(_plain, models.densenet161), _densenet_features, attrgetter("classifier")),
+    "mnasnet1_0": Backbone(partial(_plain, models.mnasnet1_0), _mnasnet_features, attrgetter("classifier")),
+    "shufflenet_v2_x1_0": Backbone(partial(_plain, models.shufflenet_v2_x1_0), _shufflenet_features, attrgetter("fc")),
+    "vgg16_bn": Backbone(partial(_plain, models.vgg16_bn), _vgg_features, lambda net: net.classifier[-1]),
+}
+
+
+def backbone(architecture: str) -> Backbone:
+    """The network of that name; ValueError for an unknown one."""
+    if architecture not in BACKBONES:
+        raise ValueError(f"architecture: expected one of {', '.join(BACKBONES)}, got {architecture!r}")
+    return BACKBONES[architecture]
