@@ -46,7 +46,7 @@ synth.generation(model, class_name="{example}", count=8, seed=0).save("{example}
 
 ## Trained
 
-`python -m training.train {name}`: {epochs:g} epochs, {cost}{note}. The recipe: {recipe}.
+{trained}
 
 ## Intended use, limits, terms
 
@@ -87,8 +87,6 @@ def write_card(folder: Path) -> None:
     )
     runs = report["runs"].items()
     epsilon = recipe["epsilon"]
-    settings = ("epsilon", "attack_steps", "attack_step_size", "attack_start") if epsilon else ()
-    settings += ("batch_size", "learning_rate", "schedule", "weight_decay", "ema", "padding")
     card = TEMPLATE.format(
         metadata=metadata.to_yaml(),
         name=info["name"],
@@ -101,13 +99,22 @@ def write_card(folder: Path) -> None:
         figures="\n\n".join(_figures(report)),
         commands=", ".join(f"`{command}` ({run['minutes']} minutes on {run['machine']})" for command, run in runs),
         example=config["classes"][-3:][0],
-        epochs=info["epochs"],
-        cost=f"{info['minutes']:g} minutes on {info['machine']}",
-        note="; " + info["note"] if "note" in info else "",
-        recipe=", ".join(f"{name} {recipe[name]}" for name in settings),
+        trained=_trained(info, recipe),
         terms=TERMS.get(info["data"], f"see {info['data']} on the Hub."),
     )
     ModelCard(card).save(folder / "README.md")
+
+
+def _trained(info: dict, recipe: dict) -> str:
+    """What the weights cost, in a sentence or two."""
+    if "epochs" not in info:
+        return f"Not here: {info.get('note', 'unknown')}."
+    attack = ("epsilon", "attack_steps", "attack_step_size", "attack_start") if recipe["epsilon"] else ()
+    settings = (*attack, "initial", "batch_size", "learning_rate", "schedule", "weight_decay", "ema", "padding")
+    told = ", ".join(f"{name} {recipe[name]}" for name in settings if recipe.get(name, "") != "")
+    note = "; " + info["note"] if "note" in info else ""
+    cost = f"{info['epochs']:g} epochs, {info['minutes']:g} minutes on {info['machine']}{note}"
+    return f"`python -m training.train {info['name']}`: {cost}. The recipe: {told}."
 
 
 def _figures(report: dict) -> list[str]:

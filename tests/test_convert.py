@@ -1,0 +1,169 @@
+"""Checkpoints of others: built here in their exact layouts, converted, and compared with their own networks."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+import synth
+from synth import hub
+from training.convert import main
+
+MEAN, STD = torch.tensor([0.4717, 0.4499, 0.3837]), torch.tensor([0.26, 0.2516, 0.2575])
+
+
+class Block(nn.Module):
+    """A basic block under the names of the robustness library's CIFAR networks."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(out + self.shortcut(x))
+
+
+class Cifar(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)
+        channels = (64, 64, 128, 256, 512)
+        for index in range(4):
+            blocks = Block(channels[index], channels[index + 1], 1 + (index > 0)), Block(*[channels[index + 1]] * 2, 1)
+            setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(512, 10)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        for index in range(4):
+            x = getattr(self, f"layer{index + 1}")(x)
+        return self.linear(F.avg_pool2d(x, 4).flatten(1))
+
+
+def shaken(net: nn.Module, size: int) -> nn.Module:
+    """With batch-norm statistics that are those of no fresh network."""
+    torch.manual_seed(1)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    with torch.no_grad():
+        net.train()(torch.rand(4, 3, size, size))
+    return net.eval()
+
+
+def of_the_library(net: nn.Module, prefix: str = "model.") -> dict:
+    """As the robustness library saves a network with its attacker."""
+    state = net.state_dict()
+    found = {f"module.{prefix}{key}": value for key, value in state.items()}
+    found |= {f"module.attacker.{prefix}{key}": value for key, value in state.items()}
+    for owner in ("", "attacker."):
+        found |= {f"module.{owner}normalizer.new_mean": MEAN.view(3, 1, 1)}
+        found |= {f"module.{owner}normalizer.new_std": STD.view(3, 1, 1)}
+    return found
+
+
+def agrees(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth.RobustClassifier:
+    model, x = hub.load(folder), torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(2))
+    x[0] *= 0.5
+    expected = net((x - mean.view(3, 1, 1)) / std.view(3, 1, 1)).detach()
+    assert expected.std() > 1e-3
+    torch.testing.assert_close(model(x), expected, atol=2e-3 * float(expected.abs().max()), rtol=0)
+    return model
+
+
+def exact(net: nn.Module, model: synth.RobustClassifier) -> None:
+    """The very weights, but for the half precision that files hold: with these, equal logits."""
+    half = {k: v.half().float() if v.ndim > 1 else v for k, v in net.state_dict().items()}
+    net.load_state_dict(half)
+    x = torch.rand(1, 3, model.image_size, model.image_size, generator=torch.Generator().manual_seed(3))
+    expected = net((x - model.mean.flatten().view(3, 1, 1)) / model.std.flatten().view(3, 1, 1)).detach()
+    torch.testing.assert_close(model(x), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_cifar_network_of_the_robustness_library(tmp_path):
+    net = shaken(Cifar(), 32)
+    saved = {"model": of_the_library(net), "epoch": 3, "optimizer": {"state": {}}}
+    torch.save(saved, tmp_path / "cifar_l2_eps0.5.pt")
+    main([str(tmp_path / "cifar_l2_eps0.5.pt"), "--architecture", "resnet18", "--output", str(tmp_path / "ours")])
+    model = agrees(net, tmp_path / "ours", 32)
+    exact(net, model)
+    assert model.classes[0] == "airplane" and model.info["recipe"]["epsilon"] == 0.5
+
+
+@pytest.mark.parametrize("nest", ["model", "state_dict"])
+def test_an_imagenet_network_of_the_robustness_library(tmp_path, nest):
+    net = shaken(torchvision.models.resnet18(), 64)
+    torch.save({nest: of_the_library(net)}, tmp_path / "resnet18_l2_eps3.ckpt")
+    main([str(tmp_path / "resnet18_l2_eps3.ckpt"), "--output", str(tmp_path / "ours")])
+    model = agrees(net, tmp_path / "ours", 224)
+    exact(net, model)
+    assert model.classes[207] == "golden retriever" and len(model.classes) == 1000
+    made = synth.translation(model, picture=torch.rand(3, 224, 224), class_name="lion", steps=2)
+    assert made.pictures.shape == (1, 3, 224, 224)
+
+
+def test_a_network_that_is_wrapped_once_more(tmp_path):
+    net = shaken(torchvision.models.shufflenet_v2_x1_0(num_classes=9), 64)
+    torch.save({"model": of_the_library(net, "model.model.")}, tmp_path / "shufflenet_l2_eps3.ckpt")
+    main([str(tmp_path / "shufflenet_l2_eps3.ckpt"), "--output", str(tmp_path / "ours")])
+    model = agrees(net, tmp_path / "ours", 224)
+    assert model.classes == ["dog", "cat", "frog", "turtle", "bird", "primate", "fish", "crab", "insect"]
+
+
+def test_a_plain_state_dict_with_its_normalisation(tmp_path):
+    net = shaken(torchvision.models.resnet18(num_classes=1000), 64)
+    state = {f"model.{key}": value for key, value in net.state_dict().items()}
+    torch.save(state | {"mu": MEAN.view(1, 3, 1, 1), "sigma": STD.view(1, 3, 1, 1)}, tmp_path / "resnet18.pt")
+    main([str(tmp_path / "resnet18.pt"), "--output", str(tmp_path / "ours")])
+    agrees(net, tmp_path / "ours", 224)
+    torch.save(net.state_dict(), tmp_path / "plain.pth")
+    main([str(tmp_path / "plain.pth"), "--architecture", "resnet18", "--output", str(tmp_path / "plain")])
+    agrees(net, tmp_path / "plain", 224, torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]))
+
+
+def refused(capsys, *arguments) -> str:
+    with pytest.raises(SystemExit):
+        main([*map(str, arguments), "--output", "nowhere"])
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and not Path("nowhere").exists()
+    return told
+
+
+def test_what_cannot_be_converted_is_one_sentence(tmp_path, capsys):
+    net = Cifar()
+    torch.save(of_the_library(net), tmp_path / "cifar.pt")
+    assert "expected the file of a resnet50" in refused(capsys, tmp_path / "cifar.pt", "--architecture", "resnet50")
+    assert "architecture: expected --architecture" in refused(capsys, tmp_path / "cifar.pt")
+    net.linear = nn.Linear(512, 7)
+    torch.save(net.state_dict(), tmp_path / "resnet18.pt")
+    assert "expected 9, 10 or 1000 classes, got 7" in refused(capsys, tmp_path / "resnet18.pt")
+    (tmp_path / "resnet18.txt").write_text("no checkpoint")
+    assert "expected a checkpoint of tensors only" in refused(capsys, tmp_path / "resnet18.txt")
+    torch.save([1, 2], tmp_path / "resnet18.list")
+    assert "expected named tensors" in refused(capsys, tmp_path / "resnet18.list")
+    assert "expected a path, a URL or OWNER/NAME/FILE" in refused(capsys, tmp_path / "resnet18.none")
+
+
+def test_a_file_that_smuggles_code_is_refused(tmp_path, capsys):
+    class Bomb:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "exploded",))
+
+    torch.save({"model": of_the_library(Cifar()), "args": Bomb()}, tmp_path / "resnet18.pt")
+    (tmp_path / "resnet18.pkl").write_bytes(pickle.dumps(Bomb()))
+    for name in ("resnet18.pt", "resnet18.pkl"):
+        assert "tensors only" in refused(capsys, tmp_path / name)
+    assert not (tmp_path / "exploded").exists()

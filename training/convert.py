@@ -1,0 +1,187 @@
+"""Turn a robust checkpoint of others into one of ours: ``python -m training.convert FILE --output FOLDER``.
+
+FILE is a path, a URL, or OWNER/NAME/FILE on the Hub. Understood are checkpoints of the robustness library (CIFAR,
+ImageNet and Restricted ImageNet, as ``madrylab/robust-imagenet-models`` has them) and plain state dicts of
+torchvision's networks, alone or nested, with or without a normalisation inside, as RobustBench has them. Only tensors
+are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import torch
+from huggingface_hub import hf_hub_download
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+from synth.backbones import BACKBONES
+from synth.classifier import RobustClassifier
+from training.recipes import CIFAR10_MEAN, CIFAR10_PAIRS, CIFAR10_PRESETS, CIFAR10_STD
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+RESTRICTED = ("dog", "cat", "frog", "turtle", "bird", "primate", "fish", "crab", "insect")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LAYOUTS = {
+    10: ("uoft-cs/cifar10", CIFAR10, 32, CIFAR10_MEAN, CIFAR10_STD),
+    9: ("Restricted ImageNet", RESTRICTED, 224, (0.4717, 0.4499, 0.3837), (0.2600, 0.2516, 0.2575)),
+    1000: ("ILSVRC/imagenet-1k", tuple(_IMAGENET_CATEGORIES), 224, IMAGENET_MEAN, IMAGENET_STD),
+}
+"""By the number of classes: data set, class names, side in pixels, and the normalisation unless the file has one."""
+PRESETS_224 = {
+    "generation": {"tuned": {"start": "noise", "epsilon": 40, "steps": 60, "step_size": 1}},
+    "inpainting": {"tuned": {"epsilon": 21.6, "steps": 120, "step_size": 0.5}},
+    "translation": {"tuned": {"epsilon": 60, "steps": 80, "step_size": 1}},
+    "super_resolution": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 1}},
+    "sketch": {"tuned": {"epsilon": 40, "steps": 60, "step_size": 1}},
+    "painting": {"tuned": {"epsilon": 70, "steps": 140, "step_size": 1}},
+    "maximisation": {"tuned": {"epsilon": 100, "steps": 100, "step_size": 1}},
+}
+"""The paper's radii at 224 pixels, with our other settings; not tuned."""
+NESTS = ("model", "state_dict", "net", "model_state_dict")
+NORMALISATIONS = {"mean": ("normalizer.new_mean", "mean", "mu"), "std": ("normalizer.new_std", "std", "sigma")}
+SAFE = [np._core.multiarray.scalar, np.dtype, *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}]
+"""What checkpoints hold beside tensors, and cannot do harm: numbers of numpy."""
+NAMES = {
+    "resnet18": "resnet18",
+    "wide_resnet50_2": "wide_resnet50_2",
+    "wide_resnet50_4": "wide_resnet50_4",
+    "resnext50_32x4d": "resnext50_32x4d",
+    "resnet50": "resnet50",
+    "densenet": "densenet161",
+    "mnasnet": "mnasnet1_0",
+    "mobilenet": "mobilenet_v2",
+    "shufflenet": "shufflenet_v2_x1_0",
+    "vgg16_bn": "vgg16_bn",
+}
+"""Architectures by how file names begin."""
+
+
+def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: float = 1) -> RobustClassifier:
+    """Our model with the weights of ``state``, tensors by name; ValueError if they are not of ``architecture``."""
+    state, normalisation = _parted(state)
+    classes = _classes(state)
+    if classes not in LAYOUTS:
+        raise ValueError(f"file: expected 9, 10 or 1000 classes, got {classes}")
+    data, names, size, mean, std = LAYOUTS[classes]
+    model = RobustClassifier(
+        architecture,
+        list(names),
+        size,
+        width,
+        normalisation.get("mean", list(mean)),
+        normalisation.get("std", list(std)),
+        CIFAR10_PRESETS if size == 32 else PRESETS_224,
+        pairs=list(CIFAR10_PAIRS.items()) if size == 32 else None,
+        info={"name": name, "data": data, "recipe": {"epsilon": _radius(name)}, "note": "converted"},
+    )
+    own = model.backbone.state_dict()
+    given = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    counted = {key for key in own if key.endswith("num_batches_tracked")}
+    wrong = sorted((own.keys() - counted) ^ given.keys()) or [k for k in given if own[k].shape != given[k].shape]
+    if wrong:
+        raise ValueError(f"architecture: expected the file of a {architecture}, got one that differs in {wrong[0]}")
+    model.backbone.load_state_dict({k: v for k, v in own.items() if k in counted} | given)
+    return model.eval()
+
+
+def read(source: str) -> dict:
+    """The tensors of a file, however nested; ValueError for one that cannot be had, or that holds code."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = _fetched(source, Path(folder))
+        try:
+            if path.suffix == ".safetensors":
+                return load_file(path)
+            with torch.serialization.safe_globals(SAFE):
+                found = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # unpicklers raise many kinds
+            reason = " ".join(str(error).split())[:120]
+            raise ValueError(f"file: expected a checkpoint of tensors only, got {source[:120]} ({reason})") from None
+    while isinstance(found, dict) and (nest := next((k for k in NESTS if isinstance(found.get(k), dict)), None)):
+        found = found[nest]
+    if not isinstance(found, dict) or not any(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(f"file: expected named tensors, got {source[:120]}")
+    return {key: value for key, value in found.items() if isinstance(value, Tensor)}
+
+
+def _fetched(source: str, folder: Path) -> Path:
+    try:
+        if re.match(r"https?://", source):
+            torch.hub.download_url_to_file(source, folder / Path(source).name, progress=False)
+            return folder / Path(source).name
+        if not Path(source).exists() and source.count("/") == 2:
+            owner, name, file = source.split("/")
+            return Path(hf_hub_download(f"{owner}/{name}", file))
+    except (OSError, urllib.error.URLError) as error:  # the Hub client's errors are OSErrors
+        raise ValueError(f"file: expected one that can be had, got {source[:120]} ({error})") from None
+    if not Path(source).is_file():
+        raise ValueError(f"file: expected a path, a URL or OWNER/NAME/FILE on the Hub, got {source[:120]!r}")
+    return Path(source)
+
+
+def _parted(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
+    """The network's tensors under torchvision's names, and the mean and deviation that the file normalises with."""
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    normalisation = {}
+    for part, names in NORMALISATIONS.items():
+        for name in names:
+            if name in state and state[name].numel() == 3:
+                normalisation[part] = state.pop(name).flatten().tolist()
+    state = {key: value for key, value in state.items() if not key.startswith(("attacker.", "normalizer."))}
+    while state and all(key.startswith("model.") for key in state):
+        state = {key.removeprefix("model."): value for key, value in state.items()}
+    renamed = {}
+    for key, value in state.items():
+        key = re.sub(r"(layer\d\.\d+)\.shortcut\.", r"\1.downsample.", key)
+        renamed[re.sub(r"^linear\.", "fc.", key)] = value
+    return renamed, normalisation
+
+
+def _classes(state: dict[str, Tensor]) -> int:
+    matrices = [value for value in state.values() if value.ndim == 2]
+    if not matrices:
+        raise ValueError("file: expected the weights of a classifier, got none of a linear layer")
+    return len(matrices[-1])
+
+
+def _radius(name: str) -> float:
+    found = re.search(r"l2_eps(\d+(?:\.\d+)?)", name)
+    return float(found[1]) if found else 0
+
+
+def _architecture(source: str) -> str:
+    name = Path(source).name
+    found = next((NAMES[begin] for begin in NAMES if name.startswith(begin)), None)
+    if found is None:
+        raise ValueError(
+            f"architecture: expected --architecture, since the name {name[:80]} begins with none, got none"
+        )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.convert", description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="a path, a URL, or OWNER/NAME/FILE on the Hub")
+    parser.add_argument("--architecture", choices=BACKBONES, help="default: by the file's name")
+    parser.add_argument("--width", type=float, default=1, help="multiplier of the channels (default 1)")
+    parser.add_argument("--name", help="of the checkpoint (default: the file's)")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    options = parser.parse_args(arguments)
+    try:
+        architecture = options.architecture or _architecture(options.file)
+        name = options.name or Path(options.file).stem
+        model = convert(read(options.file), architecture, name=name, width=options.width)
+        model.save_pretrained(options.output)
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+    print(f"{options.output}: {architecture}, {len(model.classes)} classes, {model.image_size} pixels")
+
+
+if __name__ == "__main__":
+    main()
