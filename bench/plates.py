@@ -36,7 +36,7 @@ FAMILIES = {
         "standard": "cifar10-resnet18-slim-standard",
         "before": "cifar10-resnet18-slim-l2",
     },
-    "tiny64": {"robust": "tiny64-resnet18-slim-l2-dual", "standard": "tiny64-resnet18-slim-standard"},
+    "tiny64": {"robust": "tiny64-resnet18-slim-l2", "standard": "tiny64-resnet18-slim-standard"},
 }
 """Checkpoints by what they are on the sheets: the robust one, its standard twin, and its first stage if bundled."""
 ACROSS = 10

@@ -1,7 +1,7 @@
 """Make, repair and transform pictures with one adversarially robust classifier.
 
 import synth
-model = synth.load("tiny64-resnet18-slim-l2-dual")
+model = synth.load("tiny64-resnet18-slim-l2")
 synth.generation(model, class_name="lion", count=8, seed=0).save("lions.png")
 """
 

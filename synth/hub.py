@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -17,12 +19,13 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from tqdm.auto import tqdm
 
 from synth import seal
 from synth.classifier import RobustClassifier
 from synth.start import Start
 
-DEFAULT = "tiny64-resnet18-slim-l2-dual"
+DEFAULT = "tiny64-resnet18-slim-l2"
 """The bundled checkpoint that the app opens with and the commands use unless told."""
 SECOND = "cifar10-resnet18-slim-l2-dual"
 """The one that choosers show after it."""
@@ -75,8 +78,11 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
     return model.to(device)
 
 
-def folder(name: str, revision: str | None = None) -> Path:
-    """Where the files of checkpoint ``name`` lie, downloaded if need be; ValueError if there is no such thing."""
+def folder(name: str, revision: str | None = None, progress: Callable[[int, int], object] | None = None) -> Path:
+    """Where the files of checkpoint ``name`` lie, downloaded if need be; ValueError if there is no such thing.
+
+    ``progress`` is told the bytes that are here and those that there are, as far as known, while they come.
+    """
     for path in (BUNDLED / name, Path(name)):
         if name and os.path.exists(path / "config.json"):  # false, too, for a name too long for a file
             return path
@@ -91,6 +97,7 @@ def folder(name: str, revision: str | None = None) -> Path:
             return path
     except (HFValidationError, LocalEntryNotFoundError, OSError):
         pass
+    request |= {"tqdm_class": _bar(progress)} if progress is not None else {}
     try:
         path = Path(snapshot_download(name, **request))
         if _unfit(path):  # what lies in the cache is damaged
@@ -129,6 +136,20 @@ def _unfit(path: Path) -> str:
     """Why the folder holds no whole checkpoint, "" if it does."""
     missing = [name for name in FILES[:2] if not (path / name).exists()]
     return f"no {missing[0]}" if missing else seal.broken(path)
+
+
+def _bar(progress: Callable[[int, int], object]) -> type:
+    """A progress bar that shows nothing and tells ``progress`` of bytes."""
+
+    class Told(tqdm):
+        def __init__(self, *arguments, name: str | None = None, **more):
+            super().__init__(*arguments, **more | {"disable": False, "file": io.StringIO()})
+
+        def display(self, *_, **__):
+            if self.unit == "B" and self.total:
+                progress(int(self.n), int(self.total))
+
+    return Told
 
 
 def _first(error: Exception) -> str:

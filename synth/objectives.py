@@ -67,6 +67,20 @@ def jittered(objective: Objective, most: int, generator: Randomness) -> Objectiv
     return Objective(loss) if most else objective
 
 
+def smoothed(objective: Objective, strength: float) -> Objective:
+    """``objective`` of the pictures blurred by a 3x3 binomial filter, mixed in by ``strength`` (0 to 1).
+
+    At 1 no gradient reaches the finest frequency, so that steps cannot draw the checkerboards of a strided stem.
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        line = torch.tensor([strength / 4, 1 - strength / 2, strength / 4], device=x.device, dtype=x.dtype)
+        kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
+        return objective(F.conv2d(F.pad(x, [1] * 4, mode="replicate"), kernel, groups=x.shape[1]))
+
+    return Objective(loss) if strength else objective
+
+
 def keep(reference: Tensor, weight: Tensor) -> Objective:
     """Mean squared change where ``weight`` (N or 1, 1, H, W) is 1: the second term of equations 3 and 5."""
     return Objective(lambda x: (weight * (x - reference)).square().flatten(1).mean(1))

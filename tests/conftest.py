@@ -6,6 +6,7 @@ import os
 from contextlib import closing
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once; more threads than cores would be slow
 
 import pytest
 import torch

@@ -155,6 +155,12 @@ def test_what_is_published_comes_back(stranger, published):
         assert stranger.load(name, **more)["value"] == pytest.approx(weights)
 
 
+def test_progress_is_told_in_bytes(stranger, published):
+    code = f"from synth import hub\nvalue = []\nhub.folder({published[0]!r}, progress=lambda *at: value.append(at))"
+    told = stranger(code)["value"]
+    assert told[-1][0] == told[-1][1] > 200_000 and told == sorted(told)
+
+
 def test_a_second_load_asks_nobody(server, stranger, published):
     stranger.load(published[0])
     before = len(server.log())

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from synth.objectives import Objective, activation, consistency, cross_entropy, jittered, keep, logit
+from synth.objectives import Objective, activation, consistency, cross_entropy, jittered, keep, logit, smoothed
 from synth.randomness import Generators
 
 LABELS = torch.tensor([2, 0, 3])
@@ -88,3 +88,15 @@ def test_jitter_passes_gradients_to_the_pixels_it_shows(x):
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(jittered(Objective(lambda x: x.sum((1, 2, 3))), 2, Generators(0))(x).sum(), x)
     torch.testing.assert_close(gradient.sum((1, 2, 3)), torch.full((3,), 3.0 * 32 * 32))
+
+
+def test_smoothing_hides_checkerboards_and_keeps_flat_pictures():
+    seen = []
+    loss = smoothed(Objective(lambda x: seen.append(x) or x.sum((1, 2, 3))), 1)
+    flat, board = torch.full((1, 3, 8, 8), 0.3), torch.arange(8)[:, None].add(torch.arange(8)).remainder(2).float()
+    loss(flat + 0.4 * (board - 0.5))
+    torch.testing.assert_close(seen[0][..., 1:-1, 1:-1], flat[..., 1:-1, 1:-1])
+    loss(flat)
+    torch.testing.assert_close(seen[1], flat)
+    plain = Objective(lambda x: x.sum((1, 2, 3)))
+    assert smoothed(plain, 0) is plain

@@ -36,13 +36,15 @@ def bundled_table() -> str:
 def untrained_table() -> str:
     """A row for every recipe without a bundled checkpoint: what it would train, and the command."""
     rows = []
+    begun = {recipe.initial: recipe.name for recipe in RECIPES.values() if recipe.name in hub.bundled()}
     for name, recipe in RECIPES.items():
         if name not in hub.bundled():
             network = f"{recipe.architecture}, width {recipe.width:g}"
             plan = f"{recipe.epochs} epochs" + (f", {recipe.attack_steps} attack steps" if recipe.epsilon else "")
+            plan += f"; trained, as the beginning of `{begun[name]}`" if name in begun else ""
             plan += f", begins with `{recipe.initial}`" if recipe.initial else ""
             rows.append([f"`{name}`", network, plan, f"`python -m training.train {name}`"])
-    return table(["not trained yet", "network", "plan", "command"], rows)
+    return table(["not here", "network", "plan", "command"], rows)
 
 
 def fill(path: Path, name: str, text: str) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from synth import hub, units
 from synth.classifier import RobustClassifier
 from synth.constraints import L2
-from synth.objectives import Objective, jittered
+from synth.objectives import Objective, jittered, smoothed
 from synth.pgd import pgd
 from synth.pictures import to_images
 from synth.randomness import Generators
@@ -54,9 +54,11 @@ def draw(model: RobustClassifier, batch: int = 64, quiet: bool = True) -> tuple[
     with torch.no_grad():
         best = torch.cat([engine.representation(x) for x in pool.split(batch)]).argmax(0)
     made = []
+    strided = model.image_size > 48  # such stems draw checkerboards
     ratio = model.image_size / 32  # an L2 radius grows with the side
     for part in tqdm(torch.arange(len(first)).split(batch), desc=model.name, disable=quiet):
         loss = jittered(activations(engine, part.to(engine.device)), SETTINGS["jitter"], generators)
+        loss = smoothed(loss, float(strided))
         size = SETTINGS["step_size"] * ratio
         made.append(
             pgd(loss, pool[best[part]], L2(SETTINGS["epsilon"] * ratio), steps=SETTINGS["steps"], step_size=size)

@@ -16,7 +16,7 @@ from synth import pictures
 from synth.classifier import RobustClassifier
 from synth.constraints import L2, Constraint
 from synth.multiscale import REACH, at_both_sizes, enlarged, factors
-from synth.objectives import Objective, cross_entropy, jittered, logit
+from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
 from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, seed_parameter, sentence
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
@@ -237,6 +237,13 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             unit="pixels",
             help="Random shift of what the model sees at each step; smooths checkerboards.",
         ),
+        "smoothing": Float(
+            default=0,
+            minimum=0,
+            maximum=1,
+            more=True,
+            help="Blur of what the model sees; keeps steps from drawing the finest checkerboards.",
+        ),
         "seed": seed_parameter(),
     }
 
@@ -256,7 +263,12 @@ def class_objective() -> dict[str, Parameter]:
 def class_loss(model: RobustClassifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
     """The loss of being seen as ``labels`` (N,) that the user chose, jittered."""
     loss = logit if p.objective == "logit" else cross_entropy
-    return jittered(loss(model, labels), p.jitter, generators)
+    return seen(loss(model, labels), p, generators)
+
+
+def seen(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
+    """The loss of pictures as the model is to see them at each step: shifted and smoothed."""
+    return smoothed(jittered(loss, p.jitter, generators), p.smoothing)
 
 
 def class_or_predicted(model: RobustClassifier, label: int | None, seen: Tensor) -> Tensor:

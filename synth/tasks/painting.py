@@ -1,9 +1,9 @@
 """Painting with the classifier's features."""
 
 from synth.constraints import L2, Inside
-from synth.objectives import activation, jittered, keep
+from synth.objectives import activation, keep
 from synth.parameters import Choice, Float, Mask, Picture, Unit
-from synth.tasks.base import Problem, Task, optimisation
+from synth.tasks.base import Problem, Task, optimisation, seen
 
 
 class Painting(Task):
@@ -50,7 +50,7 @@ class Painting(Task):
     }
 
     def problem(self, model, p, generators):
-        loss, ball = p.strength * jittered(activation(model, p.unit), p.jitter, generators), L2(p.epsilon)
+        loss, ball = p.strength * seen(activation(model, p.unit), p, generators), L2(p.epsilon)
         if p.outside == "exact":
             return Problem(loss, p.picture, Inside(ball, p.mask))
         return Problem(loss + p.lam * keep(p.picture, 1 - p.mask), p.picture, ball)

@@ -19,7 +19,7 @@ from synth.web.features import gallery
 from synth.web.links import from_link, from_picture
 from synth.web.results import NOTHING, Results
 from synth.web.reuse import result
-from synth.web.running import first_checkpoint, load, one_sentence
+from synth.web.running import download, first_checkpoint, load, one_sentence
 from synth.web.watch import Run
 
 NEW_SEED = "() => Math.floor(Math.random() * 2 ** 31)"
@@ -87,12 +87,13 @@ def build(draw: Callable[[int], Image.Image] | None = None) -> gr.Blocks:
     with gr.Blocks(title="synth", delete_cache=DELETED) as page:
         gr.Markdown("# Pictures from one robust classifier\n" + synth.__doc__.splitlines()[0])
         checkpoint, other = checkpoints()
+        note = gr.Markdown(visible=False)
         with gr.Accordion("Repeat a picture that was made here", open=False):
             words = "Drop its PNG: its tab opens with all its settings."
             dropped = gr.File(label=words, file_types=[".png"], height=120, elem_classes="repeat")
         with gr.Tabs() as bar:
             tabs = {task.name: tab(task, checkpoint, other, draw) for task in TASKS.values()}
-        connect(page, bar, tabs, checkpoint, dropped)
+        connect(page, bar, tabs, checkpoint, note, dropped)
         endpoints()
     return page.queue(max_size=64)
 
@@ -203,7 +204,14 @@ def cropped(image):
         return None if image is None else editable(image)
 
 
-def connect(page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], checkpoint: gr.Dropdown, dropped: gr.File) -> None:
+def connect(
+    page: gr.Blocks,
+    bar: gr.Tabs,
+    tabs: dict[str, Tab],
+    checkpoint: gr.Dropdown,
+    note: gr.Markdown,
+    dropped: gr.File,
+) -> None:
     """Events that reach over several tabs: another checkpoint, a result used elsewhere, settings that come back."""
     every = [part for tab in tabs.values() for part in (tab.preset, *tab.controls.values(), tab.shelf, tab.example)]
     every = [part for part in every if part is not None]
@@ -233,7 +241,15 @@ def connect(page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], checkpoint: gr.
         with one_sentence():
             return back(*from_link(dict(request.query_params)), values)
 
-    checkpoint.input(changed, known, every, **PRIVATE)
+    def fetched(name):
+        with one_sentence():
+            for words in download(name):
+                yield gr.Markdown(words, visible=True)
+        yield gr.Markdown(visible=False)
+
+    here = checkpoint.input(fetched, checkpoint, note, **PRIVATE)
+    here.success(changed, known, every, **PRIVATE)
+    here.failure(lambda: gr.Markdown(visible=False), None, note, **PRIVATE)
     pictures = [part for tab in tabs.values() if tab.shelf for part in (tab.controls["picture"], tab.example)]
     for tab in tabs.values():
         reuse = tab.results.reuse

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from functools import lru_cache
 
@@ -87,6 +87,20 @@ def load(checkpoint: str) -> RobustClassifier:
 
 def first_checkpoint() -> str:
     return hub.for_synthesis()[0]
+
+
+def download(checkpoint: str) -> Iterator[str]:
+    """Words on how far the checkpoint has come from the Hub, until it is here; none if it is."""
+    state = {"words": f"Asking the Hub for {checkpoint} ..."}
+
+    def progress(done: int, total: int) -> None:
+        state["words"] = f"Downloading {checkpoint}: {done / 1e6:.1f} of {total / 1e6:.1f} MB"
+
+    with ThreadPoolExecutor(1) as thread:
+        task = thread.submit(hub.folder, checkpoint, progress=progress)
+        while not wait([task], timeout=0.3).done:
+            yield state["words"]
+        task.result()
 
 
 @contextmanager
