@@ -237,6 +237,8 @@ def main(arguments: list[str] | None = None) -> None:
                 folder.mkdir(parents=True, exist_ok=True)
                 for index, picture in enumerate(found.pictures[found.labels == found.classes.index(name)]):
                     Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{index:04}.png")
+        names = dict(zip("AB", options.classes, strict=True))
+        (options.output / "classes.json").write_text(json.dumps({"names": names}) + "\n")
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 

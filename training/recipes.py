@@ -205,7 +205,7 @@ RECIPES = {
             "tiny64-resnet18-slim-standard",
             initial="cifar10-resnet18-slim-standard",
             epsilon=0,
-            **_TINY64 | {"epochs": 8},
+            **_TINY64 | {"epochs": 6},
         ),
         Recipe(
             "tiny64-resnet18-slim-l2-dual",
@@ -218,7 +218,7 @@ RECIPES = {
             "tiny64-judge",
             epsilon=0,
             seed=1,
-            **_TINY64 | {"width": 0.375, "epochs": 12, "learning_rate": 0.2, "presets": {}},
+            **_TINY64 | {"width": 0.375, "epochs": 10, "learning_rate": 0.2, "presets": {}},
         ),
         Recipe(
             "two-domains-l2",
