@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import time
@@ -14,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from synth import TASKS, pictures
+from synth import TASKS, hub, pictures
 from synth.parameters import ClassName, Float, Mask, Picture, Unit
-from synth.web import running
+from synth.web import controls, running
 from synth.web.controls import control, controls_at
 from synth.web.editor import EDITED, editable, gathered, parse_editor
 from synth.web.links import from_link, from_picture, link
@@ -347,3 +348,31 @@ def test_a_file_that_is_no_picture_is_told_as_in_python(server, tmp_path):
     with pytest.raises(Exception, match="^picture: expected a readable picture file"):
         notes = client.handle_file(str(tmp_path / "notes.png"))
         client.Client(server, verbose=False).predict(picture=notes, api_name="/maximisation")
+
+
+def test_a_download_tells_how_far_it_has_come(monkeypatch, tmp_path):
+    def slow(name, progress):
+        progress(1_000_000, 5_600_000)
+        time.sleep(0.5)
+        return tmp_path
+
+    monkeypatch.setattr(hub, "folder", slow)
+    words = list(running.download("owner/name"))
+    assert words and set(words) <= {"Downloading owner/name: 1.0 of 5.6 MB"}
+
+
+def test_a_download_that_fails_is_told(monkeypatch):
+    def refused(name, progress):
+        raise ValueError("checkpoint: expected a reachable Hub repository, got 'owner/name'")
+
+    monkeypatch.setattr(hub, "folder", refused)
+    with pytest.raises(ValueError, match="reachable Hub"):
+        list(running.download("owner/name"))
+
+
+def test_classes_are_offered_by_superclass(model):
+    model = copy.copy(model)
+    model.groups, model.pairs = {"round": ["circle", "dot"], "angular": ["square", "stripe"]}, {"dot": "circle"}
+    shown = [words for words, _ in controls.choices(model)]
+    assert shown == ["circle (round)", "dot (round)", "square (angular)", "stripe (angular)"]
+    assert controls.first(model) == "dot"

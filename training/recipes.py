@@ -60,8 +60,9 @@ TINY64_PAIRS = {
 _SMOOTH = {"jitter": 4, "smoothing": 1}
 TINY64_PRESETS = {
     "generation": {
-        "tuned": {"start": "mixture", "epsilon": 15, "steps": 30, "step_size": 0.5, **_SMOOTH},
-        "iconic": {"start": "gaussian", "epsilon": 20, "steps": 40, "step_size": 0.5, **_SMOOTH},
+        "tuned": {"start": "mixture", "epsilon": 20, "steps": 40, "step_size": 0.6, **_SMOOTH},
+        "softer": {"start": "mixture", "epsilon": 15, "steps": 30, "step_size": 0.5, **_SMOOTH},
+        "bolder": {"start": "mixture", "epsilon": 25, "steps": 50, "step_size": 0.7, **_SMOOTH},
     },
     "inpainting": {"tuned": {"epsilon": 3, "steps": 30, "step_size": 0.15, **_SMOOTH}},
     "translation": {"tuned": {"epsilon": 16, "steps": 60, "step_size": 0.4, **_SMOOTH}},
@@ -205,7 +206,7 @@ RECIPES = {
             "tiny64-resnet18-slim-standard",
             initial="cifar10-resnet18-slim-standard",
             epsilon=0,
-            **_TINY64 | {"epochs": 6},
+            **_TINY64 | {"epochs": 4},
         ),
         Recipe(
             "tiny64-resnet18-slim-l2-dual",
