@@ -57,8 +57,8 @@ def draw(model: RobustClassifier, batch: int = 64, quiet: bool = True) -> tuple[
     strided = model.image_size > 48  # such stems draw checkerboards
     ratio = model.image_size / 32  # an L2 radius grows with the side
     for part in tqdm(torch.arange(len(first)).split(batch), desc=model.name, disable=quiet):
-        loss = jittered(activations(engine, part.to(engine.device)), SETTINGS["jitter"], generators)
-        loss = smoothed(loss, float(strided))
+        loss = smoothed(activations(engine, part.to(engine.device)), float(strided))
+        loss = jittered(loss, SETTINGS["jitter"], generators)
         size = SETTINGS["step_size"] * ratio
         made.append(
             pgd(loss, pool[best[part]], L2(SETTINGS["epsilon"] * ratio), steps=SETTINGS["steps"], step_size=size)

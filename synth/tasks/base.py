@@ -268,7 +268,7 @@ def class_loss(model: RobustClassifier, labels: Tensor, p: SimpleNamespace, gene
 
 def seen(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
     """The loss of pictures as the model is to see them at each step: shifted and smoothed."""
-    return smoothed(jittered(loss, p.jitter, generators), p.smoothing)
+    return jittered(smoothed(loss, p.smoothing), p.jitter, generators)
 
 
 def class_or_predicted(model: RobustClassifier, label: int | None, seen: Tensor) -> Tensor:
