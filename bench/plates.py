@@ -73,7 +73,7 @@ class Sheets:
     def save(self, name: str, rows: list[tuple[str, list[Tensor]]], heads: list[str] | None = None) -> None:
         """A sheet with a title left of each row."""
         tiles = torch.cat([one for _, row in rows for one in row])
-        columns, zoom = len(tiles) // len(rows), max(1, TILE // tiles.shape[-1])
+        columns, zoom = len(tiles) // len(rows), -(-TILE // tiles.shape[-1])
         page = pictures.sheet(tiles, columns=columns, zoom=zoom)
         page = labelled(headed(page, heads) if heads else page, [title for title, _ in rows], 150)
         page.save(self.output / f"{name}.png", optimize=True)
@@ -198,9 +198,9 @@ def inputs() -> None:
 
 
 def commands() -> list[list[str]]:
-    """The arguments of every ``python -m synth TASK`` command in the README."""
+    """The arguments of every ``python -m synth TASK`` command in the README that needs no Hub."""
     lines = re.findall(r"^python -m synth (\w+ .*--output \S+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    return [shlex.split(line) for line in lines]
+    return [shlex.split(line) for line in lines if "--checkpoint" not in line]
 
 
 def overview() -> None:
