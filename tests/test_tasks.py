@@ -211,7 +211,9 @@ def test_what_is_required_must_be_given(task, model):
 
 
 @every(having(Picture))
-@pytest.mark.parametrize("value", ["nowhere.png", Image.new("L", (1, 1)), np.zeros((8, 8, 3)), 3], ids=str)
+@pytest.mark.parametrize(
+    "value", ["nowhere.png", Image.new("L", (1, 1)), np.zeros((8, 8, 3)), 3], ids=["path", "tiny", "floats", "number"]
+)
 def test_bad_pictures_are_one_sentence(task, model, value):
     refused(task, model, needed(task) | {"picture": value}, "picture")
 
