@@ -113,7 +113,7 @@ def test_the_readmes_commands_parse_and_their_inputs_exist():
     commands = re.findall(r"^python -m synth (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert {command.split()[0] for command in commands} >= set(TASKS)
     for command in commands:
-        options = _parser().parse_args(shlex.split(command))
+        options = _parser().parse_args(shlex.split(command, comments=True))
         for name in ("picture", "mask"):
             path = getattr(options, name, None)
             assert path is None or (ROOT / path).exists(), path
