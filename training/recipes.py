@@ -42,9 +42,9 @@ CIFAR10_PAIRS = {
 }
 """Classes of like shape, for translations that work at once; every task does well on the first."""
 TINY64_PAIRS = {
-    "monarch": "sulphur butterfly",
     "lion": "cougar",
     "cougar": "lion",
+    "monarch": "sulphur butterfly",
     "lemon": "orange",
     "orange": "lemon",
     "tabby": "golden retriever",

@@ -29,6 +29,7 @@ CSS = """
 .picture [data-testid=block-label] {position: static}
 .seed {align-items: end}
 .shelf .grid-container {grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)) !important}
+.shelf .caption-label {white-space: normal; font-size: 11px; line-height: 1.2; left: 4px; right: 4px; max-width: none}
 .features .grid-container {grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important}
 .plot, .plot * {overflow: visible !important}
 .plot {padding-bottom: 30px !important}
