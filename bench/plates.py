@@ -41,6 +41,8 @@ FAMILIES = {
 """Checkpoints by what they are on the sheets: the robust one, its standard twin, and its first stage if bundled."""
 ACROSS = 10
 """Pictures a row, at most."""
+BACKGROUND = "alp"
+"""What features are painted on, where the checkpoint knows it."""
 TILE = 96
 """Pixels that a picture is wide on a sheet, at least."""
 
@@ -172,9 +174,6 @@ class Sheets:
             return synth.maximisation(model, picture=picture, class_name=name).pictures
 
         self.save("maximisation", self.by_both(push, self.classes), self.classes)
-
-
-BACKGROUND = "alp"
 
 
 def classes(output: Path) -> None:

@@ -74,6 +74,12 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         return next((group for group, classes in self.groups.items() if name in classes), "")
 
     @property
+    def group_numbers(self) -> Tensor:
+        """The superclass of each class as a number, (classes,)."""
+        groups = [self.group(name) for name in self.classes]
+        return torch.tensor([groups.index(group) for group in groups], device=self.device)
+
+    @property
     def device(self) -> torch.device:
         return self.mean.device
 

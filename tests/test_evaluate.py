@@ -106,6 +106,9 @@ def test_commands_make_a_complete_checkpoint(checkpoint, data):
     assert torch.allclose(basis @ basis.T, torch.eye(8), atol=5e-3)
     assert start.mean[0].float().mean() < 0.35 < 0.6 < start.mean[1].float().mean()
     assert start.weights.sum(1).tolist() == pytest.approx([1, 1], abs=1e-3)
+    assert "start.safetensors" in json.loads((checkpoint / "seal.json").read_text())["sha256"]
+    fit_start.main([str(checkpoint), "--data", str(data), "--components", "6"])
+    assert synth.load(checkpoint).start.basis.shape == (2, 6, 3072)  # new starts, and a seal that says so
 
     evaluate.main([str(checkpoint), "--data", str(data), "--epsilon", "0.5", "--device", "cpu"])
     report = json.loads((checkpoint / "evaluation.json").read_text())

@@ -226,10 +226,15 @@ def test_nobody_publishes_without_a_token(stranger, checkpoint):
     assert told["exit"] == "2" and "401 (no valid token: run hf auth login)" in told["said"]
 
 
-def test_a_commit_on_a_stale_parent_is_told(server, owner, checkpoint):
-    server.misbehave({"path": "/commit/", "kind": "status", "status": 412, "times": 1})
-    told = owner.publish(checkpoint.with_name("twin"), "--repo", "owner/stale")
-    assert "somebody else has published meanwhile" in told["said"] and "hf_owner" not in told["said"]
+def test_a_commit_on_a_stale_parent_is_told(owner, checkpoint):
+    code = "from pathlib import Path\nfrom huggingface_hub import HfApi\nfrom training.publish import files, publish\n"
+    code += (
+        "class Slow(HfApi):\n    def repo_info(self, repo, **more):\n        there = super().repo_info(repo, **more)\n"
+    )
+    code += "        publish(HfApi(), repo, {'other.json': folder / 'config.json'})\n        return there\n"
+    code += f"folder = Path({str(checkpoint)!r})\npublish(Slow(), 'owner/stale', files(folder))"
+    told = owner(code)
+    assert "somebody else has published meanwhile" in told["error"] and "hf_owner" not in told["error"]
 
 
 WEIGHTS = "/resolve/"

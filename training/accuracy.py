@@ -33,25 +33,20 @@ def under_pgd(
     "clean_superclass", how often the superclass is right. Processes share the pictures; all get the figures.
     """
     epsilons = sorted(epsilons)
-    # The package takes views of gradients, which only the standard memory layout allows.
-    model = model.for_synthesis().to(accelerator.device, memory_format=torch.contiguous_format)
-    supers = [model.group(name) for name in model.classes]
-    groups = torch.tensor([supers.index(one) for one in supers], device=accelerator.device)
+    model = model.for_synthesis().to(accelerator.device)
+    groups = model.group_numbers
     right = []
     for x, y in _share(data, batch, accelerator, model):
         with torch.no_grad():
             guess = model(x).argmax(1)
         kept = guess == y
-        right.append([int((groups[guess] == groups[y]).sum())] if model.groups else [])
-        right[-1].append(int(kept.sum()))
+        grouped = [int((groups[guess] == groups[y]).sum())] if model.groups else []
+        right.append([*grouped, int(kept.sum())])
         for epsilon in epsilons:
             kept[kept.clone()] = survivors(model, x[kept], y[kept], epsilon)
             right[-1].append(int(kept.sum()))
-    names = [
-        *(["clean_superclass"] if model.groups else []),
-        "clean",
-        *(f"pgd{STEPS}_l2_{epsilon:g}" for epsilon in epsilons),
-    ]
+    clean = ["clean_superclass", "clean"] if model.groups else ["clean"]
+    names = clean + [f"pgd{STEPS}_l2_{epsilon:g}" for epsilon in epsilons]
     return _figures(names, right, len(data))
 
 

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from synth.classifier import RobustClassifier
+
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 
 
@@ -82,6 +84,12 @@ def load(source: str | Path, split: str, image_size: int, subset: str = "") -> P
         raise ValueError(f"data: expected pictures of every class in {source}, found none of {_some(missing)}{unread}")
     names, groups = _readable(told, classes)
     return Pictures(torch.from_numpy(np.stack(pictures)), labels, names, skipped, groups)
+
+
+def of(model: RobustClassifier, split: str, source: str | Path | None = None) -> Pictures:
+    """The ``split`` of the data that ``model`` was trained on, at its size; from ``source`` instead of its own name."""
+    recipe = model.info.get("recipe", {})
+    return load(source or model.info["data"], split, model.image_size, recipe.get("subset", ""))
 
 
 def batches(data: Pictures, size: int, epoch: int, seed: int) -> Tensor:

@@ -24,7 +24,7 @@ from synth.classifier import RobustClassifier
 from synth.version import VERSION
 from training import accuracy, restoration, samples, translations
 from training.card import write_card
-from training.data import Pictures, load
+from training.data import Pictures, of
 from training.train import precision
 
 MEASURES = {"accuracy": None, "autoattack": 1000, "samples": 10_000, "restoration": 500, "translation": 50}
@@ -66,13 +66,12 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _check(options)
         model = hub.load(options.checkpoint)
-        source = options.data or model.info["data"]
-        test = load(source, "test", model.image_size, model.info.get("recipe", {}).get("subset", ""))
+        test = of(model, "test", options.data)
         if test.classes == ["A", "B"] and len(model.classes) == 2:  # domains, named when they were trained on
             test = dataclasses.replace(test, classes=model.classes)
         if test.classes != model.classes:
             raise ValueError(f"data: expected the classes {model.classes}, got {test.classes}")
-        figures = _measure(model, source, test, options, accelerator)
+        figures = _measure(model, test, options, accelerator)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     if accelerator.is_main_process:
@@ -112,7 +111,7 @@ def _check(options) -> None:
         raise ValueError("device: expected cpu, since this machine has no CUDA, got cuda")
 
 
-def _measure(model: RobustClassifier, source, test: Pictures, options, accelerator: Accelerator) -> dict:
+def _measure(model: RobustClassifier, test: Pictures, options, accelerator: Accelerator) -> dict:
     """The figures of one measure, the same on every process."""
     count = options.count or MEASURES[options.measure]
     epsilon = options.epsilon or [radius * model.image_size / 32 for radius in (0.25, 0.5, 1)]
@@ -127,7 +126,7 @@ def _measure(model: RobustClassifier, source, test: Pictures, options, accelerat
         pairs = [tuple(pair.split(":")) for pair in options.pairs or []]
         return translations.measure(model, test, judge=judge, pairs=pairs, count=count, accelerator=accelerator)
     if options.measure == "samples":
-        train = load(source, "train", model.image_size, model.info.get("recipe", {}).get("subset", ""))
+        train = of(model, "train", options.data)
         return samples.measure(model, judge, train, test, count=count, accelerator=accelerator)
     return restoration.measure(model, test, judge=judge, count=count, accelerator=accelerator)
 

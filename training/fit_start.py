@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth import hub
+from synth import hub, seal
 from synth.start import Start
-from training.data import Pictures, load
+from training.data import Pictures, of
 
 
 def fit(data: Pictures, *, components: int = 96, mixture: int = 4, side: int = 32, seed: int = 0) -> Start:
@@ -73,13 +73,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         model = hub.load(options.checkpoint)
-        subset = model.info.get("recipe", {}).get("subset", "")
-        data = load(options.data or model.info["data"], "train", model.image_size, subset)
+        data = of(model, "train", options.data)
         start = fit(data, components=options.components, mixture=options.mixture, side=options.side)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     path = hub.folder(options.checkpoint) / "start.safetensors"
     start.save(path)
+    seal.write(path.parent, model, model.image_size)
     kept = (start.deviation.square().sum(1) / start.variance).mean()
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {kept:.1%} of the variance")
 

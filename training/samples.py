@@ -231,8 +231,7 @@ def agreement(logits: Tensor, labels: Tensor) -> dict:
 
 def group_agreement(model: RobustClassifier, logits: Tensor, labels: Tensor) -> dict:
     """How often the largest of ``logits`` (N, classes) lies in the superclass of ``labels`` (N,)."""
-    groups = [model.group(name) for name in model.classes]
-    numbers = torch.tensor([groups.index(group) for group in groups], device=logits.device)
+    numbers = model.group_numbers.to(logits.device)
     right = numbers[logits.argmax(1)] == numbers[labels.to(logits.device)]
     return proportion(int(right.sum()), len(labels))
 

@@ -19,7 +19,7 @@ from synth import hub
 from synth.classifier import RobustClassifier
 from synth.parameters import Choice, Int, flag
 from training.card import table
-from training.data import Pictures, load
+from training.data import Pictures, of
 from training.samples import GENERATION, balanced, check, generate, judged
 from training.train import precision
 
@@ -132,9 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
         model, judge = hub.load(options.checkpoint), hub.load(options.judge)
         given = {name: getattr(options, name) for name in SWEPT if getattr(options, name) is not None}
         plan = one_at_a_time(model, around(model) | given)
-        source = options.data or model.info["data"]
-        subset = model.info.get("recipe", {}).get("subset", "")
-        train, test = (load(source, split, model.image_size, subset) for split in ("train", "test"))
+        train, test = (of(model, split, options.data) for split in ("train", "test"))
         output = options.output or Path("runs") / f"sweep-{model.name}.md"
         command = shlex.join(["python", "-m", "training.sweep", *(arguments or sys.argv[1:])])
         title = (

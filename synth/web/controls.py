@@ -50,9 +50,11 @@ def first(model: RobustClassifier) -> str:
 def controls_at(task: Task, names: list[str], model: RobustClassifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
     values = task.defaults(model, preset)
-    for name, kind in task.parameters.items():
+    shown, kinds = first(model), task.parameters
+    goal = model.pairs.get(shown, shown) if "picture" in kinds else shown  # a picture becomes something else
+    for name, kind in kinds.items():
         if isinstance(kind, ClassName) and kind.every and len(model.classes) > FEW:
-            values[name] = first(model)
+            values[name] = goal
     values |= kept
     return [control(name, task.parameters[name], model, values[name]) for name in names]
 
