@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from operator import attrgetter
 
 import torch
@@ -24,11 +25,13 @@ class Backbone:
     build(classes, image_size, width) makes it.
     features(net, x, identity_gradient): its last map before pooling, (N, 3, H, W) normalised -> (N, units, h, w).
     classifier(net): what follows the pooling, perhaps a dropout, and the last linear layer.
+    stages(net): its parts up to the last map, one after another, each but the first at a lower resolution.
     """
 
     build: Callable[[int, int, float], nn.Module]
     features: Callable[[nn.Module, Tensor, bool], Tensor]
     classifier: Callable[[nn.Module], nn.Module]
+    stages: Callable[[nn.Module], list[nn.Module]]
 
 
 class _ResNet(resnet.ResNet):
@@ -139,7 +142,27 @@ def _vgg_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
 
 
 def _residual(block, layers, **more) -> Backbone:
-    return Backbone(partial(_resnet, block, layers, more), _resnet_features, attrgetter("fc"))
+    return Backbone(partial(_resnet, block, layers, more), _resnet_features, attrgetter("fc"), _resnet_stages)
+
+
+def _resnet_stages(net: resnet.ResNet) -> list[nn.Module]:
+    stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
+    return [stem, net.layer2, net.layer3, net.layer4]
+
+
+def _split(sequence: Callable[[nn.Module], nn.Sequential], *places: int, relu: bool = False):
+    """Stages of a network that is one sequence, split before each of ``places``; ``relu``: one follows it."""
+
+    def stages(net: nn.Module) -> list[nn.Module]:
+        parts = list(sequence(net))
+        found = [parts[begin:end] for begin, end in pairwise([0, *places, len(parts)])]
+        return [nn.Sequential(*some) for some in [*found[:-1], found[-1] + [nn.ReLU()] * relu]]
+
+    return stages
+
+
+def _shufflenet_stages(net: nn.Module) -> list[nn.Module]:
+    return [nn.Sequential(net.conv1, net.maxpool), net.stage2, net.stage3, nn.Sequential(net.stage4, net.conv5)]
 
 
 BACKBONES = {
@@ -148,11 +171,30 @@ BACKBONES = {
     "wide_resnet50_2": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=128),
     "wide_resnet50_4": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=256),
     "resnext50_32x4d": _residual(resnet.Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4),
-    "mobilenet_v2": Backbone(_mobilenet, _mobilenet_features, attrgetter("classifier")),
-    "densenet161": Backbone(partial(_plain, models.densenet161), _densenet_features, attrgetter("classifier")),
-    "mnasnet1_0": Backbone(partial(_plain, models.mnasnet1_0), _mnasnet_features, attrgetter("classifier")),
-    "shufflenet_v2_x1_0": Backbone(partial(_plain, models.shufflenet_v2_x1_0), _shufflenet_features, attrgetter("fc")),
-    "vgg16_bn": Backbone(partial(_plain, models.vgg16_bn), _vgg_features, lambda net: net.classifier[-1]),
+    "mobilenet_v2": Backbone(
+        _mobilenet, _mobilenet_features, attrgetter("classifier"), _split(attrgetter("features"), 4, 7, 14)
+    ),
+    "densenet161": Backbone(
+        partial(_plain, models.densenet161),
+        _densenet_features,
+        attrgetter("classifier"),
+        _split(attrgetter("features"), 5, 7, 9, relu=True),
+    ),
+    "mnasnet1_0": Backbone(
+        partial(_plain, models.mnasnet1_0),
+        _mnasnet_features,
+        attrgetter("classifier"),
+        _split(attrgetter("layers"), 9, 10, 12),
+    ),
+    "shufflenet_v2_x1_0": Backbone(
+        partial(_plain, models.shufflenet_v2_x1_0), _shufflenet_features, attrgetter("fc"), _shufflenet_stages
+    ),
+    "vgg16_bn": Backbone(
+        partial(_plain, models.vgg16_bn),
+        _vgg_features,
+        lambda net: net.classifier[-1],
+        _split(attrgetter("features"), 7, 14, 24, 34),
+    ),
 }
 
 

@@ -56,6 +56,8 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
         self.start: Start | None = None
         """Statistics for ``seeds``, set when the checkpoint has a ``start.safetensors``."""
+        self.decoder = None
+        """A ``synth.autoencoder.Decoder`` of ``maps``, set when the checkpoint has a ``decoder.safetensors``."""
         self._network = backbone(architecture)
         self.backbone = self._network.build(len(self.classes), image_size, width)
 
@@ -88,6 +90,14 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         x = (x.clamp(0, 1) - self.mean) / self.std
         return self._network.features(self.backbone, x, identity_gradient)
 
+    def maps(self, x: Tensor, depth: int) -> list[Tensor]:
+        """Feature maps after each of the first ``depth`` stages: (N, 3, H, W) in [0, 1] -> (N, channels, h, w) each."""
+        found, x = [], (x.clamp(0, 1) - self.mean) / self.std
+        for stage in self._network.stages(self.backbone)[:depth]:
+            x = stage(x)
+            found.append(x)
+        return found
+
     def representation(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
         """R(x), the input of the last linear layer: (N, 3, H, W) in [0, 1] -> (N, units)."""
         return self.feature_map(x, identity_gradient=identity_gradient).mean((2, 3))
@@ -99,7 +109,9 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
     def for_synthesis(self) -> RobustClassifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
         twin = copy.deepcopy(self, {id(self.start): self.start}).eval().requires_grad_(False)
-        _fold_batch_norm(twin.backbone)
+        fold_batch_norm(twin.backbone)
+        if self.decoder is not None:
+            self.decoder.for_synthesis().to(self.device).attach(twin)
         return twin.to(memory_format=torch.channels_last)
 
     def seeds(self, kind: str, labels: Tensor, *, scale: float = 1, generator: Randomness = None) -> Tensor:
@@ -125,7 +137,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Weights in half precision; biases and statistics, which are small, in single; and a seal over them."""
-        state = {name: _compact(tensor) for name, tensor in self.state_dict().items()}
+        state = {name: compact(tensor) for name, tensor in self.state_dict().items()}
         state |= {"mean": self.mean.clone(), "std": self.std.clone()}
         save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
         saved = copy.deepcopy(self, {id(self.start): self.start})
@@ -133,7 +145,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         seal.write(Path(save_directory), saved, self.image_size)
 
 
-def _fold_batch_norm(module: nn.Module) -> None:
+def fold_batch_norm(module: nn.Module) -> None:
     """Replace every convolution that a batch norm follows by one convolution, in place."""
     previous = "", None
     for name, child in list(module.named_children()):
@@ -141,10 +153,11 @@ def _fold_batch_norm(module: nn.Module) -> None:
             setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
             setattr(module, name, nn.Identity())
         else:
-            _fold_batch_norm(child)
+            fold_batch_norm(child)
         previous = name, child
 
 
-def _compact(tensor: Tensor) -> Tensor:
+def compact(tensor: Tensor) -> Tensor:
+    """As it is saved: matrices in half precision, vectors as they are."""
     tensor = tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor
     return tensor.contiguous().clone()

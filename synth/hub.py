@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
-from synth import seal
+from synth import autoencoder, seal
 from synth.classifier import RobustClassifier
 from synth.start import Start
 
@@ -30,7 +30,7 @@ DEFAULT = "tiny64-resnet18-slim-l2"
 SECOND = "cifar10-resnet18-slim-l2-dual"
 """The one that choosers show after it."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
-FILES = ["config.json", "model.safetensors", "start.safetensors", "seal.json", "evaluation.json"]
+FILES = ["config.json", "model.safetensors", "start.safetensors", *autoencoder.FILES, "seal.json", "evaluation.json"]
 PICTURES = ["units.png", "units.json", "examples/*.png"]
 """What the app shows besides."""
 
@@ -75,6 +75,9 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
     if (path / "start.safetensors").exists():
         model.start = Start.load(path / "start.safetensors")
     model.info.setdefault("name", path.name)
+    decoder = autoencoder.Decoder.load(path)
+    if decoder is not None:
+        decoder.to(device).attach(model)
     return model.to(device)
 
 

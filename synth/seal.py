@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 FILE = "seal.json"
-SEALED = ("model.safetensors", "start.safetensors")
+SEALED = ("model.safetensors", "start.safetensors", "decoder.safetensors")
 """Files whose SHA-256 it holds, if they are there."""
 SHOWN = 16
 """Logits it holds, at most."""

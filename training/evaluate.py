@@ -25,7 +25,7 @@ from synth.version import VERSION
 from training import accuracy, restoration, samples, translations
 from training.card import write_card
 from training.data import Pictures, of
-from training.train import precision
+from training.loop import precision
 
 MEASURES = {"accuracy": None, "autoattack": 1000, "samples": 10_000, "restoration": 500, "translation": 50}
 """What can be measured, and on how many pictures unless told; None is all."""

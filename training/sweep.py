@@ -20,8 +20,8 @@ from synth.classifier import RobustClassifier
 from synth.parameters import Choice, Int, flag
 from training.card import table
 from training.data import Pictures, of
+from training.loop import precision
 from training.samples import GENERATION, balanced, check, generate, judged
-from training.train import precision
 
 SWEPT = ("start", "objective", "epsilon", "steps", "step_size")
 MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}

@@ -8,32 +8,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import json
 import math
-import os
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
 from synth import hub
 from synth.classifier import RobustClassifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
-from training import energy, saves
-from training.data import Pictures, augment, batches, load
+from training import energy, loop
+from training.data import Pictures, augment, load
 from training.recipes import RECIPES, Recipe, recipe
 
-SAVE_MINUTES = 10
-"""The most work that a killed run loses."""
 FEWEST = 4
 """Pictures that a class needs."""
 
@@ -49,124 +41,114 @@ def train(
 ) -> RobustClassifier:
     """Train ``plan`` on the data set ``source``, continuing whatever ``output`` holds; returns the averaged model.
 
-    ``names``: of the classes, instead of those of the data set.
-    Every epoch adds a line to ``output/metrics.jsonl``. Every epoch, every SAVE_MINUTES and when ``max_minutes`` are
-    over, ``output`` gets a resumable save, and ``output/checkpoint`` a model that is usable as it is.
+    ``names``: of the classes, instead of those of the data set. ``training/loop.py`` says what ``output`` gets, when.
     """
-    began = time.monotonic()
-    accelerator = Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available())
-    device, main = accelerator.device, accelerator.is_main_process
+    began, accelerator = time.monotonic(), loop.accelerate()
     torch.manual_seed(plan.seed)
-    held_out, data = _split(_enough(load(source, "train", plan.image_size, plan.subset), names), plan)
-    pairs = plan.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
-    model = RobustClassifier(
-        architecture=plan.architecture,
-        classes=data.classes,
-        image_size=plan.image_size,
-        width=plan.width,
-        mean=list(plan.mean),
-        std=list(plan.std),
-        presets=plan.presets,
-        groups=data.groups,
-        pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
-        info={"name": plan.name, "data": plan.data, "recipe": _facts(plan)},
-    ).to(device, memory_format=torch.channels_last)
-    curriculum = energy.Curriculum(plan.energy_auc, plan.energy_steps)
-    elsewhere = load(plan.negatives, "train", plan.image_size).pictures if plan.negatives else None
-    if plan.initial:
-        _begin_with(model, plan)
-    average = AveragedModel(model, multi_avg_fn=partial(_average, plan.ema), use_buffers=True) if plan.ema else None
-    result = average.module if average is not None else model
-    optimizer = torch.optim.SGD(_groups(model, plan), lr=0, momentum=plan.momentum, nesterov=True)
-    first, minutes, totals = _resume(output, model, average, optimizer, curriculum)
-    wrapped, optimizer = accelerator.prepare(model, optimizer)
-    steps = len(data) // min(plan.batch_size, len(data))
-    total = plan.epochs * steps
-    order, saved = None, began
-    model.train(not plan.freeze_norm)
-    bar = tqdm(total=total, initial=first, desc=plan.name, disable=quiet or not main, mininterval=2)
+    held_out, data = split(_enough(load(source, "train", plan.image_size, plan.subset), names), plan)
+    work = Classification(plan, data, held_out, accelerator)
+    budget = {"began": began, "max_minutes": max_minutes, "quiet": quiet}
+    shape = {"name": plan.name, "epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}
+    loop.run(work, data, output=output, accelerator=accelerator, **shape, **budget)
+    return work.result.eval()
 
-    for step in range(first, total):
-        epoch, index = divmod(step, steps)
-        if order is None or index == 0:
-            order = batches(data, plan.batch_size, epoch, plan.seed)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(plan, step / total)
-        generator = _generator(plan, step)
-        batch = data[order[index]]
-        negatives = _negatives(plan, model, elsewhere, len(batch[1]), generator) if plan.energy_steps else None
-        totals += _step(plan, step / total, batch, negatives, generator, accelerator, model, wrapped, curriculum)
+
+class Classification(loop.Work):
+    """L2 adversarial training of a classifier, perhaps with the second stage of ``training/energy.py``."""
+
+    def __init__(self, plan: Recipe, data: Pictures, held_out: Pictures, accelerator: Accelerator):
+        self.plan, self.data, self.held_out, self.accelerator = plan, data, held_out, accelerator
+        pairs = plan.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
+        self.model = model = RobustClassifier(
+            architecture=plan.architecture,
+            classes=data.classes,
+            image_size=plan.image_size,
+            width=plan.width,
+            mean=list(plan.mean),
+            std=list(plan.std),
+            presets=plan.presets,
+            groups=data.groups,
+            pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
+            info={"name": plan.name, "data": plan.data, "recipe": _facts(plan)},
+        ).to(accelerator.device, memory_format=torch.channels_last)
+        self.curriculum = energy.Curriculum(plan.energy_auc, plan.energy_steps)
+        self.elsewhere = load(plan.negatives, "train", plan.image_size).pictures if plan.negatives else None
+        if plan.initial:
+            _begin_with(model, plan)
+        self.average = loop.averaged(model, plan.ema) if plan.ema else None
+        self.result = model if self.average is None else self.average.module
+        optimizer = torch.optim.SGD(_groups(model, plan), lr=0, momentum=plan.momentum, nesterov=True)
+        self.modules = {"model": model} | ({} if self.average is None else {"average": self.average})
+        self.optimizers = {"momentum": optimizer}
+        self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
+        model.train(not plan.freeze_norm)
+
+    def step(self, index: Tensor, progress: float, generator: torch.Generator) -> dict[str, float]:
+        plan, model, accelerator = self.plan, self.model, self.accelerator
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(plan, progress)
+        batch = self.data[index]
+        negatives = _negatives(plan, model, self.elsewhere, len(batch[1]), generator) if plan.energy_steps else None
+        sums = self._gradients(progress, batch, negatives, generator)
         accelerator.clip_grad_norm_(model.parameters(), plan.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        if average is not None:
-            average.update_parameters(model)
-        bar.update()
-        bar.set_postfix(epoch=epoch + 1, loss=f"{totals[0] / totals[2]:.3f}", refresh=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update_parameters(model)
+        return sums
 
-        now = time.monotonic()
-        over = _any(accelerator, (now - began) / 60 > max_minutes)
-        if index == steps - 1 or over or _any(accelerator, (now - saved) / 60 > SAVE_MINUTES):
-            spent = minutes + (now - began) / 60
-            if index == steps - 1:
-                line = _metrics(plan, epoch + 1, totals, spent, result, held_out, optimizer, accelerator)
-                if plan.energy_steps:
-                    line |= {"energy_steps": curriculum.steps, "auc": round(curriculum.area(), 4)}
-                totals = torch.zeros(3, dtype=torch.float64)
-                if main:
-                    output.mkdir(parents=True, exist_ok=True)
-                    with (output / "metrics.jsonl").open("a") as file:
-                        print(json.dumps(line), file=file)
-                    tqdm.write(json.dumps(line), file=sys.stderr)
-            if main:
-                facts = {"step": step + 1, "minutes": spent, "totals": totals.tolist(), "recipe": plan.name}
-                facts["curriculum"] = curriculum.facts()
-                saves.save(output, step + 1, _tensors(model, average, optimizer), facts)
-                done = {"epochs": round((step + 1) / steps, 2), "minutes": round(spent, 1)}
-                result.info |= done | {"machine": _machine(accelerator)}
-                result.save_pretrained(output / "checkpoint")
-            accelerator.wait_for_everyone()
-            saved = time.monotonic()
-        if over:
-            break
-    bar.close()
-    return result.eval()
+    def _gradients(self, progress: float, batch, negatives, generator: torch.Generator) -> dict[str, float]:
+        """Gradients of one batch, attacked and accumulated.
 
-
-def _step(plan, progress: float, batch, negatives, generator, accelerator, model, wrapped, curriculum) -> Tensor:
-    """Gradients of one batch, attacked and accumulated; (3,) sums of the loss, of hits, and the count.
-
-    Every process draws the whole batch's randomness and takes its share, so figures do not depend on how many run.
-    """
-    pictures, labels = batch
-    pictures = augment(pictures, generator, plan.padding)
-    directions = torch.randn(pictures.shape, generator=generator)
-    share = slice(accelerator.process_index, None, accelerator.num_processes)
-    starts, sought = negatives if negatives is not None else (pictures, labels)
-    pictures, labels, directions, starts, sought = (
-        part[share].to(accelerator.device) for part in (pictures, labels, directions, starts, sought)
-    )
-    epsilon = plan.epsilon * min(1, progress / plan.epsilon_warmup if plan.epsilon_warmup else 1)
-    parts = torch.arange(len(labels), device=accelerator.device).chunk(plan.accumulate)
-    totals = torch.zeros(3, dtype=torch.float64)
-    climbed = curriculum.steps
-    for part in parts:
-        x, y = attack(model, pictures[part], labels[part], epsilon, plan, directions[part], accelerator), labels[part]
-        if negatives is not None:
-            with accelerator.autocast():
-                made = energy.climb(model, starts[part], sought[part], climbed, plan.energy_step_size)
-            x = torch.cat([x, pictures[part], made])
-        with contextlib.nullcontext() if part is parts[-1] else accelerator.no_sync(wrapped):
-            logits = wrapped(x)
-            loss = F.cross_entropy(logits[: len(y)].float(), y, label_smoothing=plan.label_smoothing)
+        Every process draws the whole batch's randomness and takes its share, so figures do not depend on how many run.
+        """
+        plan, model, accelerator, curriculum = self.plan, self.model, self.accelerator, self.curriculum
+        pictures, labels = batch
+        pictures = augment(pictures, generator, plan.padding)
+        directions = torch.randn(pictures.shape, generator=generator)
+        share = slice(accelerator.process_index, None, accelerator.num_processes)
+        starts, sought = negatives if negatives is not None else (pictures, labels)
+        pictures, labels, directions, starts, sought = (
+            part[share].to(accelerator.device) for part in (pictures, labels, directions, starts, sought)
+        )
+        epsilon = plan.epsilon * min(1, progress / plan.epsilon_warmup if plan.epsilon_warmup else 1)
+        parts = torch.arange(len(labels), device=accelerator.device).chunk(plan.accumulate)
+        sums = {"loss": 0.0, "train_accuracy": 0.0, "count": len(labels)}
+        climbed = curriculum.steps
+        for part in parts:
+            y = labels[part]
+            x = attack(model, pictures[part], y, epsilon, plan, directions[part], accelerator)
             if negatives is not None:
-                real, made = energy.scores(logits[len(y) :], torch.cat([y, sought[part]])).chunk(2)
-                loss = loss + energy.loss(real, made)
-                curriculum.add(*accelerator.gather((real.detach(), made.detach())))
-            accelerator.backward(loss * len(y) / len(labels))
-        hits = (logits[: len(y)].argmax(1) == y).sum().item()
-        totals += torch.tensor([loss.item() * len(y), hits, len(y)])
-    return totals
+                with accelerator.autocast():
+                    made = energy.climb(model, starts[part], sought[part], climbed, plan.energy_step_size)
+                x = torch.cat([x, pictures[part], made])
+            with contextlib.nullcontext() if part is parts[-1] else accelerator.no_sync(self.wrapped):
+                logits = self.wrapped(x)
+                loss = F.cross_entropy(logits[: len(y)].float(), y, label_smoothing=plan.label_smoothing)
+                if negatives is not None:
+                    real, made = energy.scores(logits[len(y) :], torch.cat([y, sought[part]])).chunk(2)
+                    loss = loss + energy.loss(real, made)
+                    curriculum.add(*accelerator.gather((real.detach(), made.detach())))
+                accelerator.backward(loss * len(y) / len(labels))
+            sums["loss"] += loss.item() * len(y)
+            sums["train_accuracy"] += (logits[: len(y)].argmax(1) == y).sum().item()
+        return sums
+
+    def validate(self) -> dict[str, float]:
+        found = _validate(self.result, self.held_out, self.plan, self.accelerator.device)
+        if self.plan.energy_steps:
+            found |= {"energy_steps": self.curriculum.steps, "auc": round(self.curriculum.area(), 4)}
+        return found
+
+    def write(self, folder: Path, done: dict) -> None:
+        self.result.info |= done
+        self.result.save_pretrained(folder)
+
+    def facts(self) -> dict:
+        return {"curriculum": self.curriculum.facts()}
+
+    def restore(self, facts: dict) -> None:
+        self.curriculum.__init__(self.curriculum.auc, self.curriculum.most, **facts["curriculum"])
 
 
 def _negatives(plan: Recipe, model: RobustClassifier, elsewhere: Tensor | None, count: int, generator):
@@ -208,56 +190,7 @@ def learning_rate(plan: Recipe, progress: float) -> float:
         return plan.learning_rate
     if plan.schedule == "steps":
         return plan.learning_rate * 0.1 ** sum(progress >= milestone for milestone in plan.milestones)
-    return plan.learning_rate * min(progress / 0.2, (1 - progress) / 0.8) if progress else plan.learning_rate / 100
-
-
-@torch.no_grad()
-def _average(decay: float, averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-    """Exponential moving average in place, with a short memory at first so that short runs are not held back."""
-    rate = 1 - min(decay, (1 + count.item()) / (10 + count.item()))
-    if averaged[0].is_floating_point():
-        torch._foreach_lerp_(averaged, current, rate)
-    else:
-        torch._foreach_copy_(averaged, current)
-
-
-def _generator(plan: Recipe, step: int) -> torch.Generator:
-    """The randomness of one step, so that a resumed run draws what an uninterrupted one would have drawn."""
-    return torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
-
-
-def _any(accelerator: Accelerator, flag: bool) -> bool:
-    """Whether any process says so: all must leave the loop, and save, at the same step."""
-    if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.gather(torch.tensor([float(flag)], device=accelerator.device)).any())
-
-
-def _metrics(plan: Recipe, epoch: int, totals: Tensor, minutes: float, model, held_out, optimizer, accelerator) -> dict:
-    """The line of an epoch, for all processes together."""
-    if accelerator.num_processes > 1:
-        totals = accelerator.reduce(totals.float().to(accelerator.device)).cpu()
-    return {
-        "epoch": epoch,
-        "loss": round((totals[0] / totals[2]).item(), 4),
-        "train_accuracy": round((totals[1] / totals[2]).item(), 4),
-        **(_validate(model, held_out, plan, accelerator.device) if accelerator.is_main_process else {}),
-        "learning_rate": round(optimizer.param_groups[0]["lr"], 5),
-        "minutes": round(minutes, 2),
-        "processes": accelerator.num_processes,
-    }
-
-
-def _machine(accelerator: Accelerator) -> str:
-    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
-    return f"{kind}, {accelerator.num_processes} process(es), precision {accelerator.mixed_precision}"
-
-
-def precision(device: str | None = None) -> str:
-    """ "bf16" where the machine computes in it natively, else "no"."""
-    if device == "cuda" or (device is None and torch.cuda.is_available()):
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+    return plan.learning_rate * loop.one_cycle(progress)
 
 
 def _facts(plan: Recipe) -> dict:
@@ -278,7 +211,7 @@ def _enough(data: Pictures, names: list[str] | None) -> Pictures:
     return data
 
 
-def _split(data: Pictures, plan: Recipe) -> tuple[Pictures, Pictures]:
+def split(data: Pictures, plan) -> tuple[Pictures, Pictures]:
     """Pictures held out for the validation figures of each epoch, and the others."""
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(plan.seed))
     held = min(plan.validation, len(data) // 10)
@@ -309,17 +242,6 @@ def _validate(model: RobustClassifier, data: Pictures, plan: Recipe, device) -> 
     return {"held_out_clean": round(clean, 4), f"held_out_pgd10_{epsilon:g}": round(robust, 4)}
 
 
-def _tensors(model: nn.Module, average: nn.Module | None, optimizer) -> dict[str, Tensor]:
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": value.clone() for name, value in average.state_dict().items()}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for index, parameter in enumerate(parameters):
-        if "momentum_buffer" in optimizer.state[parameter]:
-            tensors[f"momentum.{index}"] = optimizer.state[parameter]["momentum_buffer"]
-    return tensors
-
-
 def _begin_with(model: RobustClassifier, plan: Recipe) -> None:
     """Weights (and starts) of the checkpoint that a run begins with; ValueError if it does not fit.
 
@@ -337,29 +259,6 @@ def _begin_with(model: RobustClassifier, plan: Recipe) -> None:
     if initial.start is None:
         raise ValueError(f"initial: expected a checkpoint with a start.safetensors, got {plan.initial}")
     model.start = initial.start
-
-
-def _resume(
-    output: Path, model: nn.Module, average: nn.Module | None, optimizer, curriculum: energy.Curriculum
-) -> tuple[int, float, Tensor]:
-    """Load the newest whole save of ``output``; the steps done, minutes spent, and the epoch's totals so far."""
-    found = saves.latest(output)
-    if found is None:
-        return 0, 0.0, torch.zeros(3, dtype=torch.float64)
-    tensors, facts = found
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    model.load_state_dict(part("model."))
-    if average is not None:
-        average.load_state_dict(part("average."))
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for index, value in part("momentum.").items():
-        parameter = parameters[int(index)]
-        optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(value)
-    curriculum.__init__(curriculum.auc, curriculum.most, **facts.get("curriculum", {}))
-    return facts["step"], facts["minutes"], torch.tensor(facts["totals"], dtype=torch.float64)
 
 
 def main(arguments: list[str] | None = None) -> None:

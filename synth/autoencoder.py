@@ -1,0 +1,160 @@
+"""The inverse of a frozen classifier's features: a mirrored decoder (Rojas-Gomez et al. 2021, arXiv 2106.06927).
+
+    decoded = model.decoder(model.maps(x, depth)[-1], depth)
+
+One block undoes one stage of the encoder, and each was trained from every depth, so that any depth can be decoded.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from synth.classifier import RobustClassifier, compact, fold_batch_norm
+
+FILES = ("decoder.safetensors", "decoder.json")
+SCALE = 0.1
+"""Of a channel's typical deviation: the least that a channel is divided by."""
+
+
+class Decoder(nn.Module):
+    """Turns the maps of a classifier's stages back into pictures.
+
+    channels: of the map after each stage; scales: by how much each stage shrinks its input.
+    width: multiplier of the channels within blocks.
+    info: anything worth keeping beside the weights (encoder, data, losses, cost).
+
+    Between the blocks, maps are standardised: each channel minus its mean, over its deviation.
+    """
+
+    def __init__(self, channels: list[int], scales: list[int], width: float = 1, info: dict | None = None):
+        super().__init__()
+        self.channels, self.scales, self.width, self.info = list(channels), list(scales), width, info or {}
+        outputs = [3, *channels[:-1]]
+        self.blocks = nn.ModuleList(
+            _block(given, made, scale, width) for given, made, scale in zip(channels, outputs, scales, strict=True)
+        )
+        self.means = nn.ParameterList(nn.Parameter(torch.zeros(n), requires_grad=False) for n in channels)
+        self.deviations = nn.ParameterList(nn.Parameter(torch.ones(n), requires_grad=False) for n in channels)
+
+    @classmethod
+    def mirroring(cls, encoder: RobustClassifier, depth: int, width: float = 1) -> Decoder:
+        """An untrained decoder of the first ``depth`` stages of ``encoder``; ValueError if it has fewer."""
+        size = encoder.image_size
+        with torch.no_grad():
+            maps = encoder.maps(torch.zeros(1, 3, size, size, device=encoder.device), 99)
+        if not 1 <= depth <= len(maps):
+            raise ValueError(f"depth: expected 1 to {len(maps)}, the stages of {encoder.name}, got {depth}")
+        sides = [size, *(one.shape[-1] for one in maps[:depth])]
+        return cls([one.shape[1] for one in maps[:depth]], [a // b for a, b in pairwise(sides)], width)
+
+    @property
+    def depth(self) -> int:
+        """The deepest stage that it inverts."""
+        return len(self.blocks)
+
+    @torch.no_grad()
+    def standardise(self, maps: list[Tensor]) -> None:
+        """Take means and deviations from ``maps`` of many pictures."""
+        for one, mean, deviation in zip(maps, self.means, self.deviations, strict=True):
+            channels = one.float().transpose(0, 1).flatten(1)
+            mean.copy_(channels.mean(1))
+            spread = channels.std(1)
+            deviation.copy_(spread.clamp_min(SCALE * spread.mean()))
+
+    def entered(self, z: Tensor, depth: int) -> Tensor:
+        """A map of the encoder's after ``depth`` stages, standardised."""
+        return (z - self.means[depth - 1].view(1, -1, 1, 1)) / self.deviations[depth - 1].view(1, -1, 1, 1)
+
+    def left(self, z: Tensor, depth: int) -> Tensor:
+        """The inverse of ``entered``."""
+        return z * self.deviations[depth - 1].view(1, -1, 1, 1) + self.means[depth - 1].view(1, -1, 1, 1)
+
+    def descended(self, z: Tensor, depth: int, skips: list[Tensor] | None = None, skip: float = 1) -> list[Tensor]:
+        """Standardised maps after ``depth``, ``depth - 1``, ... 1 stages, then the picture, decoded from the first.
+
+        skips: the encoder's maps after each stage, whose finest details (the Haar wavelet's high bands) replace those
+        of the decoded maps by the part ``skip`` (wavelet pooling of the paper's denoiser).
+        """
+        found = [z]
+        for stage in range(depth, 0, -1):
+            z = self.blocks[stage - 1](z)
+            if stage == 1:
+                z = torch.sigmoid(z)
+            elif skips is not None:
+                z = z + skip * (details(self.entered(skips[stage - 2], stage - 1)) - details(z))
+            found.append(z)
+        return found
+
+    def forward(
+        self, z: Tensor, depth: int | None = None, skips: list[Tensor] | None = None, skip: float = 1
+    ) -> Tensor:
+        """Pictures (N, 3, H, W) in [0, 1] from the encoder's map ``z`` after ``depth`` stages, the deepest if None."""
+        depth = depth or self.depth
+        return self.descended(self.entered(z, depth), depth, skips, skip)[-1]
+
+    def attach(self, encoder: RobustClassifier) -> None:
+        """Make this ``encoder.decoder``, but no part of its weights, which are saved apart."""
+        vars(encoder)["decoder"] = self
+
+    def for_synthesis(self) -> Decoder:
+        """A frozen copy in eval mode, batch norm folded into the convolutions, channels last."""
+        twin = copy.deepcopy(self).eval().requires_grad_(False)
+        fold_batch_norm(twin)
+        return twin.to(memory_format=torch.channels_last)
+
+    def save(self, folder: Path) -> None:
+        """Write ``decoder.safetensors``, half precision, and ``decoder.json`` into ``folder``."""
+        save_file({name: compact(value) for name, value in self.state_dict().items()}, Path(folder) / FILES[0])
+        config = {"channels": self.channels, "scales": self.scales, "width": self.width, "info": self.info}
+        (Path(folder) / FILES[1]).write_text(json.dumps(config, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Decoder | None:
+        """The decoder in ``folder``, in eval mode, None if there is none; ValueError if it is damaged."""
+        weights, config = (Path(folder) / name for name in FILES)
+        if not weights.exists():
+            return None
+        try:
+            decoder = cls(**json.loads(config.read_text()))
+            decoder.load_state_dict(load_file(weights), strict=True)
+        except Exception as error:  # safetensors has its own exception type
+            reason = " ".join(str(error).split())[:160]
+            raise ValueError(f"decoder: expected a whole {weights.name} and {config.name}, got {reason}") from None
+        return decoder.eval()
+
+
+def details(z: Tensor) -> Tensor:
+    """What 2x2 averages leave out of ``z`` (N, C, H, W): the three high bands of its Haar wavelet transform."""
+    if z.shape[-1] < 2:
+        return torch.zeros_like(z)
+    return z - F.interpolate(F.avg_pool2d(z, 2), size=z.shape[-2:])
+
+
+def distance(encoder: RobustClassifier, z: Tensor, depth: int):
+    """The loss of inversion by optimisation: ||f(x) - z|| / ||z|| of the map after ``depth`` stages, (N,).
+
+    Engstrom et al. 2019, "Adversarial robustness as a prior for learned representations".
+    """
+    size = z.flatten(1).norm(dim=1)
+    return lambda x: (encoder.maps(x, depth)[-1] - z).flatten(1).norm(dim=1) / size
+
+
+def _block(given: int, made: int, scale: int, width: float) -> nn.Sequential:
+    """Convolution, up-convolution (enlarge, then convolve), convolution; the last one is linear."""
+    inner, outer = max(8, round(given * width)), max(16, round((made if made > 3 else given) * width))
+    enlarge = [nn.Upsample(scale_factor=scale)] if scale > 1 else []
+    return nn.Sequential(
+        *_convolution(given, inner), *enlarge, *_convolution(inner, outer), nn.Conv2d(outer, made, 3, padding=1)
+    )
+
+
+def _convolution(given: int, made: int) -> list[nn.Module]:
+    return [nn.Conv2d(given, made, 3, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU(inplace=True)]
