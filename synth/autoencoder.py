@@ -100,35 +100,41 @@ class Decoder(nn.Module):
         depth = depth or self.depth
         return self.descended(self.entered(z, depth), depth, skips, skip)[-1]
 
-    def attach(self, encoder: RobustClassifier) -> None:
-        """Make this ``encoder.decoder``, but no part of its weights, which are saved apart."""
-        vars(encoder)["decoder"] = self
-
     def for_synthesis(self) -> Decoder:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last."""
         twin = copy.deepcopy(self).eval().requires_grad_(False)
         fold_batch_norm(twin)
         return twin.to(memory_format=torch.channels_last)
 
-    def save(self, folder: Path) -> None:
-        """Write ``decoder.safetensors``, half precision, and ``decoder.json`` into ``folder``."""
-        save_file({name: compact(value) for name, value in self.state_dict().items()}, Path(folder) / FILES[0])
-        config = {"channels": self.channels, "scales": self.scales, "width": self.width, "info": self.info}
-        (Path(folder) / FILES[1]).write_text(json.dumps(config, indent=1) + "\n")
 
-    @classmethod
-    def load(cls, folder: Path) -> Decoder | None:
-        """The decoder in ``folder``, in eval mode, None if there is none; ValueError if it is damaged."""
-        weights, config = (Path(folder) / name for name in FILES)
-        if not weights.exists():
-            return None
-        try:
-            decoder = cls(**json.loads(config.read_text()))
-            decoder.load_state_dict(load_file(weights), strict=True)
-        except Exception as error:  # safetensors has its own exception type
-            reason = " ".join(str(error).split())[:160]
-            raise ValueError(f"decoder: expected a whole {weights.name} and {config.name}, got {reason}") from None
-        return decoder.eval()
+def save(folder: Path, decoders: dict[str, Decoder]) -> None:
+    """Write ``decoder.safetensors``, half precision, and ``decoder.json`` into ``folder``."""
+    weights = {f"{name}/{key}": compact(one) for name, d in decoders.items() for key, one in d.state_dict().items()}
+    save_file(weights, Path(folder) / FILES[0])
+    configs = {
+        name: {"channels": one.channels, "scales": one.scales, "width": one.width, "info": one.info}
+        for name, one in decoders.items()
+    }
+    (Path(folder) / FILES[1]).write_text(json.dumps(configs, indent=1) + "\n")
+
+
+def load(folder: Path) -> dict[str, Decoder]:
+    """The decoders in ``folder`` by name, in eval mode; ValueError if they are damaged."""
+    weights, config = (Path(folder) / name for name in FILES)
+    if not weights.exists():
+        return {}
+    decoders = {}
+    try:
+        tensors = load_file(weights)
+        for name, settings in json.loads(config.read_text()).items():
+            decoders[name] = Decoder(**settings)
+            own = {key.removeprefix(f"{name}/"): one for key, one in tensors.items() if key.startswith(f"{name}/")}
+            decoders[name].load_state_dict(own, strict=True)
+            decoders[name].eval()
+    except Exception as error:  # safetensors has its own exception type
+        reason = " ".join(str(error).split())[:160]
+        raise ValueError(f"decoder: expected a whole {weights.name} and {config.name}, got {reason}") from None
+    return decoders
 
 
 def details(z: Tensor) -> Tensor:
@@ -150,7 +156,7 @@ def distance(encoder: RobustClassifier, z: Tensor, depth: int):
 def _block(given: int, made: int, scale: int, width: float) -> nn.Sequential:
     """Convolution, up-convolution (enlarge, then convolve), convolution; the last one is linear."""
     inner, outer = max(8, round(given * width)), max(16, round((made if made > 3 else given) * width))
-    enlarge = [nn.Upsample(scale_factor=scale)] if scale > 1 else []
+    enlarge = [nn.Upsample(scale_factor=scale, mode="bilinear")] if scale > 1 else []
     return nn.Sequential(
         *_convolution(given, inner), *enlarge, *_convolution(inner, outer), nn.Conv2d(outer, made, 3, padding=1)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -16,6 +17,9 @@ from synth import seal
 from synth.backbones import backbone
 from synth.randomness import Randomness
 from synth.start import Start, noise
+
+if TYPE_CHECKING:
+    from synth.autoencoder import Decoder
 
 
 class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
@@ -56,8 +60,9 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
         self.start: Start | None = None
         """Statistics for ``seeds``, set when the checkpoint has a ``start.safetensors``."""
-        self.decoder = None
-        """A ``synth.autoencoder.Decoder`` of ``maps``, set when the checkpoint has a ``decoder.safetensors``."""
+        self.decoders: dict[str, Decoder] = {}
+        """Inverses of ``maps``, where the checkpoint has a ``decoder.safetensors``: "" of all pictures, others by the
+        name of those that each was trained on alone."""
         self._network = backbone(architecture)
         self.backbone = self._network.build(len(self.classes), image_size, width)
 
@@ -90,6 +95,11 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         x = (x.clamp(0, 1) - self.mean) / self.std
         return self._network.features(self.backbone, x, identity_gradient)
 
+    @property
+    def decoder(self) -> Decoder | None:
+        """The inverse of ``maps`` for all pictures, if the checkpoint has one."""
+        return self.decoders.get("")
+
     def maps(self, x: Tensor, depth: int) -> list[Tensor]:
         """Feature maps after each of the first ``depth`` stages: (N, 3, H, W) in [0, 1] -> (N, channels, h, w) each."""
         found, x = [], (x.clamp(0, 1) - self.mean) / self.std
@@ -108,10 +118,9 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
 
     def for_synthesis(self) -> RobustClassifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
-        twin = copy.deepcopy(self, {id(self.start): self.start}).eval().requires_grad_(False)
+        twin = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}}).eval().requires_grad_(False)
         fold_batch_norm(twin.backbone)
-        if self.decoder is not None:
-            self.decoder.for_synthesis().to(self.device).attach(twin)
+        twin.decoders = {name: decoder.for_synthesis().to(self.device) for name, decoder in self.decoders.items()}
         return twin.to(memory_format=torch.channels_last)
 
     def seeds(self, kind: str, labels: Tensor, *, scale: float = 1, generator: Randomness = None) -> Tensor:
@@ -140,7 +149,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         state = {name: compact(tensor) for name, tensor in self.state_dict().items()}
         state |= {"mean": self.mean.clone(), "std": self.std.clone()}
         save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
-        saved = copy.deepcopy(self, {id(self.start): self.start})
+        saved = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}})
         saved.load_state_dict(state)
         seal.write(Path(save_directory), saved, self.image_size)
 

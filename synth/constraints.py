@@ -20,9 +20,13 @@ def norms(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class L2:
-    """Ball of radius ``epsilon`` (pixel units, ``inf`` for none); steps of unit L2 length times the step size."""
+    """Ball of radius ``epsilon`` (pixel units, ``inf`` for none); steps of unit L2 length times the step size.
+
+    boxed: whether [0, 1] holds too, as for pictures; not for feature maps, which the loop moves just as well.
+    """
 
     epsilon: float = float("inf")
+    boxed: bool = True
 
     def step(self, x: Tensor, gradient: Tensor, step_size: float) -> Tensor:
         return x - step_size * gradient / (norms(gradient) + 1e-10)
@@ -30,7 +34,8 @@ class L2:
     def project(self, x: Tensor, center: Tensor) -> Tensor:
         change = x - center
         scale = (self.epsilon / norms(change).clamp_min(1e-30)).clamp(max=1)
-        return (center + change * scale).clamp(0, 1)
+        x = center + change * scale
+        return x.clamp(0, 1) if self.boxed else x
 
     def random_start(self, center: Tensor, generator: Randomness = None, radius: float = 1) -> Tensor:
         """A point at ``radius * epsilon`` from the centre, in a uniformly random direction."""

@@ -75,9 +75,7 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
     if (path / "start.safetensors").exists():
         model.start = Start.load(path / "start.safetensors")
     model.info.setdefault("name", path.name)
-    decoder = autoencoder.Decoder.load(path)
-    if decoder is not None:
-        decoder.to(device).attach(model)
+    model.decoders = {name: decoder.to(device) for name, decoder in autoencoder.load(path).items()}
     return model.to(device)
 
 

@@ -15,13 +15,12 @@ REACH = 0.25
 """What a larger stage may move each pixel, as a part of what the first may: it adds detail and leaves the rest."""
 
 
-def size_parameter() -> Choice:
-    """How large the result is; every stage doubles the one before."""
-    return Choice(
-        default="1",
-        options=("1", "2", "4"),
-        help="How many times larger than the checkpoint's own size; each doubling adds detail, and takes longer.",
-    )
+def size_parameter(
+    default: str = "1",
+    words: str = "How many times larger than the checkpoint's own size; each doubling adds detail, and takes longer.",
+) -> Choice:
+    """How large the result is."""
+    return Choice(default=default, options=("1", "2", "4"), help=words)
 
 
 def factors(size: str) -> list[int]:

@@ -79,6 +79,22 @@ class Unit(Int):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Depth(Int):
+    """How many of the encoder's stages are inverted."""
+
+    default: int = 3
+    minimum: int = 1
+    maximum: int = 5
+    unit: str = "stages"
+
+    def check(self, name: str, value, model) -> int:
+        value = super().check(name, value, model)
+        if model.decoder is not None and value > model.decoder.depth:
+            raise _wrong(name, f"1 to {model.decoder.depth}, the stages that {model.name} can decode", value)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice(Parameter):
     """One of a few words."""
 
@@ -110,22 +126,64 @@ class ClassName(Parameter):
     def expected(self) -> str:
         return "a class of the checkpoint" + (f", or nothing for {self.blank}" if self.optional else "")
 
+    def names(self, model) -> list[str]:
+        """What can be chosen with this checkpoint."""
+        return model.classes
+
     def check(self, name: str, value, model) -> int | None:
+        known = self.names(model)
         if self.optional and (value is None or (isinstance(value, str) and not value)):
             return None
-        if isinstance(value, str) and value in model.classes:
-            return model.classes.index(value)
+        if isinstance(value, str) and value in known:
+            return known.index(value)
         if isinstance(value, str) and value.isdecimal() and len(value) < 7:
             value = int(value)
-        if _whole(value) and 0 <= value < len(model.classes):
+        if _whole(value) and 0 <= value < len(known):
             return int(value)
-        shown = ", ".join(model.classes[:12]) + (", ..." if len(model.classes) > 12 else "")
-        raise _wrong(name, f"one of {shown}", value)
+        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        raise _wrong(name, f"one of {shown}" if known else f"nothing, since {model.name} knows none", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normal(ClassName):
+    """What counts as normal, by name or index: pictures on which a decoder of the checkpoint was trained alone."""
+
+    optional: bool = True
+    blank: str = "all that the decoder was trained on"
+
+    def expected(self) -> str:
+        return f"a name that the checkpoint has such a decoder for, or nothing for {self.blank}"
+
+    def names(self, model) -> list[str]:
+        return [name for name in model.decoders if name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin(Parameter):
+    """Another checkpoint to do the same with, by name; None or "" for the model's own twin, if it has one."""
+
+    default: str = ""
+    optional: bool = True
+
+    def expected(self) -> str:
+        return 'a checkpoint, nothing for the standard one beside it, or "none"'
+
+    def check(self, name: str, value, model) -> str:
+        if value is None:
+            return ""
+        if not isinstance(value, str) or len(value) > 200:
+            raise _wrong(name, self.expected(), value)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture(Parameter):
-    """A picture: PIL image, path, array (H, W, 3) or tensor (3, H, W); cropped to a square and resized to fit."""
+    """A picture: PIL image, path, array (H, W, 3) or tensor (3, H, W); cropped to a square and resized to fit.
+
+    shelf: what the app offers to start from, "pictures" of the checkpoint or "styles".
+    """
+
+    shelf: str = "pictures"
 
     def expected(self) -> str:
         return f"a still picture of {pictures.SMALLEST} to {pictures.LARGEST} pixels a side"

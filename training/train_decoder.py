@@ -21,7 +21,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from synth import hub, seal
+from synth import autoencoder, hub, seal
 from synth.autoencoder import Decoder
 from synth.classifier import RobustClassifier
 from synth.quality import psnr
@@ -34,6 +34,8 @@ from training.train import split
 class Plan:
     """How to train one decoder; a weight of 0 leaves a loss out."""
 
+    name: str = ""
+    """Of what it is trained on alone, "" for all pictures; the checkpoint may have several decoders."""
     depth: int = 4
     """Stages of the encoder to invert, together with all that come before."""
     width: float = 1.0
@@ -101,7 +103,7 @@ class Inversion(loop.Work):
         self.source, device = encoder, accelerator.device
         self.encoder = encoder.for_synthesis().to(device)
         self.decoder = Decoder.mirroring(encoder, plan.depth, plan.width).to(device, memory_format=torch.channels_last)
-        self.decoder.info = {"encoder": encoder.name, "plan": dataclasses.asdict(plan), "data": data.classes}
+        self.decoder.info = {"encoder": encoder.name, "plan": dataclasses.asdict(plan), "classes": data.classes}
         with torch.no_grad():
             self.decoder.standardise(self.encoder.maps(data[:512][0].to(device), plan.depth))
         self.average = loop.averaged(self.decoder, plan.ema)
@@ -167,7 +169,7 @@ class Inversion(loop.Work):
         """The whole checkpoint, with this decoder."""
         self.result.info |= done
         shutil.copytree(hub.folder(self.source.source), folder, dirs_exist_ok=True)
-        self.result.save(folder)
+        autoencoder.save(folder, {**self.source.decoders, self.plan.name: self.result})
         seal.write(folder, self.source, self.source.image_size)
 
     def _depth(self, generator: torch.Generator) -> int:

@@ -6,6 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -35,7 +36,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Frame:
-    """A moment of a run: pictures (N, 3, H, W) in [0, 1], loss (N,), and the start they came from, at their size."""
+    """A moment of a run: pictures (N, 3, H, W) in [0, 1], loss (N,), and the start they came from, at their size.
+
+    captions: what each picture is, where they differ in kind; note: what else is to be said of the run so far.
+    """
 
     step: int
     steps: int
@@ -43,6 +47,8 @@ class Frame:
     loss: Tensor
     start: Tensor
     settings: dict = field(repr=False)
+    captions: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def images(self) -> list[Image.Image]:
@@ -57,7 +63,8 @@ class Frame:
 class Task(ABC):
     """A use of a robust classifier: ``task(model, **settings)`` runs it, ``task.frames(...)`` shows it happening.
 
-    A subclass declares ``name``, ``title``, ``parameters``, ``presets`` and ``problem``, and is listed in ``TASKS``.
+    A subclass declares ``name``, ``title``, ``parameters``, ``presets`` and ``run``, and is listed in ``TASKS``.
+    ``first_setting``: the parameters before it say what to do; presets fill in it and those that follow.
     """
 
     name: str
@@ -65,10 +72,16 @@ class Task(ABC):
     equation: str
     parameters: dict[str, Parameter]
     presets: dict[str, dict] = {}
+    first_setting = "epsilon"
 
     @abstractmethod
-    def problem(self, model: RobustClassifier, p: SimpleNamespace, generators: Generators) -> Problem:
-        """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
+    def run(
+        self, model: RobustClassifier, p: SimpleNamespace, generators: Generators, frame: Callable[..., Frame]
+    ) -> Iterator[Frame]:
+        """Frames of the start and of every step, for checked parameters ``p`` and the frozen, folded ``model``.
+
+        ``frame`` makes one; it knows the settings.
+        """
 
     def __init__(self):
         self.__name__, self.__qualname__ = self.name, self.name
@@ -94,8 +107,7 @@ class Task(ABC):
         """Yield a frame for the start and after every step; closing the iterator stops the work.
 
         Values that are not given come from the checkpoint's ``preset``, then from the declaration. The model itself
-        is not touched: a frozen copy, folded for speed, does the work. Where ``size`` asks for more than the
-        checkpoint's own size, half as many steps follow after each doubling.
+        is not touched: a frozen copy, folded for speed, does the work.
         """
         values = self.check(model, preset=preset, **settings)
         record = {
@@ -106,34 +118,7 @@ class Task(ABC):
         }
         engine = model.for_synthesis()
         p = SimpleNamespace(**{name: _to(value, engine.device) for name, value in values.items()})
-        generators = Generators(p.seed)
-        problem = self.problem(engine, p, generators)
-        start = x = problem.start
-        counts = {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
-        done, total = 0, sum(counts.values())
-        with torch.no_grad():
-            loss = problem.loss(start)
-        yield Frame(0, total, start, loss, start, record)
-        for factor, steps in counts.items():
-            stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
-            if factor > 1:
-                stage, step_size = larger(problem, x, factor, p.epsilon), cosine(factor * p.step_size)
-                start = enlarged(start, 2)
-            run = iterate(
-                stage.loss,
-                stage.start,
-                stage.constraint,
-                center=stage.center,
-                steps=steps,
-                step_size=step_size,
-                momentum=p.momentum,
-                noise=p.noise,
-                generator=generators,
-            )
-            for state in run:
-                x = state.pictures
-                yield Frame(done + state.step, total, x, state.loss, start, record)
-            done += steps
+        yield from self.run(engine, p, Generators(values.get("seed", 0)), partial(Frame, settings=record))
 
     def defaults(self, model: RobustClassifier, preset: str = "tuned") -> dict:
         """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint."""
@@ -180,6 +165,44 @@ class Task(ABC):
         for name, parameter in self.parameters.items():
             default = "" if is_required(parameter) else f" (default {parameter.default})"
             yield f"{name}: {parameter.help} {sentence(parameter.expected())}{default}."
+
+
+class Synthesis(Task):
+    """Projected gradient descent on a ``problem``, which is all that most tasks declare."""
+
+    @abstractmethod
+    def problem(self, model: RobustClassifier, p: SimpleNamespace, generators: Generators) -> Problem:
+        """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
+
+    def run(self, model, p, generators, frame):
+        """Where ``size`` asks for more than the checkpoint's own size, half as many steps follow each doubling."""
+        problem = self.problem(model, p, generators)
+        start = x = problem.start
+        counts = {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
+        done, total = 0, sum(counts.values())
+        with torch.no_grad():
+            loss = problem.loss(start)
+        yield frame(0, total, start, loss, start)
+        for factor, steps in counts.items():
+            stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
+            if factor > 1:
+                stage, step_size = larger(problem, x, factor, p.epsilon), cosine(factor * p.step_size)
+                start = enlarged(start, 2)
+            run = iterate(
+                stage.loss,
+                stage.start,
+                stage.constraint,
+                center=stage.center,
+                steps=steps,
+                step_size=step_size,
+                momentum=p.momentum,
+                noise=p.noise,
+                generator=generators,
+            )
+            for state in run:
+                x = state.pictures
+                yield frame(done + state.step, total, x, state.loss, start)
+            done += steps
 
 
 def is_required(parameter: Parameter) -> bool:

@@ -6,10 +6,10 @@ from synth import start
 from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import Choice, ClassName, Float, Int
-from synth.tasks.base import Problem, Task, class_loss, class_objective, optimisation
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, optimisation
 
 
-class Generation(Task):
+class Generation(Synthesis):
     """New pictures of a class: a random seed drawn like the class's pictures, then steps up the class's score.
 
     Section 3.1 of Santurkar et al. 2019.

@@ -7,10 +7,10 @@ from synth.constraints import L2, Inside
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
 from synth.randomness import Randomness, draw
-from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
-class Inpainting(Task):
+class Inpainting(Synthesis):
     """Fill the masked part of a picture so that the whole looks like its class.
 
     Section 3.2 and equation 3 of Santurkar et al. 2019, after the fill of appendix A.8.

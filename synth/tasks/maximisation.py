@@ -4,10 +4,10 @@ import torch
 
 from synth.constraints import L2
 from synth.parameters import ClassName, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_objective, optimisation
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, optimisation
 
 
-class Maximisation(Task):
+class Maximisation(Synthesis):
     """Push any picture as far towards a class as it goes, to see what the model takes the class to be.
 
     Figure 2 and appendix A.5 of Santurkar et al. 2019.

@@ -3,10 +3,10 @@
 from synth.constraints import L2, Inside
 from synth.objectives import activation, keep
 from synth.parameters import Choice, Float, Mask, Picture, Unit
-from synth.tasks.base import Problem, Task, optimisation, seen
+from synth.tasks.base import Problem, Synthesis, optimisation, seen
 
 
-class Painting(Task):
+class Painting(Synthesis):
     """Paint a feature of the representation into the masked part of a picture.
 
     Section 3.5 and equation 5 of Santurkar et al. 2019.

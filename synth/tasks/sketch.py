@@ -4,10 +4,10 @@ from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import ClassName, Float, Picture
 from synth.randomness import draw
-from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
-class Sketch(Task):
+class Sketch(Synthesis):
     """Turn a rough coloured drawing into a picture of a class, keeping its layout.
 
     Section 3.5 of Santurkar et al. 2019.

@@ -6,10 +6,10 @@ from synth.constraints import L2, SameMean
 from synth.multiscale import enlarged
 from synth.objectives import consistency
 from synth.parameters import Choice, ClassName, Float, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
-class SuperResolution(Task):
+class SuperResolution(Synthesis):
     """Add detail to a small picture: enlarge it, then accentuate what its class looks like.
 
     Section 3.4 and equation 4 of Santurkar et al. 2019; consistency with the input is our addition.

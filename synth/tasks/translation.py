@@ -3,10 +3,10 @@
 from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import ClassName, Picture
-from synth.tasks.base import Problem, Task, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
-class Translation(Task):
+class Translation(Synthesis):
     """Turn a picture into one of another class, keeping its pose and setting.
 
     Section 3.3 of Santurkar et al. 2019.

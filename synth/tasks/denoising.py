@@ -1,0 +1,39 @@
+"""Taking noise out of a picture."""
+
+from synth.parameters import Float, Picture, seed_parameter
+from synth.randomness import draw
+from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed, skip_parameter
+
+
+class Denoising(Inversion):
+    """Clean a noisy picture: robust features leave most of the noise behind, and the decoder redraws the rest.
+
+    Rojas-Gomez et al. 2021; details go round the deeper stages as in wavelet pooling.
+    """
+
+    name = "denoising"
+    title = "Denoise"
+    equation = r"\hat x = G\big(f(x + n)\big), \quad n \sim \mathcal{N}(0, \sigma^2)"
+    parameters = {
+        "picture": Picture(help="The picture to clean."),
+        "sigma": Float(
+            default=25,
+            minimum=0,
+            maximum=100,
+            step=1,
+            unit="of 255",
+            help="Noise to add before; 0 if the picture is noisy already.",
+        ),
+        "depth": depth_parameter(2),
+        "skip": skip_parameter(0.5),
+        "size": inversion_size(),
+        "seed": seed_parameter(),
+    }
+    presets = {"paper": {"depth": 4, "skip": 1}}
+
+    def run(self, model, p, generators, frame):
+        noisy = (p.picture + p.sigma / 255 * draw(p.picture, generators)).clamp(0, 1)
+        maps = model.maps(noisy, p.depth)
+        yield frame(0, 1, noisy, missed(model, noisy, maps[-1], p.depth), noisy)
+        x = model.decoder(maps[-1], p.depth, maps, p.skip)
+        yield frame(1, 1, x, missed(model, x, maps[-1], p.depth), noisy)

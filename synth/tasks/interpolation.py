@@ -1,0 +1,34 @@
+"""Between two pictures."""
+
+import torch
+
+from synth.parameters import Int, Picture
+from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
+
+
+class Interpolation(Inversion):
+    """Walk from one picture to another through the classifier's features; it starts from a plain cross-fade.
+
+    Latent interpolation with the decoder of Rojas-Gomez et al. 2021.
+    """
+
+    name = "interpolation"
+    title = "Interpolate"
+    equation = r"x_t = G\big((1 - t) f(x_0) + t f(x_1)\big), \quad 0 \le t \le 1"
+    parameters = {
+        "picture": Picture(help="Where to begin."),
+        "other": Picture(help="Where to end.", shelf="others"),
+        "count": Int(default=8, minimum=2, maximum=32, help="How many pictures, both ends included."),
+        "depth": depth_parameter(3),
+        "size": inversion_size(),
+    }
+    presets = {"paper": {"depth": 4}}
+
+    def run(self, model, p, generators, frame):
+        part = torch.linspace(0, 1, p.count, device=model.device).view(-1, 1, 1, 1)
+        faded = (1 - part) * p.picture + part * p.other
+        first, last = (model.maps(x, p.depth)[-1] for x in (p.picture, p.other))
+        z = (1 - part) * first + part * last
+        yield frame(0, 1, faded, missed(model, faded, z, p.depth), faded)
+        x = model.decoder(z, p.depth)
+        yield frame(1, 1, x, missed(model, x, z, p.depth), faded)

@@ -1,0 +1,59 @@
+"""What the tasks share that decode a classifier's features (Rojas-Gomez et al. 2021)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from synth.autoencoder import distance
+from synth.classifier import RobustClassifier
+from synth.multiscale import size_parameter
+from synth.parameters import Depth, Float, Parameter
+from synth.tasks.base import Task
+
+
+class Inversion(Task):
+    """A task for checkpoints with a decoder."""
+
+    first_setting = "depth"
+
+    def check(self, model: RobustClassifier, *, preset: str = "tuned", **settings) -> dict:
+        values = super().check(model, preset=preset, **settings)
+        if model.decoder is None:
+            raise ValueError(f"checkpoint: expected one that python -m training.train_decoder ran on, got {model.name}")
+        return values
+
+    def picture_size(self, model: RobustClassifier, values: dict) -> int:
+        """The checkpoint's own size, or as many times larger as asked for: encoder and decoder take any."""
+        return model.image_size * int(values.get("size", 1))
+
+
+def depth_parameter(default: int = 3, more: bool = False) -> Depth:
+    """From which of the encoder's stages to decode."""
+    return Depth(
+        default=default,
+        more=more,
+        help="Stages of the classifier to go through and back; more keep less of the picture.",
+    )
+
+
+def inversion_size(default: str = "1") -> Parameter:
+    """The size at which encoder and decoder work."""
+    words = "How many times larger than the training pictures to work; encoder and decoder take any size."
+    return size_parameter(default, words)
+
+
+def skip_parameter(default: float) -> Float:
+    """How much of the finest details goes round the deeper stages."""
+    return Float(
+        default=default,
+        minimum=0,
+        maximum=1,
+        help="How much of each stage's finest details goes round the deeper ones.",
+    )
+
+
+def missed(model: RobustClassifier, x: Tensor, sought: Tensor, depth: int) -> Tensor:
+    """How far the features of ``x`` (N, 3, H, W) are from the map ``sought`` that they were decoded from, (N,)."""
+    with torch.no_grad():
+        return distance(model, sought, depth)(x)

@@ -1,0 +1,70 @@
+"""Pictures from a classifier's features."""
+
+import torch
+
+from synth import hub
+from synth.autoencoder import distance
+from synth.constraints import L2
+from synth.parameters import Float, Int, Picture, Twin, seed_parameter
+from synth.pgd import cosine, iterate
+from synth.randomness import draw
+from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
+
+
+class Reconstruction(Inversion):
+    """See what the classifier's features keep of a picture: decoded, decoded from a standard twin, and optimised.
+
+    Rojas-Gomez et al. 2021; the optimised one as in Engstrom et al. 2019.
+    """
+
+    name = "reconstruction"
+    title = "Reconstruct"
+    equation = r"\hat x = G(f(x)), \qquad x_\text{opt} = \arg\min_{x'} \|f(x') - f(x)\|_2 / \|f(x)\|_2"
+    parameters = {
+        "picture": Picture(help="The picture to take apart and rebuild."),
+        "beside": Twin(help="Another checkpoint that does the same beside it."),
+        "depth": depth_parameter(4),
+        "size": inversion_size(),
+        "steps": Int(default=60, minimum=1, maximum=1000, help="How many gradient steps the optimised one takes."),
+        "step_size": Float(
+            default=1, minimum=0.001, maximum=10, step=0.01, unit="L2", more=True, help="Length of its first step."
+        ),
+        "seed": seed_parameter(),
+    }
+    presets = {"paper": {"depth": 4, "steps": 500, "step_size": 0.5}}
+
+    def run(self, model, p, generators, frame):
+        x, depth = p.picture, p.depth
+        z = model.maps(x, depth)[-1]
+        rows, losses, names = [model.decoder(z, depth)], [], ["decoded"]
+        twin = other(model, p.beside)
+        if twin is not None:
+            deep = min(depth, twin.decoder.depth)
+            rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
+            names.append(f"decoded from {twin.name}")
+        losses, names = [missed(model, row, z, depth) for row in rows], (*names, "optimised")
+        loss, start = distance(model, z, depth), (0.5 + 0.1 * draw(x, generators)).clamp(0, 1)
+
+        def at(step, picture, value):
+            pictures = torch.cat([*rows, picture])
+            return frame(step, p.steps, pictures, torch.cat([*losses, value]), begun, captions=names)
+
+        begun = torch.cat([*rows, start])
+        with torch.no_grad():
+            yield at(0, start, loss(start))
+        size = cosine(p.step_size * x.shape[-1] / model.image_size)
+        for state in iterate(loss, start, L2(), steps=p.steps, step_size=size):
+            yield at(state.step, state.pictures, state.loss)
+
+
+def other(model, name: str):
+    """The checkpoint ``name`` ready to decode, or the standard one beside ``model``; None for none."""
+    standard = model.name.split("-l2")[0] + "-standard"
+    if name == "none" or (not name and (standard == model.name or standard not in hub.bundled())):
+        return None
+    twin = hub.load(name or standard, device=model.device)
+    if twin.decoder is None:
+        if not name:
+            return None
+        raise ValueError(f"beside: expected a checkpoint with a decoder, got {name}")
+    return twin.for_synthesis()
