@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+
 from PIL import Image, ImageDraw
 
 SIDE = 256
@@ -16,6 +19,11 @@ def sketches(classes: list[str]) -> dict[str, Image.Image]:
     """Drawings of 256x256 pixels by the class that they show: those of ``classes``, or a few if there are none."""
     known = [name for name in _DRAWINGS if name in classes] or list(_DRAWINGS)[:6]
     return {name: _drawn(_DRAWINGS[name]) for name in known}
+
+
+def styles() -> dict[str, Image.Image]:
+    """Patterns of 256x256 pixels to draw in the manner of."""
+    return {name: _drawn(pattern) for name, pattern in _STYLES.items()}
 
 
 def _drawn(draw) -> Image.Image:
@@ -216,6 +224,50 @@ def _penguin(pen: _Pen) -> None:
     pen.oval((108, 40, 118, 50), "#f7f6f0")
     pen.shape([(170, 100), (200, 176), (176, 184)], "#22262b")
 
+
+def _waves(pen: _Pen) -> None:
+    pen.ground("#f1e6c8", 0)
+    for row, colour in enumerate(("#1d3f72", "#2f6fa8", "#9fc4dc", "#f4efe0", "#23508c") * 4):
+        crest = [(x, 16 * row + 9 * math.sin(x / 13 + 1.9 * row)) for x in range(-16, 273, 4)]
+        pen.line(crest, colour, 9)
+
+
+def _mosaic(pen: _Pen) -> None:
+    chance = random.Random(3)
+    pen.ground("#3b332b", 0)
+    for x in range(-8, 264, 22):
+        for y in range(-8, 264, 22):
+            colour = chance.choice(["#c0392b", "#e6a321", "#2f6fa8", "#f4e3c0", "#3f7f6c", "#7b3f61"])
+            corners = [(x, y), (x + 18, y), (x + 18, y + 18), (x, y + 18)]
+            pen.shape([(px + chance.uniform(-4, 4), py + chance.uniform(-4, 4)) for px, py in corners], colour)
+
+
+def _strokes(pen: _Pen) -> None:
+    chance = random.Random(5)
+    pen.ground("#27408b", 0)
+    for _ in range(900):
+        x, y = chance.uniform(-10, 266), chance.uniform(-10, 266)
+        turn = 2.2 * math.sin(x / 60) + 1.6 * math.cos(y / 45)
+        colour = chance.choice(["#f2c14e", "#f7e7a9", "#5b8ed6", "#1f2f66", "#3f6fc4", "#9fc3ee"])
+        pen.line([(x, y), (x + 17 * math.cos(turn), y + 17 * math.sin(turn))], colour, 5)
+
+
+def _dots(pen: _Pen) -> None:
+    pen.ground("#f7f0dc", 0)
+    for row, y in enumerate(range(0, 272, 14)):
+        for x in range(-7 + 7 * (row % 2), 272, 14):
+            pen.oval((x - 5, y - 5, x + 5, y + 5), ("#d6336c", "#1c7ed6", "#f08c00")[(x // 14 + row) % 3])
+
+
+def _etching(pen: _Pen) -> None:
+    pen.ground("#efe9dc", 0)
+    for shift in range(-260, 270, 11):
+        pen.line([(shift, 0), (shift + 256, 256)], "#2a2320", 2)
+        if shift % 2:
+            pen.line([(shift + 256, 0), (shift, 256)], "#4a3c34", 2)
+
+
+_STYLES = {"strokes": _strokes, "waves": _waves, "mosaic": _mosaic, "dots": _dots, "etching": _etching}
 
 _DRAWINGS = {
     "ship": _ship,

@@ -89,9 +89,9 @@ class History:
         return [moment.step for moment in self._moments]
 
     @property
-    def epsilon(self) -> float:
-        """How far the run lets a picture go, to compare with ``distance``."""
-        return self.settings["settings"]["epsilon"]
+    def epsilon(self) -> float | None:
+        """How far the run lets a picture go, to compare with ``distance``; None where nothing limits it."""
+        return self.settings["settings"].get("epsilon")
 
     @property
     def target(self) -> str | None:

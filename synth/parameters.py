@@ -180,7 +180,7 @@ class Twin(Parameter):
 class Picture(Parameter):
     """A picture: PIL image, path, array (H, W, 3) or tensor (3, H, W); cropped to a square and resized to fit.
 
-    shelf: what the app offers to start from, "pictures" of the checkpoint or "styles".
+    shelf: what the app offers to start from: "pictures" of the checkpoint, "others" (the last first) or "styles".
     """
 
     shelf: str = "pictures"

@@ -59,16 +59,23 @@ def compare(frame: Frame, given) -> dict | None:
     """{"ours": {"psnr", "ssim"}, baseline: the same} against the original, where it is known, else None.
 
     The original is the whole picture in inpainting, whose figures have "psnr_hole" too, and in super-resolution the
-    picture that the task shrank. Values are plain, in dB and up to 1. The baseline is called as in ``BASELINES``.
+    picture that the task shrank. Values are plain, in dB and up to 1. The baseline is called as in ``BASELINES``; that
+    of denoising is the noisy picture, and a reconstruction has a row for each of its pictures instead.
 
     given: the picture as the task got it, since a frame of super-resolution holds only the shrunk one. One that is
     smaller than the result, or that was such a one enlarged pixel by pixel, is no original.
     ValueError for a ``given`` that no task would take.
     """
     name, values = frame.settings["task"], frame.settings["settings"]
+    ours, truth = frame.pictures.cpu(), values.get("picture")
+    if name == "reconstruction":
+        rows = dict(zip(frame.captions, ours.split(1), strict=True))
+        return {row: _plain(figures(x, truth)) for row, x in rows.items()}
+    if name == "denoising":
+        rows = {"ours": ours, "noisy": frame.start.cpu()}
+        return {row: _plain(figures(x, truth)) for row, x in rows.items()} if values["sigma"] else None
     if name not in BASELINES:
         return None
-    ours, truth = frame.pictures.cpu(), values["picture"]
     if name == "super_resolution":
         image, size, small = pictures.read(given), ours.shape[-1], truth
         truth = pictures.to_tensor(image, size)
@@ -78,7 +85,8 @@ def compare(frame: Frame, given) -> dict | None:
         return None
     title, baseline = BASELINES[name]
     plain, holes = baseline(values)
-    return {
-        row: {key: found.mean().item() for key, found in figures(x, truth, holes).items()}
-        for row, x in (("ours", ours), (title, plain))
-    }
+    return {row: _plain(figures(x, truth, holes)) for row, x in (("ours", ours), (title, plain))}
+
+
+def _plain(found: dict[str, Tensor]) -> dict[str, float]:
+    return {key: values.mean().item() for key, values in found.items()}

@@ -14,7 +14,8 @@ from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
-from synth import hub, units
+from synth import autoencoder, hub, units
+from synth.autoencoder import Decoder
 from synth.classifier import RobustClassifier
 from synth.parameters import ClassName, Mask, Picture
 from synth.start import Start
@@ -57,6 +58,17 @@ def make_start(classes: int = 4, components: int = 6, side: int = 32, spread: fl
     )
 
 
+def make_decoders(model: RobustClassifier) -> dict[str, Decoder]:
+    """Untrained ones: of all pictures, and of squares alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        decoders = {name: Decoder.mirroring(model, depth).eval() for name, depth in (("", 4), ("squares", 2))}
+        for decoder in decoders.values():
+            decoder.standardise(model.maps(torch.rand(8, 3, model.image_size, model.image_size), decoder.depth))
+            decoder.info["normal_scores"] = [0.01, 0.02, 0.2]
+    return decoders
+
+
 def draw_picture(width: int = 32, height: int = 32) -> Image.Image:
     """A colour gradient with a few shapes."""
     red, green = Image.linear_gradient("L").resize((width, height)), Image.radial_gradient("L").resize((width, height))
@@ -76,10 +88,10 @@ def draw_mask(width: int = 32, height: int = 32) -> Image.Image:
 
 def needed(task, size: tuple[int, int] = (32, 32)) -> dict:
     """Settings for a short run of ``task``, made from its declaration alone: pictures, masks, required classes."""
-    settings = {"steps": 3}
+    settings = {"steps": 3} if "steps" in task.parameters else {}
     for name, parameter in task.parameters.items():
         if isinstance(parameter, Picture):
-            settings[name] = draw_picture(*size)
+            settings[name] = draw_picture(*size) if name == "picture" else draw_picture(*size).rotate(180)
         elif isinstance(parameter, Mask):
             settings[name] = draw_mask(*size)
         elif isinstance(parameter, ClassName) and not parameter.optional:
@@ -97,7 +109,7 @@ def fresh_accelerator():
 def model() -> RobustClassifier:
     """Shared, so a test must not change it."""
     model = make_model(info={"name": "tiny"})
-    model.start = make_start()
+    model.start, model.decoders = make_start(), make_decoders(model)
     return model
 
 
@@ -120,8 +132,10 @@ def tiny(tmp_path_factory):
         folder = tmp_path_factory.mktemp("checkpoints")
         patch.setattr(hub, "BUNDLED", folder)
         for name, width in (("plain", 0.25), ("tiny", 0.125)):
-            make_model(width=width, info={"name": name}).save_pretrained(folder / name)
+            model = make_model(width=width, info={"name": name})
+            model.save_pretrained(folder / name)
             make_start().save(folder / name / "start.safetensors")
+            autoencoder.save(folder / name, make_decoders(model))
             (folder / name / "examples").mkdir()
         drawn = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
         rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]

@@ -13,12 +13,13 @@ from PIL import Image
 
 import synth
 from synth import pictures
+from synth.autoencoder import Decoder
 from synth.classifier import RobustClassifier
 from synth.constraints import norms
-from synth.parameters import Choice, ClassName, Mask, Picture
+from synth.parameters import Choice, Mask, Picture
 from synth.tasks import TASKS
 from synth.tasks.base import is_required
-from tests.conftest import CLASSES, draw_mask, draw_picture, make_model, make_start, needed
+from tests.conftest import CLASSES, draw_mask, draw_picture, make_decoders, make_model, make_start, needed
 
 
 def having(kind=None, name=None):
@@ -36,6 +37,11 @@ def every(tasks=None):
     return pytest.mark.parametrize("task", tasks, ids=lambda task: task.name)
 
 
+def given(task, **settings) -> dict:
+    """A short run's settings, and those of ``settings`` that the task has."""
+    return needed(task) | {name: value for name, value in settings.items() if name in task.parameters}
+
+
 def refused(task, model, settings, name):
     with pytest.raises(ValueError, match=rf"^{name}: expected [^\n]+$"):
         next(task.frames(model, **settings))
@@ -47,7 +53,7 @@ def exact_model(model):
     return copy.deepcopy(model).double()
 
 
-@every()
+@every(having(name="momentum"))
 @pytest.mark.parametrize("more", [{}, {"momentum": 0.9, "noise": 0.05}, {"schedule": "cosine"}], ids=str)
 def test_result_stays_in_the_ball_and_the_box(task, model, more):
     frame = task(model, **needed(task), epsilon=0.7, step_size=0.5, **more)
@@ -59,7 +65,7 @@ def test_result_stays_in_the_ball_and_the_box(task, model, more):
     assert frame.pictures.isfinite().all() and frame.loss.shape == (len(frame.pictures),)
 
 
-@every()
+@every(having(name="momentum"))
 @pytest.mark.parametrize("preset", ["tuned", "paper"])
 def test_loss_falls(task, model, preset):
     settings = needed(task) | {"preset": preset, "steps": 8, "step_size": 0.1, "jitter": 0}
@@ -72,30 +78,36 @@ def test_frames_are_the_start_and_every_step(task, model):
     seen = []
     last = task(model, **needed(task), callback=seen.append)
     frames = list(task.frames(model, **needed(task)))
-    assert [frame.step for frame in frames] == [frame.step for frame in seen] == [0, 1, 2, 3]
-    assert {frame.steps for frame in frames} == {3}
+    steps = frames[-1].steps
+    assert [frame.step for frame in frames] == [frame.step for frame in seen] == list(range(steps + 1))
+    assert {frame.steps for frame in frames} == {3 if "steps" in task.parameters else steps}
     assert torch.equal(frames[0].pictures, frames[0].start)
     assert torch.equal(frames[-1].pictures, last.pictures)
     assert not any(torch.equal(one.pictures, other.pictures) for one, other in itertools.pairwise(frames))
-    assert [image.size for image in last.images] == [(32, 32)] * len(last.pictures)
+    side = 32 * int(last.settings["settings"].get("size", 1))
+    assert [image.size for image in last.images] == [(side, side)] * len(last.pictures)
+    assert last.pictures.isfinite().all() and last.pictures.min() >= 0 and last.pictures.max() <= 1
+    assert last.loss.shape == (len(last.pictures),) and len(last.captions) in (0, len(last.pictures))
 
 
-@every()
+@every(having(name="steps"))
 def test_closing_stops_the_work(task, model, monkeypatch):
-    calls, known = [], RobustClassifier.feature_map
-    monkeypatch.setattr(RobustClassifier, "feature_map", lambda *a, **k: calls.append(1) or known(*a, **k))
-    frames = task.frames(model, **needed(task) | {"steps": 1000})
+    calls = []
+    for owner, name in ((RobustClassifier, "feature_map"), (Decoder, "descended")):
+        known = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, known=known, **k: calls.append(1) or known(*a, **k))
+    frames = task.frames(model, **needed(task) | {"steps": 500})
     next(frames), next(frames)
     done = len(calls)
-    assert 1 <= done <= 3
+    assert 1 <= done <= 4
     frames.close()
     assert next(frames, None) is None and len(calls) == done
 
 
-@every()
+@every(having(name="seed"))
 def test_same_seed_same_picture(task, model):
-    def run(seed, **more):
-        return task(model, **needed(task), seed=seed, noise=0.02, **more).pictures
+    def run(seed):
+        return task(model, **given(task, seed=seed, noise=0.02)).pictures
 
     assert torch.equal(run(5), run(5))
     assert not torch.equal(run(5), run(6))
@@ -118,7 +130,7 @@ def test_every_option_of_every_choice_runs_and_counts(task, model):
                 ), f"{name}: {parameter.options[index]} changes nothing"
 
 
-@every()
+@every(having(name="momentum"))
 def test_every_shared_number_counts(task, model):
     plain = task(model, **needed(task)).pictures
     for change in ({"momentum": 0.9}, {"noise": 0.05}, {"jitter": 0}, {"step_size": 0.07}, {"epsilon": 0.1}):
@@ -129,10 +141,10 @@ def test_every_shared_number_counts(task, model):
 @pytest.mark.parametrize("training", [False, True])
 def test_model_and_global_state_are_left_alone(task, training):
     model = make_model()
-    model.start = make_start()
+    model.start, model.decoders = make_start(), make_decoders(model)
     model.train(training)
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    task(model, **needed(task), noise=0.02)
+    task(model, **given(task, noise=0.02))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(module.training == training for module in model.modules())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
@@ -149,13 +161,14 @@ def test_gradients_off_outside_do_no_harm(task, model):
 @every()
 @pytest.mark.parametrize("left_out", [False, True], ids=["all given", "optional left out"])
 def test_settings_in_the_png_repeat_the_picture(task, model, tmp_path, left_out):
-    settings = needed(task, (50, 40)) | {"noise": 0.01, "seed": 11, "epsilon": 2 / 3}
+    settings = needed(task, (50, 40)) | given(task, noise=0.01, seed=11, epsilon=2 / 3, beside="none")
+    settings |= {name: one for name, one in needed(task, (50, 40)).items() if name in ("picture", "mask")}
     if left_out:
         settings = {
             name: value
             for name, value in settings.items()
             if name not in task.parameters or is_required(task.parameters[name]) or name in ("noise", "seed")
-        } | {"steps": 2}
+        } | given(task, steps=2)
     frame = task(model, **settings)
     frame.save(tmp_path / "x.png")
     record = pictures.settings_of(tmp_path / "x.png")
@@ -166,7 +179,7 @@ def test_settings_in_the_png_repeat_the_picture(task, model, tmp_path, left_out)
 
 @every()
 def test_a_saved_sheet_shows_the_pictures(task, model, tmp_path):
-    frame = task(model, **needed(task) | {"steps": 1})
+    frame = task(model, **given(task, steps=1))
     frame.save(tmp_path / "x.png", zoom=1)
     expected = pictures.sheet(frame.pictures)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "x.png")), np.asarray(expected))
@@ -187,13 +200,21 @@ WRONG = {
 }
 
 
-@every()
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+@pytest.mark.parametrize(
+    ("task", "name", "value"),
+    [
+        pytest.param(task, name, value, id=f"{task.name}-{name}-{value}")
+        for task in TASKS.values()
+        for name, values in WRONG.items()
+        if name in (*task.parameters, "brightness", "preset")
+        for value in values
+    ],
+)
 def test_wrong_settings_are_one_sentence(task, model, name, value):
     refused(task, model, needed(task) | {name: value}, name)
 
 
-@every(having(ClassName))
+@every(having(name="class_name"))
 @pytest.mark.parametrize("value", ["zebra", 4, -1, 1.5, True])
 def test_unknown_classes_are_one_sentence(task, model, value):
     refused(task, model, needed(task) | {"class_name": value}, "class_name")
@@ -225,7 +246,7 @@ def test_bad_masks_are_one_sentence(task, model):
     refused(task, model, needed(task) | {"mask": Image.new("L", (32, 32))}, "mask")
 
 
-@every()
+@every(having(name="momentum"))
 def test_presets_of_the_checkpoint_come_between(task):
     model = make_model(presets={task.name: {"tuned": {"steps": 2, "epsilon": 0.5}, "mine": {"steps": 4}}})
     assert task.defaults(model)["steps"] == 2
@@ -246,7 +267,7 @@ def test_each_task_is_a_documented_function(task):
     assert list(inspect.signature(task).parameters) == ["model", *task.parameters, "preset"]
 
 
-@every(having(name="count"))
+@every(having(name="start"))
 @pytest.mark.parametrize("start", ["gaussian", "mixture", "noise"])
 def test_a_picture_alone_equals_its_row(task, exact_model, start):
     """Picture i of seed s is picture 0 of seed s + i, whatever its companions."""

@@ -35,7 +35,7 @@ class AnomalyDetection(Inversion):
         "step_size": Float(
             default=2,
             minimum=0.001,
-            maximum=100,
+            maximum=50,
             step=0.1,
             more=True,
             help="Length of each step in standardised features.",

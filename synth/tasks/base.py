@@ -156,7 +156,7 @@ class Task(ABC):
     def _readable(self, values: dict, model: RobustClassifier) -> dict:
         kinds = self.parameters.items()
         return {
-            name: model.classes[values[name]]
+            name: kind.names(model)[values[name]]
             for name, kind in kinds
             if isinstance(kind, ClassName) and values[name] is not None
         }
@@ -175,14 +175,20 @@ class Synthesis(Task):
         """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
 
     def run(self, model, p, generators, frame):
-        """Where ``size`` asks for more than the checkpoint's own size, half as many steps follow each doubling."""
-        problem = self.problem(model, p, generators)
-        start = x = problem.start
-        counts = {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
-        done, total = 0, sum(counts.values())
-        with torch.no_grad():
-            loss = problem.loss(start)
-        yield frame(0, total, start, loss, start)
+        yield from self.descend(self.problem(model, p, generators), p, generators, frame)
+
+    def descend(self, problem: Problem, p: SimpleNamespace, generators: Generators, frame, *, start=None, before=0):
+        """The frames of ``problem``; where ``size`` asks for more, half as many steps follow each doubling.
+
+        start: what the pictures came from, the problem's start if None; before: steps that were shown already.
+        """
+        x, start = problem.start, problem.start if start is None else start
+        counts = steps_at_each_size(p)
+        done, total = before, before + sum(counts.values())
+        if not before:
+            with torch.no_grad():
+                loss = problem.loss(start)
+            yield frame(0, total, start, loss, start)
         for factor, steps in counts.items():
             stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
             if factor > 1:
@@ -208,6 +214,11 @@ class Synthesis(Task):
 def is_required(parameter: Parameter) -> bool:
     """Whether a run needs the caller to give this parameter."""
     return parameter.default is None and not getattr(parameter, "optional", False)
+
+
+def steps_at_each_size(p: SimpleNamespace) -> dict[int, int]:
+    """How many steps are taken at each multiple of the checkpoint's own size."""
+    return {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
 
 
 def larger(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:

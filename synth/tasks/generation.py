@@ -1,18 +1,22 @@
 """Class-conditional generation."""
 
+from dataclasses import replace
+
 import torch
 
 from synth import start
 from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import Choice, ClassName, Float, Int
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, optimisation
+from synth.pgd import iterate
+from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, optimisation, steps_at_each_size
+from synth.tasks.inversion import depth_parameter
 
 
 class Generation(Synthesis):
     """New pictures of a class: a random seed drawn like the class's pictures, then steps up the class's score.
 
-    Section 3.1 of Santurkar et al. 2019.
+    Section 3.1 of Santurkar et al. 2019; with a decoder, the first steps may go through features instead of pixels.
     """
 
     name = "generation"
@@ -37,6 +41,22 @@ class Generation(Synthesis):
             more=True,
             help="How far seeds vary from their class's mean.",
         ),
+        "latent_steps": Int(
+            default=0,
+            minimum=0,
+            maximum=500,
+            more=True,
+            help="Steps through the decoder's features before those on pixels; needs a decoder.",
+        ),
+        "latent_step_size": Float(
+            default=3,
+            minimum=0.01,
+            maximum=100,
+            step=0.1,
+            more=True,
+            help="Length of each of those steps, in standardised features.",
+        ),
+        "latent_depth": depth_parameter(3, more=True),
     }
     presets = {
         "paper": {
@@ -53,3 +73,34 @@ class Generation(Synthesis):
         seeds = model.seeds(p.start, labels, scale=p.start_scale, generator=generators)
         labels = labels.to(model.device)
         return Problem(class_loss(model, labels, p, generators), seeds, L2(p.epsilon))
+
+    def check(self, model, *, preset="tuned", **settings):
+        values = super().check(model, preset=preset, **settings)
+        if values["latent_steps"] and model.decoder is None:
+            raise ValueError(
+                f"latent_steps: expected 0, since {model.name} has no decoder, got {values['latent_steps']}"
+            )
+        return values
+
+    def run(self, model, p, generators, frame):
+        problem = self.problem(model, p, generators)
+        start, loss, depth = problem.start, problem.loss, p.latent_depth
+        if not p.latent_steps:
+            yield from self.descend(problem, p, generators, frame)
+            return
+        decoder, total = model.decoder, p.latent_steps + sum(steps_at_each_size(p).values())
+        with torch.no_grad():
+            z = decoder.entered(model.maps(start, depth)[-1], depth)
+            yield frame(0, total, start, loss(start), start)
+        climb = iterate(
+            lambda z: loss(decoder.descended(z, depth)[-1]),
+            z,
+            L2(boxed=False),
+            steps=p.latent_steps,
+            step_size=p.latent_step_size,
+        )
+        for state in climb:
+            with torch.no_grad():
+                x = decoder.descended(state.pictures, depth)[-1]
+            yield frame(state.step, total, x, state.loss, start)
+        yield from self.descend(replace(problem, start=x), p, generators, frame, start=start, before=p.latent_steps)

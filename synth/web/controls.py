@@ -6,8 +6,21 @@ import math
 
 import gradio as gr
 
-from synth import RobustClassifier, Task
-from synth.parameters import Choice, ClassName, Float, Int, Mask, Parameter, Picture, Unit
+from synth import RobustClassifier, Task, hub
+from synth.parameters import (
+    Choice,
+    ClassName,
+    Depth,
+    Float,
+    Int,
+    Mask,
+    Normal,
+    Parameter,
+    Picture,
+    Twin,
+    Unit,
+    sentence,
+)
 
 FEW = 12
 """Classes that are shown all at once unless one is chosen."""
@@ -17,6 +30,11 @@ def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.co
     """The component for a parameter; returned from a handler, it updates the one on the page."""
     label = {"lam": "Lambda", "class_name": "Class"}.get(name, name.replace("_", " ").capitalize())
     words = {"label": f"{label} ({kind.unit})" if kind.unit else label, "info": kind.help}
+    if isinstance(kind, Normal):
+        return gr.Dropdown([(sentence(kind.blank), ""), *kind.names(model)], value=value or "", **words)
+    if isinstance(kind, Twin):
+        others = [("The standard one, if there is any", ""), ("None", "none"), *hub.for_synthesis()]
+        return gr.Dropdown(others, value=value, allow_custom_value=True, **words)
     if isinstance(kind, ClassName):
         blank = [(kind.blank.capitalize(), "")] if kind.optional else []
         known = value if value in model.classes else "" if blank else first(model)
@@ -27,6 +45,8 @@ def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.co
         return gr.Number(value, precision=0, **words)
     if isinstance(kind, Float):
         maximum = model.head.in_features - 1 if isinstance(kind, Unit) else kind.maximum
+        if isinstance(kind, Depth):
+            maximum = 4 if model.decoder is None else model.decoder.depth
         minimum = math.ceil(kind.minimum / kind.step) * kind.step  # or the slider's stops would not be round numbers
         return gr.Slider(minimum, maximum, value=value, step=kind.step, **words)
     if isinstance(kind, (Picture, Mask)):

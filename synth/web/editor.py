@@ -8,7 +8,7 @@ import gradio as gr
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
 from synth import RobustClassifier, Task, hub, pictures
-from synth.examples import sketches
+from synth.examples import sketches, styles
 from synth.web.running import one_sentence
 
 DRAWN = ("sketch",)
@@ -73,14 +73,21 @@ def gathered(task: Task, values: dict) -> tuple[dict, str]:
     return values | {"picture": picture, "mask": mask}, note
 
 
-def examples(task: Task, model: RobustClassifier) -> dict[str, Image.Image]:
-    """Pictures to start from, by what they show, the first of ``pairs`` first: the checkpoint's own, or drawings."""
+def examples(task: Task, model: RobustClassifier, name: str = "picture") -> dict[str, Image.Image]:
+    """Pictures for the parameter ``name``, by what they show: the checkpoint's own, the first of ``pairs`` first.
+
+    Drawings where there are none or for tasks that want them; styles, or the last picture first, where declared.
+    """
+    shelf = task.parameters[name].shelf
+    if shelf == "styles":
+        return {style: editable(image) for style, image in styles().items()}
     drawn = sketches(model.classes)
     if task.name in DRAWN:
         return {name: editable(image) for name, image in drawn.items()}
     files = {path.stem: path for path in sorted((hub.folder(model.source) / "examples").glob("*.png"))}
     known = [name for name in model.pairs if name in files] or list(files)
-    return {name: editable(files[name]) for name in known} or {name: editable(one) for name, one in drawn.items()}
+    found = {name: editable(files[name]) for name in known} or {name: editable(one) for name, one in drawn.items()}
+    return dict(reversed(found.items())) if shelf == "others" else found
 
 
 def editor(task: Task, image: Image.Image) -> gr.ImageEditor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import gradio as gr
 from PIL import Image
@@ -15,7 +16,7 @@ from synth.parameters import ClassName, Mask, Picture, Unit
 from synth.web.controls import controls_at, presets
 from synth.web.editor import DRAWN, PRIVATE, READY, editable, editor, examples
 from synth.web.endpoints import endpoints
-from synth.web.features import gallery
+from synth.web.features import gallery as features
 from synth.web.links import from_link, from_picture
 from synth.web.results import NOTHING, Results
 from synth.web.reuse import result
@@ -61,23 +62,27 @@ DELETED = (60, 1200)
 
 
 @dataclass(frozen=True)
-class Tab:
-    """What a tab is made of, for events that concern several tabs.
+class Shelf:
+    """Examples to start from, and which of them is taken: its name, "" for a picture of the user's own."""
 
-    example: the name of the example that its picture is, "" for a picture of the user's own.
-    """
+    gallery: gr.Gallery
+    example: gr.State
+
+
+@dataclass(frozen=True)
+class Tab:
+    """What a tab is made of, for events that concern several tabs; its shelves by the parameter that they fill."""
 
     task: Task
     preset: gr.Radio
     controls: dict
-    shelf: gr.Gallery | None
-    example: gr.State
+    shelves: dict[str, Shelf]
     results: Results
 
     @property
     def choices(self) -> dict:
         """The controls of class names, by parameter."""
-        return {n: self.controls[n] for n, kind in self.task.parameters.items() if isinstance(kind, ClassName)}
+        return {n: self.controls[n] for n, kind in self.task.parameters.items() if type(kind) is ClassName}
 
 
 def build(draw: Callable[[int], Image.Image] | None = None) -> gr.Blocks:
@@ -115,75 +120,85 @@ def tab(task: Task, checkpoint: gr.Dropdown, other: gr.Dropdown, draw) -> Tab:
         gr.Markdown(inspect.cleandoc(type(task).__doc__).split("\n\n")[0])
         with gr.Row():
             with gr.Column(min_width=320):
-                preset, controls, shelf, example = left(task, checkpoint, draw)
+                preset, controls, shelves = left(task, checkpoint, draw)
             with gr.Column(min_width=320):
                 results = Results(task, checkpoint, other, controls)
     if isinstance(controls.get("picture"), gr.ImageEditor):
         shown.select(None, None, None, js=READY % controls["picture"].elem_id, **PRIVATE)
-    return Tab(task, preset, controls, shelf, example, results)
+    return Tab(task, preset, controls, shelves, results)
 
 
-def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, gr.Gallery | None, gr.State]:
-    """What goes in: the preset chooser, the controls by parameter, the shelf of examples and which of them is shown."""
+def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dict[str, Shelf]]:
+    """What goes in: the preset chooser, the controls by parameter, and the shelves of examples."""
     kinds, model = task.parameters, load(checkpoint.value)
-    samples, names, controls, shelf = examples(task, model), list(kinds), {}, None
-    example = next(iter(samples))
-    shown = gr.State(example)
-    inputs = names[: names.index("epsilon")]  # what is declared before says what to do; presets fill in the rest
-    settings = [name for name in names[len(inputs) :] if name != "seed"]
+    names, controls, shelves = list(kinds), {}, {}
+    first = names.index(task.first_setting)  # what is declared before says what to do; presets fill in the rest
+    inputs, settings = names[:first], [name for name in names[first:] if name != "seed"]
     choose = "class_name" in kinds and not kinds["class_name"].optional
 
     def drawn(checkpoint: str):
         return editable(draw(load(checkpoint).image_size)), ""
 
-    def place(*names: str) -> None:
-        kept = {"class_name": becomes(task, model, example)} if choose else {}
-        controls.update(zip(names, controls_at(task, names, model, picture=samples[example], **kept), strict=True))
+    def place(*names: str, **kept) -> None:
+        if choose:
+            kept["class_name"] = becomes(task, model, next(iter(examples(task, model))))
+        controls.update(zip(names, controls_at(task, names, model, **kept), strict=True))
+
+    def shelve(name: str) -> None:
+        samples = examples(task, model, name)
+        if name == "picture" and (task.name in DRAWN or "mask" in kinds):
+            controls[name] = editor(task, next(iter(samples.values())))
+        else:
+            place(name, **{name: next(iter(samples.values()))})
+            controls[name].upload(cropped, controls[name], controls[name], **PRIVATE)
+        gallery = gr.Gallery(shelved(task, model, name), label="Or start from one of these", **SHELF)
+        shelves[name] = Shelf(gallery, gr.State(next(iter(samples))))
+        if draw is not None and task.name not in DRAWN and kinds[name].shelf != "styles":
+            real = gr.Button("A picture from the data set", size="sm")
+            real.click(drawn, checkpoint, [controls[name], shelves[name].example], **PRIVATE)
 
     for name in inputs:
         if isinstance(kinds[name], Mask):
             with gr.Accordion("Upload a mask instead of drawing it", open=False):
                 place(name)
         elif isinstance(kinds[name], Picture):
-            if task.name in DRAWN or "mask" in kinds:
-                controls[name] = editor(task, samples[example])
-            else:
-                place(name)
-                controls[name].upload(cropped, controls[name], controls[name], **PRIVATE)
-            shelf = gr.Gallery(shelved(task, model), label="Or start from one of these", **SHELF)
-            if draw is not None and task.name not in DRAWN:
-                real = gr.Button("A picture from the data set", size="sm")
-                real.click(drawn, checkpoint, [controls[name], shown], **PRIVATE)
+            shelve(name)
         else:
             place(name)
             if isinstance(kinds[name], Unit):
-                gallery(checkpoint, controls[name])
+                features(checkpoint, controls[name])
     preset = gr.Radio(presets(task, model), value="tuned", label="Preset", info="Fills in the settings that follow.")
     place(*[name for name in settings if not kinds[name].more])
-    with gr.Row(elem_classes="seed"):
-        place("seed")
-        gr.Button("New seed", scale=0, min_width=120).click(None, None, controls["seed"], js=NEW_SEED, **PRIVATE)
-    with gr.Accordion("More", open=False):
-        place(*[name for name in settings if kinds[name].more])
+    if "seed" in kinds:
+        with gr.Row(elem_classes="seed"):
+            place("seed")
+            new = gr.Button("New seed", scale=0, min_width=120)
+            new.click(None, None, controls["seed"], js=NEW_SEED, **PRIVATE)
+    folded = [name for name in settings if kinds[name].more]
+    if folded:
+        with gr.Accordion("More", open=False):
+            place(*folded)
 
     def refill(checkpoint, preset):
         with one_sentence():
             return controls_at(task, settings, load(checkpoint), preset)
 
     preset.input(refill, [checkpoint, preset], [controls[name] for name in settings], **PRIVATE)
-    if shelf is not None:
+    for name, shelf in shelves.items():
+        goal = choose and name == "picture"
+        targets = [shelf.example, controls[name], *([controls["class_name"]] if goal else [])]
+        shelf.gallery.select(partial(chosen, task, name, goal), checkpoint, targets, **PRIVATE)
+        controls[name].input(lambda: "", None, shelf.example, **PRIVATE)
+    return preset, controls, shelves
 
-        def chosen(checkpoint, at: gr.SelectData):
-            with one_sentence():
-                model = load(checkpoint)
-                name, image = list(examples(task, model).items())[at.index]
-                goal = becomes(task, model, name)
-            return [name, image, *([goal if goal in model.classes else gr.skip()] if choose else [])]
 
-        targets = [controls[name] for name in ("picture", "class_name")[: 1 + choose]]
-        shelf.select(chosen, checkpoint, [shown, *targets], **PRIVATE)
-        controls["picture"].input(lambda: "", None, shown, **PRIVATE)
-    return preset, controls, shelf, shown
+def chosen(task: Task, name: str, goal: bool, checkpoint: str, at: gr.SelectData) -> list:
+    """The example that was clicked, by name and as a picture; with ``goal``, the class to choose beside it, too."""
+    with one_sentence():
+        model = load(checkpoint)
+        example, image = list(examples(task, model, name).items())[at.index]
+        target = becomes(task, model, example)
+    return [example, image, *([target if target in model.classes else gr.skip()] if goal else [])]
 
 
 def becomes(task: Task, model: RobustClassifier, example: str) -> str:
@@ -191,9 +206,9 @@ def becomes(task: Task, model: RobustClassifier, example: str) -> str:
     return example if task.name in DRAWN else model.pairs.get(example, example)
 
 
-def shelved(task: Task, model: RobustClassifier) -> list[tuple]:
+def shelved(task: Task, model: RobustClassifier, name: str = "picture") -> list[tuple]:
     """The examples with what they show, or what they turn into, below."""
-    found = examples(task, model)
+    found = examples(task, model, name)
     goals = {name: becomes(task, model, name) for name in found if task.name == "translation"}
     captions = {name: f"{name} \u2192 {goals[name]}" if goals.get(name, name) != name else name for name in found}
     return [(image.resize((128, 128), Image.Resampling.BOX), captions[name]) for name, image in found.items()]
@@ -214,9 +229,10 @@ def connect(
     dropped: gr.File,
 ) -> None:
     """Events that reach over several tabs: another checkpoint, a result used elsewhere, settings that come back."""
-    every = [part for tab in tabs.values() for part in (tab.preset, *tab.controls.values(), tab.shelf, tab.example)]
-    every = [part for part in every if part is not None]
-    known = {checkpoint, *(part for tab in tabs.values() for part in (tab.example, *tab.choices.values()))}
+    shelves = [part for tab in tabs.values() for shelf in tab.shelves.values() for part in vars(shelf).values()]
+    every = [part for tab in tabs.values() for part in (tab.preset, *tab.controls.values())] + shelves
+    taken = [shelf.example for tab in tabs.values() for shelf in tab.shelves.values()]
+    known = {checkpoint, *taken, *(part for tab in tabs.values() for part in tab.choices.values())}
 
     def changed(values):
         with one_sentence():
@@ -225,7 +241,8 @@ def connect(
     def sent(run: Run, name: str):
         if run.history is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
-        return {bar: gr.Tabs(selected=name), tabs[name].controls["picture"]: result(run), tabs[name].example: ""}
+        tab = tabs[name]
+        return {bar: gr.Tabs(selected=name), tab.controls["picture"]: result(run), tab.shelves["picture"].example: ""}
 
     def back(task: Task, name: str, settings: dict, values: dict):
         model, tab = load(name), tabs[task.name]
@@ -251,7 +268,8 @@ def connect(
     here = checkpoint.input(fetched, checkpoint, note, **PRIVATE)
     here.success(changed, known, every, **PRIVATE)
     here.failure(lambda: gr.Markdown(visible=False), None, note, **PRIVATE)
-    pictures = [part for tab in tabs.values() if tab.shelf for part in (tab.controls["picture"], tab.example)]
+    targets = [tab for tab in tabs.values() if "picture" in tab.shelves]
+    pictures = [part for tab in targets for part in (tab.controls["picture"], tab.shelves["picture"].example)]
     for tab in tabs.values():
         reuse = tab.results.reuse
         moved = reuse.use.input(sent, [reuse.memory, reuse.use], [bar, *pictures], **PRIVATE)
@@ -267,13 +285,13 @@ def renewed(tabs: dict[str, Tab], model: RobustClassifier, values: dict) -> dict
     """
     updates = {}
     for tab in tabs.values():
-        names = [name for name in tab.controls if name not in ("picture", "mask", "seed")]
+        names = [name for name in tab.controls if name not in (*tab.shelves, "mask", "seed")]
         kept = {name: values[part] for name, part in tab.choices.items() if values[part] in model.classes}
-        if tab.shelf is not None:
-            updates[tab.shelf] = shelved(tab.task, model)
-            if values[tab.example]:
-                name, updates[tab.controls["picture"]] = next(iter(examples(tab.task, model).items()))
-                updates[tab.example] = name
+        for parameter, shelf in tab.shelves.items():
+            updates[shelf.gallery] = shelved(tab.task, model, parameter)
+            if values[shelf.example]:
+                name, updates[tab.controls[parameter]] = next(iter(examples(tab.task, model, parameter).items()))
+                updates[shelf.example] = name
                 if any(not tab.task.parameters[choice].optional for choice in tab.choices):
                     kept["class_name"] = becomes(tab.task, model, name)
         updates[tab.preset] = gr.Radio(presets(tab.task, model), value="tuned")
@@ -287,6 +305,7 @@ def restored(tab: Tab, model: RobustClassifier, settings: dict) -> dict:
     names = [name for name in tab.controls if not isinstance(tab.task.parameters[name], (Picture, Mask))]
     parts = controls_at(tab.task, names, model, **{name: settings[name] for name in names if name in settings})
     updates = dict(zip((tab.controls[name] for name in names), parts, strict=True))
-    shown = {name: editable(settings[name]) for name in ("picture", "mask") if settings.get(name) is not None}
-    own = {tab.example: ""} if "picture" in shown else {}
+    pictured = [name for name, kind in tab.task.parameters.items() if isinstance(kind, (Picture, Mask))]
+    shown = {name: editable(settings[name]) for name in pictured if settings.get(name) is not None}
+    own = {shelf.example: "" for name, shelf in tab.shelves.items() if name in shown}
     return updates | own | {tab.controls[name]: image for name, image in shown.items()}

@@ -17,6 +17,12 @@ from synth.web.views import SHOWN, album, sheet, zoom
 from synth.web.watch import KEPT, Run, Watch
 
 NOTHING = "nothing"
+PAPERS = {
+    "Santurkar et al. 2019": "1906.09453",
+    "Rojas-Gomez et al. 2021": "2106.06927",
+    "Engstrom et al. 2019": "1906.00945",
+    "Li et al. 2017": "1705.08086",
+}
 SCRUB = "Scrub through the run"
 STARTING = """() => {  // say so at once; on a phone, go to where the result will be
     const results = [...document.querySelectorAll('.result')].filter(part => part.offsetParent);
@@ -110,7 +116,8 @@ def figures(picture, frame: Frame, beside: Frame | None) -> str:
         return ""
     found = {"this result" if name == "ours" else name: of for name, of in found.items()}
     if beside is not None:
-        found[beside.settings["checkpoint"]] = compare(beside, picture)["ours"]
+        rows, name = compare(beside, picture), beside.settings["checkpoint"]
+        found |= {name: rows["ours"]} if "ours" in rows else {f"{name}: {row}": of for row, of in rows.items()}
     holes = all("psnr_hole" in of for of in found.values())
     head = "| against the original | PSNR | SSIM |" + (" PSNR in the hole |" if holes else "")
     rows = [
@@ -123,8 +130,9 @@ def figures(picture, frame: Frame, beside: Frame | None) -> str:
 def explanation(task: Task) -> str:
     """The equation and where it comes from."""
     source = inspect.cleandoc(type(task).__doc__).split("\n\n")[1]
-    paper = source.replace("Santurkar et al. 2019", "[Santurkar et al. 2019](https://arxiv.org/abs/1906.09453)")
-    return f"$${task.equation}$$\n\n{paper}"
+    for paper, number in PAPERS.items():
+        source = source.replace(paper, f"[{paper}](https://arxiv.org/abs/{number})")
+    return f"$${task.equation}$$\n\n{source}"
 
 
 def stopped(status: str) -> str:

@@ -35,13 +35,15 @@ class Reuse:
             undo.click(self.undo, earlier, [picture, earlier, status], **PRIVATE)
         names = [(other.title, other.name) for other in TASKS.values() if "picture" in other.parameters]
         self.use = gr.Dropdown(names, value=None, label="Use the result in", info="Of several, click one first.")
-        with gr.Accordion("Variations and link", open=False):
-            vary = gr.Button(f"{VARIATIONS} variations: the same settings, the next seeds")
+        seeded = "seed" in controls
+        with gr.Accordion("Variations and link" if seeded else "Link", open=False):
+            vary = gr.Button(f"{VARIATIONS} variations: the same settings, the next seeds", visible=seeded)
             look = {"format": "png", "columns": VARIATIONS, "visible": False, "allow_preview": False, "height": "auto"}
             self.gallery = gr.Gallery(label="Click one to take its seed", object_fit="contain", **look)
             self.address = gr.Textbox(label="Link to this tab with these settings", buttons=["copy"], interactive=False)
         self.varied = vary.click(self.vary, given, [status, self.gallery], **QUEUE, **PRIVATE)
-        self.gallery.select(taken, self.gallery, [controls["seed"], status], **PRIVATE)
+        if seeded:
+            self.gallery.select(taken, self.gallery, [controls["seed"], status], **PRIVATE)
 
     def follow(self, event) -> None:
         """Renew the link after a run."""

@@ -135,8 +135,11 @@ def stream(
                 if now - shown < 1 / RATE and not last:
                     continue
                 status = f"step {frame.step} of {frame.steps}, {now - began:.1f} s"
-                if frame.settings["settings"].get("class_name") is None and len(frame.pictures) > 1:
+                if frame.captions:
+                    status += f"; row by row: {', '.join(frame.captions)}"
+                elif len(frame.pictures) > 1 and frame.settings["settings"].get("class_name", "") is None:
                     status += f"; row by row: {', '.join(model.classes[: len(frame.pictures)])}"
+                status += f"; {frame.note}" if frame.note else ""
                 if impatient:
                     status += f"; ended after {PATIENCE} s, since others wait"
                 yield frame, f"done: {status}" if last else status

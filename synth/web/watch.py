@@ -94,6 +94,7 @@ def plots(run: Run) -> list[pd.DataFrame]:
     """Class probabilities, loss and distance of the chosen picture over the steps."""
     history, ends = run.history, (0, run.frame.step)
     away = [row | {"line": "distance"} for row in history.rows("distance", run.chosen)]
-    away += [{"step": step, "distance": history.epsilon, "line": "epsilon"} for step in ends]
+    if history.epsilon is not None:
+        away += [{"step": step, "distance": history.epsilon, "line": "epsilon"} for step in ends]
     rows = (computed(partial(history.class_rows, picture=run.chosen)), history.rows("loss", run.chosen), away)
     return [pd.DataFrame(part) for part in rows]
