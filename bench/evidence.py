@@ -1,0 +1,220 @@
+"""What robustness, the start and the steps contribute: ``python -m bench.evidence robust --data FOLDER``, and so on.
+
+robust: the robust classifier against its standard twin, each plain and with the best of feature visualisation's tricks.
+starts: seeds of several kinds, alone and after the ascent. steps: quality against gradient evaluations.
+grid: epsilon x step size x steps. Each adds to docs/evidence/NAME.json and prints its table.
+plates (from robust.json and the checkpoints) and plots (from the JSON alone) draw docs/evidence/*.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from torch import Tensor
+
+from bench.runs import FAMILIES, Family, Given, holes, make
+from bench.tricks import TRICKS
+from synth.start import KINDS
+from synth.tasks import TASKS
+from training.card import table
+from training.restoration import figures
+from training.samples import balanced
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "evidence"
+COMPARED = ("generation", "inpainting", "super_resolution", "translation")
+PLAIN = {"jitter": 0, "smoothing": 0}
+VARIANTS = {
+    "plain": ((), PLAIN),
+    "shift and blur": ((), {}),
+    "transformations": (("transformations",), PLAIN),
+    "Fourier": (("Fourier",), PLAIN),
+    "total variation": (("total variation",), PLAIN),
+    "all three": (tuple(TRICKS), PLAIN),
+}
+"""{name: (tricks, settings)} for either network; "plain" is the published loop, "shift and blur" what presets add."""
+REACHES = (1, 3)
+"""Multiples of the tuned epsilon and step size, to choose from."""
+BUDGET = 40
+"""Gradient evaluations a picture in ``robust``; half as many are tried too."""
+ALONG = (1, 2, 4, 6, 8, 12, 16, 20, 30, 40, 60)
+"""Evaluations at which a run of constant steps is judged."""
+TOTALS = (2, 4, 6, 8, 12, 20)
+"""Evaluations of runs that all go as far as the tuned preset."""
+GRID = {"epsilon": (2, 4, 8, 16), "step_size": (0.1, 0.25, 0.5, 1), "steps": (10, 20, 40)}
+
+
+def robust(family: Family, count: int, choose: int, task: str = "generation") -> dict:
+    """Both networks from the same seeds or pictures with the same budget: plain, and at their best.
+
+    The best is the least FID, over VARIANTS, REACHES and two budgets, of ``choose`` other seeds or pictures.
+    """
+    tuned = family.tuned(task) | {"steps": BUDGET}
+    if task == "generation":
+        few, given = family.seeds(choose, skip=10_000), family.seeds(count)
+    else:
+        translated = task == "translation"
+        few, given = family.real(choose, translated=translated), family.real(count, choose, translated=translated)
+    hidden = holes(family.robust, given) if task == "inpainting" else None
+    tried, rows = [], []
+
+    def run(network: str, variant: str, reach: float, given: Given, at: tuple) -> tuple[dict, float]:
+        tricks, seen = VARIANTS[variant]
+        return make(family.networks[network], task, given, reached(tuned, reach) | seen, at, tricks=tricks)
+
+    def add(pictures: Tensor, **names) -> None:
+        known = {} if given.truth is None else figures(pictures, given.truth, hidden)
+        rows.append(names | family.judged(pictures, given.labels) | known)
+
+    for network in family.networks:
+        for variant in VARIANTS:
+            for reach in REACHES:
+                for steps, pictures in run(network, variant, reach, few, (BUDGET // 2, BUDGET))[0].items():
+                    way = {"network": network, "variant": variant, "reach": reach, "steps": steps}
+                    tried.append(way | family.judged(pictures, few.labels))
+        best = min((way for way in tried if way["network"] == network), key=lambda way: way["fid"]["value"])
+        for chosen, way in (("plain", {"variant": "plain", "reach": 1, "steps": BUDGET}), ("best", best)):
+            made, seconds = run(network, way["variant"], way["reach"], given, (0, way["steps"]))
+            if not rows:
+                add(made[0], network="start alone")
+            names = {name: way[name] for name in ("variant", "reach", "steps")}
+            add(made[way["steps"]], network=network, chosen=chosen, **names, seconds=seconds)
+    if given.truth is not None:
+        rows.append({"network": "truth"} | family.judged(given.truth, given.labels))
+    else:
+        real = balanced(family.test, count)
+        rows.append({"network": "real test pictures"} | family.judged(*real[:]))
+    return {"settings": tuned, "chosen_on": choose, "rows": rows, "tried": tried}
+
+
+def starts(family: Family, count: int, choose: int = 0) -> dict:
+    """Seeds of every kind, and test pictures of other classes, alone and after the tuned ascent."""
+    given, tuned = family.seeds(count), family.tuned("generation")
+    rows = []
+    for kind in ("noise", *(kind for kind in KINDS if kind != "noise"), "other class"):
+        strangers = family.strangers(given.labels) if kind == "other class" else None
+        settings = tuned if strangers is not None else tuned | {"start": kind}
+        at = (0, tuned["steps"])
+        made, _ = make(family.networks["robust"], "generation", given, settings, at, starts=strangers)
+        alone, after = (family.judged(made[steps], given.labels) for steps in at)
+        share = round(alone["seen"]["value"] / after["seen"]["value"], 3)
+        rows.append({"start": kind, "alone": alone, "after": after, "share": share})
+    return {"settings": tuned, "rows": rows}
+
+
+def steps(family: Family, count: int, choose: int = 0) -> dict:
+    """Quality against gradient evaluations: along two runs, and in runs of fewer steps that go as far."""
+    given, engine, tuned = family.seeds(count), family.networks["robust"], family.tuned("generation")
+    path = tuned["steps"] * tuned["step_size"]
+    paper = tuned | PLAIN | TASKS["generation"].presets["paper"]
+    ways = [("published", paper, ALONG, 0), ("tuned", tuned | {"steps": 40}, ALONG[:-1], 0)]
+    for total in TOTALS:
+        fewer = tuned | {"steps": total, "step_size": path / total}
+        ways += [
+            ("as far, constant", fewer, (total,), 0),
+            ("as far, momentum 0.5", fewer | {"momentum": 0.5}, (total,), 0),
+            ("as far, cosine", fewer | {"schedule": "cosine", "step_size": 2 * path / total}, (total,), 0),
+        ]
+        if total % 2 == 0:
+            half = fewer | {"steps": total // 2}
+            ways.append(("as far, coarse to fine", half, (total // 2 * 1.25,), total // 2))
+    rows = []
+    for way, settings, at, coarse in ways:
+        made, _ = make(engine, "generation", given, settings, at, coarse=coarse)
+        shown = {name: settings[name] for name in ("epsilon", "steps", "step_size")}
+        rows += [
+            {"way": way, "evaluations": one, **shown} | family.judged(made[one], given.labels) for one in sorted(made)
+        ]
+    return {"settings": {"tuned": tuned, "published": paper}, "rows": rows}
+
+
+def grid(family: Family, count: int, choose: int = 0) -> dict:
+    """Generation at every epsilon, step size and number of steps of GRID, the rest as tuned."""
+    given, tuned, rows = family.seeds(count), family.tuned("generation"), []
+    for epsilon in GRID["epsilon"]:
+        for size in GRID["step_size"]:
+            settings = tuned | {"epsilon": epsilon, "step_size": size, "steps": max(GRID["steps"])}
+            made, _ = make(family.networks["robust"], "generation", given, settings, GRID["steps"])
+            for number, pictures in made.items():
+                way = {"epsilon": epsilon, "step_size": size, "steps": number}
+                rows.append(way | family.judged(pictures, given.labels))
+    return {"settings": tuned, "rows": rows}
+
+
+EXPERIMENTS = {"robust": robust, "starts": starts, "steps": steps, "grid": grid}
+FIGURES = {
+    "seen": "seen as class",
+    "seen_coarse": "the same, coarse",
+    "fid": "FID",
+    "psnr": "PSNR",
+    "psnr_hole": "PSNR in the hole",
+    "ssim": "SSIM",
+}
+
+
+def reached(settings: dict, reach: float) -> dict:
+    """``settings`` that go ``reach`` times as far."""
+    return settings | {name: settings[name] * reach for name in ("epsilon", "step_size")}
+
+
+def markdown(name: str, report: dict) -> str:
+    """The table of one experiment."""
+    if name == "starts":
+        rows = [
+            {"start": row["start"], "": when} | row[when] | ({"share": row["share"]} if when == "after" else {})
+            for row in report["rows"]
+            for when in ("alone", "after")
+        ]
+    else:
+        rows = report["rows"]
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    names = [key for key in names if key not in FIGURES] + [key for key in FIGURES if key in names]
+    lines = [[cell(key, row.get(key)) for key in names] for row in rows]
+    return table([FIGURES.get(key, key.replace("_", " ")) for key in names], lines)
+
+
+def cell(name: str, value) -> str:
+    """A figure with its interval, or a plain value."""
+    if value is None:
+        return ""
+    if not isinstance(value, dict):
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+    form = {"seen": "{:.0%}", "seen_coarse": "{:.0%}", "ssim": "{:.3f}"}.get(name, "{:.1f}")
+    low, high = (form.format(end + 0) for end in value["interval"])
+    return f"{form.format(value['value'])} ({low} to {high})"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.evidence", description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=(*EXPERIMENTS, "plates", "plots"))
+    parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
+    parser.add_argument("--family", choices=FAMILIES, default=FAMILIES[0], help=f"default {FAMILIES[0]}")
+    parser.add_argument("--task", choices=COMPARED, nargs="*", default=COMPARED, help="of robust; default all")
+    parser.add_argument("--count", type=int, default=200, help="pictures a cell (default 200)")
+    parser.add_argument("--choose", type=int, default=40, help="pictures to choose settings by (default 40)")
+    options = parser.parse_args(arguments)
+    DOCS.mkdir(parents=True, exist_ok=True)
+    if options.name in ("plates", "plots"):
+        from bench import evidence_plots
+
+        getattr(evidence_plots, options.name)(DOCS)
+        return
+    family = Family(options.family, options.data)
+    for task in options.task if options.name == "robust" else [""]:
+        key = " ".join([options.family, task]).strip()
+        more = {"task": task} if task else {}
+        report = {
+            "command": shlex.join(["python", "-m", "bench.evidence", *(arguments or sys.argv[1:])]),
+            "count": options.count,
+        } | EXPERIMENTS[options.name](family, options.count, options.choose, **more)
+        path = DOCS / f"{options.name}.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(known | {key: report}, indent=1) + "\n")
+        print(f"\n{key}, {options.count} pictures a cell\n\n{markdown(options.name, report)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Runs for ``bench.evidence``: families of checkpoints, what tasks start from, pictures after so many gradients."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import synth
+from bench.judging import Judge
+from bench.tricks import TRICKS
+from synth import quality
+from synth.classifier import RobustClassifier
+from synth.constraints import L2
+from synth.pgd import cosine, iterate
+from synth.randomness import Generators
+from synth.tasks import TASKS
+from training.data import Pictures, of
+from training.loop import precision
+from training.restoration import several
+from training.samples import balanced
+
+FAMILIES = ("cifar10", "tiny64")
+REFERENCE = 5000
+"""Real training pictures that the Frechet distance compares to."""
+BATCH, SHARED = 64, 10
+"""Seeds a batch, at most, and pictures a batch, which share a random square in inpainting."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a task is asked: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known."""
+
+    parts: list[dict]
+    labels: Tensor
+    truth: Tensor | None = None
+
+
+class Family:
+    """A robust checkpoint and its standard twin, which gets the same seeds, with their judge and data."""
+
+    def __init__(self, name: str, data: str | None = None):
+        self.name, self.data = name, data
+        self.robust, standard = (synth.load(f"{name}-resnet18-slim-{kind}") for kind in ("l2", "standard"))
+        standard.start = self.robust.start
+        self.networks = {"robust": self.robust.for_synthesis(), "standard": standard.for_synthesis()}
+        self._judges: dict[tuple, Judge] = {}
+
+    @cached_property
+    def train(self) -> Pictures:
+        return of(self.robust, "train", self.data)
+
+    @cached_property
+    def test(self) -> Pictures:
+        return of(self.robust, "test", self.data)
+
+    def tuned(self, task: str) -> dict:
+        """The robust checkpoint's tuned settings of how to descend, for both networks."""
+        values, names = TASKS[task].defaults(self.robust), list(TASKS[task].parameters)
+        return {name: values[name] for name in names[names.index("epsilon") :] if name != "seed"}
+
+    def judged(self, pictures: Tensor, labels: Tensor) -> dict:
+        """The figures of ``Judge``, with real pictures of the same classes as the reference."""
+        classes = tuple(labels.unique().tolist())
+        if classes not in self._judges:
+            real = self.train.subset(torch.isin(self.train.labels, torch.tensor(classes)))
+            self._judges[classes] = Judge(synth.load(f"{self.name}-judge"), balanced(real, REFERENCE).pictures)
+        return self._judges[classes](pictures, labels)
+
+    def seeds(self, count: int, skip: int = 0) -> Given:
+        """``count`` pictures to generate, every class in turn, from the seed ``skip`` on."""
+        classes = len(self.robust.classes)
+        size = max(1, BATCH // classes) * classes
+        parts = [{"count": min(size, count - begin), "seed": skip + begin} for begin in range(0, count, size)]
+        return Given(parts, torch.arange(count) % size % classes)
+
+    def real(self, count: int, skip: int = 0, *, translated: bool = False) -> Given:
+        """``count`` test pictures of the first ten classes that turn into others well, after the first ``skip``.
+
+        Labels are their own classes, or, ``translated``, those that they are to become.
+        """
+        number, pairs = self.robust.classes.index, list(self.robust.pairs.items())[:10]
+        each, skip = -(-count // len(pairs)), -(-skip // len(pairs))
+        parts, labels, truth = [], [], []
+        for source, target in pairs:
+            chosen = balanced(self.test.subset(self.test.labels == number(source)), skip + each)[skip:][0]
+            name = target if translated else source
+            for begin in range(0, len(chosen), SHARED):
+                seed = len(labels) + begin
+                parts.append({"picture": chosen[begin : begin + SHARED], "class_name": name, "seed": seed})
+            labels += [number(name)] * len(chosen)
+            truth.append(chosen)
+        return Given(parts, torch.tensor(labels), None if translated else torch.cat(truth))
+
+    def strangers(self, labels: Tensor) -> Tensor:
+        """A test picture of another class for each of ``labels`` (N,), (N, 3, S, S)."""
+        classes = len(self.robust.classes)
+        rounds = torch.arange(len(labels)) // classes
+        others = (labels + 1 + rounds % (classes - 1)) % classes
+        rows = {c: (self.test.labels == c).nonzero().flatten() for c in others.unique().tolist()}
+        return self.test[torch.stack([rows[c][i % len(rows[c])] for i, c in enumerate(others.tolist())])][0]
+
+
+def descend(
+    engine: RobustClassifier, task: str, settings: dict, *, tricks=(), start: Tensor | None = None, coarse: int = 0
+) -> Iterator[tuple[float, Tensor]]:
+    """(gradient evaluations, pictures) of the start and of every step of a task's problem, changed by ``tricks``.
+
+    start: pictures to start from instead of the task's own.
+    coarse: steps before all others on pictures of half the size, each of which costs a quarter of an evaluation.
+    """
+    declared = several(TASKS[task]) if "picture" in TASKS[task].parameters else TASKS[task]
+    p = SimpleNamespace(**declared.check(engine, **settings))
+    generators = Generators(p.seed)
+    problem = declared.problem(engine, p, generators)
+    problem = problem if start is None else replace(problem, start=start)
+    for trick in tricks:
+        problem = TRICKS[trick](problem, generators)
+    x = problem.start
+    yield 0, x
+    if coarse:
+        small = F.avg_pool2d(x, 2)
+        run = iterate(problem.loss, small, L2(p.epsilon / 2), steps=coarse, step_size=p.step_size, generator=generators)
+        for state in run:
+            change = F.interpolate(state.pictures - small, scale_factor=2, mode="bilinear")
+            x = problem.constraint.project(problem.start + change, problem.start)
+            yield state.step / 4, x
+    run = iterate(
+        problem.loss,
+        x,
+        problem.constraint,
+        center=problem.start if problem.center is None else problem.center,
+        steps=p.steps,
+        step_size=cosine(p.step_size) if p.schedule == "cosine" else p.step_size,
+        momentum=p.momentum,
+        noise=p.noise,
+        generator=generators,
+    )
+    for state in run:
+        yield coarse / 4 + state.step, state.pictures
+
+
+def make(
+    engine: RobustClassifier, task: str, given: Given, settings: dict, at, *, starts: Tensor | None = None, **more
+) -> tuple[dict[float, Tensor], float]:
+    """{evaluations: pictures (N, 3, S, S)} for the evaluations ``at``, and the seconds that a picture took.
+
+    starts: (N, 3, S, S), pictures to start from; more: of ``descend``.
+    """
+    found, began, done = {one: [] for one in at}, time.monotonic(), 0
+    low = torch.autocast(engine.device.type, torch.bfloat16, enabled=precision() == "bf16")
+    for part in given.parts:
+        size = len(part["picture"]) if "picture" in part else part["count"]
+        start = None if starts is None else starts[done : done + size]
+        done += size
+        with low:
+            for evaluations, pictures in descend(engine, task, settings | part, start=start, **more):
+                if evaluations in found:
+                    found[evaluations].append(pictures)
+    seconds = (time.monotonic() - began) / len(given.labels)
+    return {one: torch.cat(pictures) for one, pictures in found.items()}, round(seconds, 4)
+
+
+def holes(engine: RobustClassifier, given: Given) -> Tensor:
+    """The squares that inpainting hides of what it is given, (N, 1, S, S)."""
+    task = several(TASKS["inpainting"])
+    return torch.cat([quality.mean_fill(task.check(engine, **part))[1] for part in given.parts])
