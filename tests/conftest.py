@@ -86,8 +86,11 @@ def draw_mask(width: int = 32, height: int = 32) -> Image.Image:
     return image
 
 
-def needed(task, size: tuple[int, int] = (32, 32)) -> dict:
-    """Settings for a short run of ``task``, made from its declaration alone: pictures, masks, required classes."""
+def needed(task, size: tuple[int, int] = (32, 32), **more) -> dict:
+    """Settings for a short run of ``task``, made from its declaration alone: pictures, masks, required classes.
+
+    And those of ``more`` that the task has.
+    """
     settings = {"steps": 3} if "steps" in task.parameters else {}
     for name, parameter in task.parameters.items():
         if isinstance(parameter, Picture):
@@ -96,7 +99,7 @@ def needed(task, size: tuple[int, int] = (32, 32)) -> dict:
             settings[name] = draw_mask(*size)
         elif isinstance(parameter, ClassName) and not parameter.optional:
             settings[name] = CLASSES[1]
-    return settings
+    return settings | {name: value for name, value in more.items() if name in task.parameters}
 
 
 @pytest.fixture(autouse=True)

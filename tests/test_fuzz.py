@@ -138,8 +138,11 @@ def api(server, files):
 
 def valid(task, files) -> dict:
     """A short call that succeeds, with paths for pictures."""
-    given = needed(task) | {"steps": 1} | ({"count": 1} if "count" in task.parameters else {})
-    return {n: files[f"{n}.png"] if isinstance(v, Image.Image) else v for n, v in given.items()}
+    given = needed(task, steps=1, count=2)
+    return {
+        n: files["mask.png" if n == "mask" else "picture.png"] if isinstance(v, Image.Image) else v
+        for n, v in given.items()
+    }
 
 
 def said(task, given: dict) -> str:

@@ -128,7 +128,22 @@ def test_inpainting_has_its_original(model, picture, given, outside):
     assert found["mean fill"]["psnr_hole"] < found["mean fill"]["psnr"], "the rest is exact"
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name not in quality.BASELINES])
+KNOWN = (*quality.BASELINES, "reconstruction", "denoising")
+
+
+def test_reconstructions_and_cleaned_pictures_are_compared_with_the_picture(model, picture):
+    truth = pictures.to_tensor(picture, 32)
+    frame = synth.reconstruction(model, picture=picture, steps=2)
+    found = quality.compare(frame, picture)
+    assert list(found) == list(frame.captions) == ["decoded", "optimised"]
+    assert found["optimised"]["psnr"] == pytest.approx(quality.psnr(frame.pictures[1:], truth).item())
+    frame = synth.denoising(model, picture=picture, sigma=50)
+    found = quality.compare(frame, picture)
+    assert found["noisy"]["psnr"] == pytest.approx(quality.psnr(frame.start, truth).item())
+    assert quality.compare(synth.denoising(model, picture=picture, sigma=0), picture) is None
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in KNOWN])
 def test_other_tasks_have_no_original(model, name):
     frame = next(TASKS[name].frames(model, **needed(TASKS[name])))
     assert quality.compare(frame, draw_picture()) is None

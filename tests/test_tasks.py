@@ -37,11 +37,6 @@ def every(tasks=None):
     return pytest.mark.parametrize("task", tasks, ids=lambda task: task.name)
 
 
-def given(task, **settings) -> dict:
-    """A short run's settings, and those of ``settings`` that the task has."""
-    return needed(task) | {name: value for name, value in settings.items() if name in task.parameters}
-
-
 def refused(task, model, settings, name):
     with pytest.raises(ValueError, match=rf"^{name}: expected [^\n]+$"):
         next(task.frames(model, **settings))
@@ -107,7 +102,7 @@ def test_closing_stops_the_work(task, model, monkeypatch):
 @every(having(name="seed"))
 def test_same_seed_same_picture(task, model):
     def run(seed):
-        return task(model, **given(task, seed=seed, noise=0.02)).pictures
+        return task(model, **needed(task, seed=seed, noise=0.02)).pictures
 
     assert torch.equal(run(5), run(5))
     assert not torch.equal(run(5), run(6))
@@ -144,7 +139,7 @@ def test_model_and_global_state_are_left_alone(task, training):
     model.start, model.decoders = make_start(), make_decoders(model)
     model.train(training)
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    task(model, **given(task, noise=0.02))
+    task(model, **needed(task, noise=0.02))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(module.training == training for module in model.modules())
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
@@ -161,14 +156,13 @@ def test_gradients_off_outside_do_no_harm(task, model):
 @every()
 @pytest.mark.parametrize("left_out", [False, True], ids=["all given", "optional left out"])
 def test_settings_in_the_png_repeat_the_picture(task, model, tmp_path, left_out):
-    settings = needed(task, (50, 40)) | given(task, noise=0.01, seed=11, epsilon=2 / 3, beside="none")
-    settings |= {name: one for name, one in needed(task, (50, 40)).items() if name in ("picture", "mask")}
+    settings = needed(task, (50, 40), noise=0.01, seed=11, epsilon=2 / 3, beside="none")
     if left_out:
         settings = {
             name: value
             for name, value in settings.items()
             if name not in task.parameters or is_required(task.parameters[name]) or name in ("noise", "seed")
-        } | given(task, steps=2)
+        } | needed(task, steps=2)
     frame = task(model, **settings)
     frame.save(tmp_path / "x.png")
     record = pictures.settings_of(tmp_path / "x.png")
@@ -179,7 +173,7 @@ def test_settings_in_the_png_repeat_the_picture(task, model, tmp_path, left_out)
 
 @every()
 def test_a_saved_sheet_shows_the_pictures(task, model, tmp_path):
-    frame = task(model, **given(task, steps=1))
+    frame = task(model, **needed(task, steps=1))
     frame.save(tmp_path / "x.png", zoom=1)
     expected = pictures.sheet(frame.pictures)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "x.png")), np.asarray(expected))
@@ -221,7 +215,7 @@ def test_unknown_classes_are_one_sentence(task, model, value):
 
 
 @every()
-def test_what_is_required_must_be_given(task, model):
+def test_what_is_required_must_be_needed(task, model):
     for name, parameter in task.parameters.items():
         if is_required(parameter):
             settings = needed(task)

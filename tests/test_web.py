@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from synth import TASKS, hub, pictures
-from synth.parameters import ClassName, Float, Mask, Picture, Unit
+from synth.parameters import ClassName, Depth, Float, Mask, Normal, Picture, Twin, Unit
 from synth.web import controls, running
 from synth.web.controls import control, controls_at
 from synth.web.editor import EDITED, editable, gathered, parse_editor
@@ -50,9 +50,11 @@ def test_every_parameter_has_a_component_that_shows_its_declaration(task):
         component = control(name, kind, model, value)
         if isinstance(component, gr.Slider):
             assert kind.minimum <= component.minimum < kind.minimum + kind.step
-            assert component.maximum == (model.head.in_features - 1 if isinstance(kind, Unit) else kind.maximum)
+            limits = {Unit: model.head.in_features - 1, Depth: model.decoder.depth}
+            assert component.maximum == limits.get(type(kind), kind.maximum)
         elif isinstance(component, gr.Dropdown):
-            assert [value for _, value in component.choices if value] == list(getattr(kind, "options", CLASSES))
+            known = {Normal: ["squares"], Twin: ["none", "tiny", "plain"]}.get(type(kind), CLASSES)
+            assert [value for _, value in component.choices if value] == list(getattr(kind, "options", known))
             if isinstance(kind, ClassName) and kind.optional:
                 assert component.choices[0] == (kind.blank.capitalize(), "")
         else:
@@ -260,9 +262,10 @@ def test_the_picture_under_the_pointer():
 @EVERY_TASK
 def test_a_link_holds_what_differs_and_gives_it_back(task):
     model, draws = load("tiny"), random.Random(0)
-    values = task.defaults(model) | {"seed": 7, "epsilon": 1.5}
-    words = [name for name, kind in task.parameters.items() if isinstance(kind, ClassName)]
-    values |= {name: draws.choice(CLASSES) for name in words}
+    changes = {"seed": 7, "epsilon": 1.5, "depth": 2, "sigma": 9.0}
+    values = task.defaults(model) | {name: value for name, value in changes.items() if name in task.parameters}
+    words = {name: kind for name, kind in task.parameters.items() if isinstance(kind, ClassName)}
+    values |= {name: draws.choice(kind.names(model)) for name, kind in words.items()}
     query = link(task, "tiny", values)
     assert "picture" not in query and "jitter" not in query
     found, checkpoint, settings = from_link(dict(part.split("=") for part in query[1:].split("&")))
@@ -288,10 +291,10 @@ def test_a_bad_link_is_told_in_one_sentence(query, sentence):
 
 @EVERY_TASK
 def test_a_picture_made_here_gives_its_settings_back(task, tmp_path):
-    frame = task(load("tiny"), **needed(task), seed=5)
+    frame = task(load("tiny"), **needed(task, seed=5))
     frame.save(tmp_path / "made.png")
     found, checkpoint, settings = from_picture(tmp_path / "made.png")
-    assert (found, checkpoint, settings["seed"]) == (task, "tiny", 5)
+    assert (found, checkpoint, settings.get("seed", 5)) == (task, "tiny", 5)
     shown = {name: editable(value) for name, value in settings.items() if isinstance(value, Image.Image)}
     assert torch.equal(task(load("tiny"), **settings | shown).pictures, frame.pictures)
 
@@ -308,12 +311,14 @@ def test_a_picture_with_other_settings_is_refused_in_one_sentence(record, tmp_pa
 
 @EVERY_TASK
 def test_endpoint(task, server, tmp_path):
-    api, settings = client.Client(server, verbose=False), needed(task) | {"steps": 2}
+    api, settings = client.Client(server, verbose=False), needed(task, steps=2)
     picture, status = api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")
-    assert status.startswith("done: step 2 of 2")
-    assert pictures.settings_of(picture)["settings"]["steps"] == 2
-    with pytest.raises(Exception, match=r"^steps: expected 1 to \d+, got 0$"):
-        api.predict(**uploads(settings | {"steps": 0}, tmp_path), api_name=f"/{task.name}")
+    assert status.startswith("done: step 2 of 2" if "steps" in settings else "done: step ")
+    kept = pictures.settings_of(picture)["settings"]
+    assert set(kept) == set(task.parameters) and kept.get("steps", 2) == 2
+    wrong = "steps" if "steps" in settings else "depth"
+    with pytest.raises(Exception, match=rf"^{wrong}: expected 1 to \d+[ a-z]*, got 0$"):
+        api.predict(**uploads(settings | {wrong: 0}, tmp_path), api_name=f"/{task.name}")
     assert api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")[1].startswith("done")
 
 
