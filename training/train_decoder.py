@@ -25,9 +25,13 @@ from synth import autoencoder, hub, seal
 from synth.autoencoder import Decoder
 from synth.classifier import RobustClassifier
 from synth.quality import psnr
+from synth.tasks.anomaly_detection import STEP_SIZE, STEPS, fitted, residual
 from training import loop
 from training.data import Pictures, augment, of
 from training.train import split
+
+SCORED = 200
+"""Held-out pictures, at most, with whose anomaly scores others are compared."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Plan:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not self.pixel + self.feature + self.adversarial:
-            raise ValueError("pixel: expected a weight above 0 for it, feature or adversarial, got none")
+            raise ValueError("pixel: expected one of pixel, feature and adversarial above 0, got none")
 
 
 def train(
@@ -114,7 +118,7 @@ class Inversion(loop.Work):
         self.optimizers = {"adam": optimizer}
         if plan.adversarial:
             judge = Discriminator(self.decoder.channels[-1]).to(device, memory_format=torch.channels_last)
-            against = torch.optim.Adam(judge.parameters(), lr=0, betas=(0, 0.9))
+            against = torch.optim.Adam(judge.parameters(), lr=0, betas=(0.0, 0.9))
             self.modules["discriminator"], self.optimizers["against"] = judge, against
             self.judge, self.against = accelerator.prepare(judge, against)
 
@@ -127,8 +131,7 @@ class Inversion(loop.Work):
         x = augment(self.data[index][0], generator, plan.padding)
         x = x[accelerator.process_index :: accelerator.num_processes].to(accelerator.device)
         with accelerator.autocast():
-            with torch.no_grad():
-                maps = [self.decoder.entered(z, k) for k, z in enumerate(self.encoder.maps(x, depth), 1)]
+            maps = [self.decoder.entered(z, k) for k, z in enumerate(self.maps(x, depth), 1)]
             decoded = self.wrapped(maps[-1], depth)
             losses = {"pixel": (decoded[-1] - x).abs().mean()}
             if plan.feature:
@@ -154,6 +157,11 @@ class Inversion(loop.Work):
         return {"loss": loss.item() * len(x), "pixel": losses["pixel"].item() * len(x), "count": len(x)}
 
     @torch.no_grad()
+    def maps(self, x: Tensor, depth: int) -> list[Tensor]:
+        """The encoder's, which does not learn."""
+        return self.encoder.maps(x, depth)
+
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Peak signal-to-noise ratio in dB from each depth."""
         if not len(self.held_out):
@@ -166,8 +174,13 @@ class Inversion(loop.Work):
         return found
 
     def write(self, folder: Path, done: dict) -> None:
-        """The whole checkpoint, with this decoder."""
+        """The whole checkpoint, with this decoder, which knows how anomaly detection scores held-out pictures."""
         self.result.info |= done
+        if len(self.held_out):
+            self.result.eval()
+            x = self.held_out[:SCORED][0].to(self.accelerator.device)
+            found = residual(list(fitted(self.encoder, self.result, x, STEPS, STEP_SIZE))[-1], x).sort().values
+            self.result.info["normal_scores"] = [round(value, 6) for value in found.tolist()]
         shutil.copytree(hub.folder(self.source.source), folder, dirs_exist_ok=True)
         autoencoder.save(folder, {**self.source.decoders, self.plan.name: self.result})
         seal.write(folder, self.source, self.source.image_size)
@@ -217,7 +230,7 @@ def only(data: Pictures, names: list[str]) -> Pictures:
     """The pictures of the classes ``names``; ValueError for one that the data lacks."""
     unknown = [name for name in names if name not in data.classes]
     if unknown:
-        raise ValueError(f"only: expected classes of the data, {', '.join(data.classes[:12])}, ..., got {unknown[0]}")
+        raise ValueError(f"only: expected classes of the data, {', '.join(data.classes[:12])}, got {unknown[0]}")
     kept = torch.tensor([data.classes.index(name) for name in names])
     data = data.subset(torch.isin(data.labels, kept).nonzero().squeeze(1))
     return dataclasses.replace(data, classes=names)

@@ -15,6 +15,8 @@ from synth.tasks.inversion import Inversion
 
 WINDOW = 5
 """Pixels a side over which the heat map is averaged, at 64 pixels."""
+STEPS, STEP_SIZE = 10, 2.0
+"""With which decoders scored the normal pictures that they keep for comparison."""
 HOTTEST = 0.25
 """Mean absolute difference that is white on the heat map."""
 
@@ -31,9 +33,11 @@ class AnomalyDetection(Inversion):
     parameters = {
         "picture": Picture(help="The picture to examine."),
         "normal": Normal(help="What counts as normal."),
-        "steps": Int(default=10, minimum=1, maximum=500, help="How many steps the features take towards the picture."),
+        "steps": Int(
+            default=STEPS, minimum=1, maximum=500, help="How many steps the features take towards the picture."
+        ),
         "step_size": Float(
-            default=2,
+            default=STEP_SIZE,
             minimum=0.001,
             maximum=50,
             step=0.1,
@@ -52,7 +56,8 @@ class AnomalyDetection(Inversion):
             score = residual(rebuilt, p.picture)
             pictures = torch.cat([rebuilt, heat(rebuilt, p.picture)])
             begun = pictures if begun is None else begun
-            words = f"score {score.item():.4f}{compared(score.item(), decoder)}" if step == p.steps else ""
+            comparable = step == p.steps and (p.steps, p.step_size) == (STEPS, STEP_SIZE)
+            words = f"score {score.item():.4f}" + (compared(score.item(), decoder) if comparable else "")
             yield frame(step, p.steps, pictures, score.expand(2), begun, captions=captions, note=words)
 
 

@@ -1,0 +1,110 @@
+"""One-vs-rest anomaly detection on CIFAR-10, for ``bench.autoencoder``: a decoder of each class, and its residuals."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+from synth.autoencoder import Decoder
+from synth.classifier import RobustClassifier
+from synth.tasks.anomaly_detection import fitted, residual
+from training import loop
+from training.data import Pictures, load
+from training.samples import balanced
+from training.statistics import mean
+from training.train_decoder import Inversion, Plan, only, train
+
+SIZE = 32
+"""Pixels of CIFAR-10's pictures; encoder and decoder take any size."""
+DEPTH = 3
+STEPS, STEP_SIZE = 5, 2.0
+BATCH = 250
+
+
+def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+    """AUROC of each class against the rest, for decoders of that class's training pictures alone.
+
+    Neither encoder has seen CIFAR-10. Scores: the residual of the decoded features, and after optimising these. The
+    baseline learns encoder and decoder of the same shape together, from random weights.
+    """
+    source = options.data or "uoft-cs/cifar10"
+    known, test = load(source, "train", SIZE), balanced(load(source, "test", SIZE), options.count)
+    found: dict[str, list[float]] = {}
+    for label, name in enumerate(known.classes):
+        normal, odd = only(known, [name]), (test.labels != label).long()
+        plan = Plan(depth=DEPTH, deepest=1, feature=0, stages=0, epochs=options.epochs, validation=0, padding=2)
+        for encoder in (model, twin, None):
+            title = "plain autoencoder" if encoder is None else encoder.name
+            with tempfile.TemporaryDirectory() as folder:
+                if encoder is None:
+                    blank = RobustClassifier(model.architecture, model.classes, model.image_size, model.width)
+                    engine, decoder = together(plan, blank, normal, Path(folder))
+                else:
+                    decoder = train(plan, encoder, normal, Path(folder), quiet=True)
+                    engine = encoder.for_synthesis()
+            first, last = scores(engine, decoder.for_synthesis(), test[:][0])
+            for kind, values in (("decoded", first), (f"optimised in {STEPS} steps", last)):
+                found.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
+            print(f"{name}, {title}: {found[f'{title}, decoded'][-1]:.3f}", flush=True)
+    return [
+        {
+            "picture": title,
+            **dict(zip(known.classes, (round(one, 3) for one in values), strict=True)),
+            "all": mean(values),
+        }
+        for title, values in found.items()
+    ]
+
+
+def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Residuals (N,) before and after optimising the features."""
+    first, last = [], []
+    for part in x.split(BATCH):
+        found = [residual(rebuilt, part) for rebuilt in fitted(engine, decoder, part, STEPS, STEP_SIZE)]
+        first.append(found[0])
+        last.append(found[-1])
+    return torch.cat(first), torch.cat(last)
+
+
+def auroc(scores: Tensor, odd: Tensor) -> float:
+    """The probability that an odd picture (1 in ``odd``) scores higher than a normal one, ties counting half."""
+    ranks = scores.argsort().argsort().float() / len(scores)  # binary_auroc takes probabilities
+    return binary_auroc(ranks, odd).item()
+
+
+def together(plan: Plan, blank: RobustClassifier, data: Pictures, output: Path) -> tuple[RobustClassifier, Decoder]:
+    """A plain autoencoder: the encoder learns with the decoder; the same shape, pictures and steps."""
+    work = Plain(plan, blank, data, data.subset(torch.arange(0)), loop.accelerate())
+    shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}
+    loop.run(
+        work,
+        data,
+        name="plain",
+        output=output,
+        accelerator=work.accelerator,
+        began=time.monotonic(),
+        quiet=True,
+        **shape,
+    )
+    return work.encoder.eval().requires_grad_(False), work.decoder.eval()
+
+
+class Plain(Inversion):
+    """Its encoder is not frozen."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.encoder = copy.deepcopy(self.source).train()
+        self.optimizer.add_param_group({"params": list(self.encoder.parameters())})
+
+    def maps(self, x: Tensor, depth: int) -> list[Tensor]:
+        return self.encoder.maps(x, depth)
+
+    def write(self, folder: Path, done: dict) -> None:
+        """It is only measured."""

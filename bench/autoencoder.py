@@ -1,0 +1,251 @@
+"""What decoding robust features is worth: ``python -m bench.autoencoder TABLE --data FOLDER`` measures and prints one.
+
+Tables: reconstruction, denoising, style, hybrid, anomaly. Robust against its standard twin, both with decoders of the
+same recipe, on held-out pictures; means with 95 % intervals. ``--json FILE`` keeps the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+import synth
+from bench import anomaly
+from synth import hub, pictures, quality
+from synth.autoencoder import distance
+from synth.classifier import RobustClassifier
+from synth.constraints import L2
+from synth.examples import styles
+from synth.pgd import cosine, pgd
+from synth.randomness import draw
+from synth.tasks.style_transfer import recoloured
+from training.card import table
+from training.data import PICTURE_SUFFIXES, of
+from training.loop import accelerate
+from training.restoration import figures
+from training.samples import agreement, balanced, generate, judged, outputs, to_bytes
+from training.statistics import mean
+
+BATCH = 100
+SIGMAS = (25, 50)
+"""Of 255."""
+
+
+def reconstruction(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+    """Every depth of both, at the size of training and, of ``--larger`` pictures, at twice that; optimised, too."""
+    data = balanced(of(model, "test", options.data), options.count)
+    sets = {f"{model.image_size} px": (data[:][0], data.labels)}
+    if options.larger:
+        sets[f"{2 * model.image_size} px"] = (folder(options.larger, 2 * model.image_size), None)
+    rows = []
+    for size, (x, labels) in sets.items():
+        for encoder in (model, twin):
+            engine = encoder.for_synthesis()
+            for depth in range(1, encoder.decoder.depth + 1):
+                made = batched(lambda part: engine.decoder(engine.maps(part, depth)[-1], depth), x)  # noqa: B023
+                rows.append(
+                    {"picture": f"{encoder.name}, depth {depth}", "size": size, **likeness(made, x, judge, labels)}
+                )
+            part, found = x[: options.optimised], []
+            for some in part.split(BATCH):
+                z, noise = engine.maps(some, engine.decoder.depth)[-1], draw(some, torch.Generator().manual_seed(0))
+                start, sizes = (0.5 + 0.1 * noise).clamp(0, 1), cosine(some.shape[-1] / model.image_size)
+                loss = distance(engine, z, engine.decoder.depth)
+                found.append(pgd(loss, start, L2(), steps=60, step_size=sizes))
+            seen = None if labels is None else labels[: len(part)]
+            name = f"{encoder.name}, depth {engine.decoder.depth}, optimised in 60 steps"
+            rows.append({"picture": name, "size": size, **likeness(torch.cat(found), part, judge, seen)})
+    return rows
+
+
+def denoising(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+    """Ours with the depth and skip that are best on training pictures, against classical denoisers told the noise."""
+    data, tuning = (
+        balanced(of(model, split, options.data), n) for split, n in (("test", options.count), ("train", 64))
+    )
+    rows = []
+    for sigma in SIGMAS:
+        x, noisy = noised(data[:][0], sigma, 0)
+        known, tried = noised(tuning[:][0], sigma, 1)
+        for encoder in (model, twin):
+            engine = encoder.for_synthesis()
+            settings = [
+                (depth, skip) for depth in range(1, engine.decoder.depth + 1) for skip in (0, 0.25, 0.5, 0.75, 1)
+            ]
+            scores = [quality.psnr(cleaned(engine, tried, *one), known).mean().item() for one in settings]
+            depth, skip = settings[scores.index(max(scores))]
+            began = time.monotonic()
+            made = cleaned(engine, noisy, depth, skip)
+            seconds = (time.monotonic() - began) / len(x)
+            name = f"{encoder.name}, depth {depth}, skip {skip:g}"
+            found = likeness(made, x, judge, data.labels)
+            rows.append({"picture": name, "sigma": sigma, **found, "ms": round(1000 * seconds, 2)})
+        for name, method in classical(sigma / 255).items():
+            began = time.monotonic()
+            made = torch.stack(
+                [torch.from_numpy(method(one)).permute(2, 0, 1).float() for one in noisy.permute(0, 2, 3, 1).numpy()]
+            )
+            seconds = (time.monotonic() - began) / len(x)
+            found = likeness(made.clamp(0, 1), x, judge, data.labels)
+            rows.append({"picture": name, "sigma": sigma, **found, "ms": round(1000 * seconds, 2)})
+        rows.append({"picture": "noisy", "sigma": sigma, **likeness(noisy, x, judge, data.labels)})
+    return rows
+
+
+def style(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+    """Gram distance to the style in the judge's maps, and SSIM to the content, of pictures in every bundled style."""
+    size = 4 * model.image_size
+    shown = {name: pictures.to_tensor(image.convert("RGB"), size) for name, image in styles().items()}
+    content = folder(options.larger, size)[: options.count] if options.larger else None
+    if content is None:
+        raise ValueError("larger: expected a folder of pictures for the style table, got none")
+    eye, rows = judge.for_synthesis(), []
+    methods = {
+        one.name: lambda x, s, one=one: synth.style_transfer(one, picture=x[0], style=s[0]).pictures
+        for one in (model, twin)
+    }
+    methods["whitening and colouring of colours"] = lambda x, s: (x + 0.6 * (recoloured(x, s) - x)).clamp(0, 1)
+    methods["the picture itself"] = lambda x, s: x
+    for name, method in methods.items():
+        pairs = [(method(x[None], s), x[None], s) for x in content for s in shown.values()]
+        grams = [_gram_distance(eye, made, s) for made, _, s in pairs]
+        kept = [structural_similarity_index_measure(made, x, data_range=1.0).item() for made, x, _ in pairs]
+        rows.append({"picture": name, "gram": mean(grams), "ssim": mean(kept)})
+    return rows
+
+
+def hybrid(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+    """Generation with as many gradients in all: on pixels alone, and after a part of them on decoded features."""
+    train, rows = of(model, "train", options.data), []
+    reference, steps = balanced(train, 2000), model.presets["generation"]["tuned"]["steps"]
+    for latent in (0, steps // 4, steps // 2):
+        made = generate(
+            model, options.count, accelerator=accelerate(), latent_steps=latent, steps=steps - latent, batch=25
+        )
+        found = judged(made.pictures, made.labels, reference.pictures, judge.for_synthesis())
+        shown = {key: found[key] for key in ("agreement", "group_agreement") if key in found}
+        name = f"{latent} steps on features, {steps - latent} on pixels"
+        rows.append({"picture": name, **shown, "fid": found["fid"], "ms": round(1000 * made.seconds, 1)})
+    return rows
+
+
+def likeness(made: Tensor, x: Tensor, judge: RobustClassifier, labels: Tensor | None) -> dict:
+    """PSNR, SSIM, the distance of the judge's representations, and how often it sees the true class."""
+    seen, true = (outputs(judge, to_bytes(part)) for part in (made, x))
+    apart = 1 - F.cosine_similarity(seen[0], true[0])
+    found = {**figures(made, x), "judge_distance": mean(apart.tolist())}
+    return found | ({} if labels is None else {"agreement": agreement(seen[1], labels)})
+
+
+def classical(sigma: float) -> dict:
+    """Denoisers of well-kept libraries for pictures (H, W, 3) in [0, 1] with noise of deviation ``sigma``."""
+    try:
+        import bm3d
+        from skimage import restoration
+    except ImportError as error:
+        raise ValueError(f"denoising: expected pip install bm3d scikit-image, since {error.name} is not here") from None
+    return {
+        "bilateral filter": lambda x: restoration.denoise_bilateral(
+            x, sigma_color=2 * sigma, sigma_spatial=1.5, channel_axis=-1
+        ),
+        "non-local means": lambda x: restoration.denoise_nl_means(
+            x, 5, 9, 0.7 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
+        ),
+        "total variation": lambda x: restoration.denoise_tv_chambolle(x, weight=1.2 * sigma, channel_axis=-1),
+        "BM3D": lambda x: bm3d.bm3d_rgb(x, sigma),
+    }
+
+
+@torch.no_grad()
+def cleaned(engine: RobustClassifier, noisy: Tensor, depth: int, skip: float) -> Tensor:
+    def clean(part: Tensor) -> Tensor:
+        maps = engine.maps(part, depth)
+        return engine.decoder(maps[-1], depth, maps, skip)
+
+    return batched(clean, noisy)
+
+
+def noised(x: Tensor, sigma: float, seed: int) -> tuple[Tensor, Tensor]:
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    return x, (x + sigma / 255 * noise).clamp(0, 1)
+
+
+@torch.no_grad()
+def batched(function, x: Tensor) -> Tensor:
+    return torch.cat([function(part) for part in x.split(BATCH)])
+
+
+def folder(path: Path, size: int) -> Tensor:
+    """All pictures in a folder, (N, 3, size, size)."""
+    files = [file for file in sorted(Path(path).iterdir()) if file.suffix.lower() in PICTURE_SUFFIXES]
+    if not files:
+        raise ValueError(f"larger: expected a folder of pictures, got {path}")
+    return torch.cat([pictures.to_tensor(pictures.read(file), size) for file in files])
+
+
+@torch.no_grad()
+def _gram_distance(eye: RobustClassifier, made: Tensor, style: Tensor) -> float:
+    """Relative distance of the Gram matrices of the first three stages' maps, their mean."""
+    found = []
+    for a, b in zip(eye.maps(made, 3), eye.maps(style, 3), strict=True):
+        one, other = (z[0].flatten(1) @ z[0].flatten(1).T / z[0][0].numel() for z in (a, b))
+        found.append((one - other).norm() / other.norm())
+    return torch.stack(found).mean().item()
+
+
+TABLES = {
+    "reconstruction": reconstruction,
+    "denoising": denoising,
+    "style": style,
+    "hybrid": hybrid,
+    "anomaly": anomaly.measure,
+}
+
+
+def shown(rows: list[dict]) -> str:
+    """The figures as a table, intervals in brackets."""
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+
+    def cell(value) -> str:
+        if isinstance(value, dict):
+            low, high = value["interval"] or (value["value"],) * 2
+            return f"{value['value']:.3g} [{low:.3g}, {high:.3g}]"
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    return table(
+        [head.replace("_", " ") for head in heads], [[cell(row.get(head, "")) for head in heads] for row in rows]
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.autoencoder", description=__doc__.splitlines()[0])
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--checkpoint", default=hub.DEFAULT)
+    parser.add_argument("--twin", default="tiny64-resnet18-slim-standard")
+    parser.add_argument("--judge", default="tiny64-judge")
+    parser.add_argument("--data", type=Path, help="folder of the checkpoint's data set (anomaly: of CIFAR-10)")
+    parser.add_argument("--larger", type=Path, help="folder of larger pictures, for sizes that were not trained on")
+    parser.add_argument("--count", type=int, default=500, help="pictures a row, at most")
+    parser.add_argument("--optimised", type=int, default=100, help="pictures inverted by optimisation, at most")
+    parser.add_argument("--epochs", type=int, default=6, help="anomaly: of each decoder")
+    parser.add_argument("--json", type=Path, help="file to keep the figures in")
+    options = parser.parse_args(arguments)
+    try:
+        model, twin, judge = (hub.load(name) for name in (options.checkpoint, options.twin, options.judge))
+        rows = TABLES[options.table](model, twin, judge, options)
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    print(shown(rows))
+
+
+if __name__ == "__main__":
+    main()

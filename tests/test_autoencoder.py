@@ -1,0 +1,214 @@
+"""Decoders: their shapes at every depth and size, what they keep on disk, and the tasks that need them."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import synth
+from synth import autoencoder, hub, pictures
+from synth.autoencoder import Decoder, details, distance
+from synth.backbones import BACKBONES
+from synth.tasks import anomaly_detection
+from synth.tasks.style_transfer import recoloured
+from tests.conftest import CLASSES, draw_picture, make_decoders, make_model
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_stages_lead_to_the_last_map_and_a_decoder_mirrors_them(name):
+    size = 64 if name.startswith(("resnet", "mobilenet")) else 128
+    width = 0.25 if name in ("resnet18", "mobilenet_v2") else 1
+    model = synth.RobustClassifier(name, CLASSES, size, width).eval()
+    x = torch.rand(1, 3, size, size)
+    with torch.no_grad():
+        maps = model.maps(x, 99)
+        sides = [one.shape[-1] for one in maps]
+        assert sides == sorted(sides, reverse=True) and len(maps) in (4, 5)
+        assert [one.shape for one in model.maps(x, 2)] == [one.shape for one in maps[:2]]
+        if name != "vgg16_bn":  # its last map is that of a linear layer
+            torch.testing.assert_close(maps[-1], model.feature_map(x))
+        decoder = Decoder.mirroring(model, 3, width=0.1).eval()
+        assert decoder(maps[2], 3).shape == x.shape
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [32, 64])
+def test_every_depth_and_size_decodes_to_a_picture(model, depth, size):
+    x = torch.rand(2, 3, size, size)
+    with torch.no_grad():
+        z = model.maps(x, depth)[-1]
+        found = model.decoder(z, depth)
+        alone = model.decoder(z[:1], depth)
+    assert found.shape == x.shape and found.min() >= 0 and found.max() <= 1
+    torch.testing.assert_close(alone, found[:1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.decoder.left(model.decoder.entered(z, depth), depth), z, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("depth", [0, 5])
+def test_a_depth_that_the_encoder_lacks_is_refused(model, depth, picture):
+    with pytest.raises(ValueError, match="^depth: expected 1 to "):
+        Decoder.mirroring(model, depth)
+    with pytest.raises(ValueError, match="^depth: expected 1 to "):
+        synth.interpolation(model, picture=picture, other=picture, depth=depth)
+
+
+def test_standardised_maps_have_no_mean_and_one_deviation(model):
+    maps = model.maps(torch.rand(64, 3, 32, 32), 3)
+    decoder = Decoder.mirroring(model, 3)
+    decoder.standardise(maps)
+    for depth, z in enumerate(maps, 1):
+        channels = decoder.entered(z, depth).transpose(0, 1).flatten(1)
+        assert channels.mean(1).abs().max() < 1e-3
+        assert (channels.std(1) < 1.01).all() and (channels.std(1) > 0.99).float().mean() > 0.5
+
+
+def test_the_folded_copy_decodes_the_same(model):
+    z = torch.rand(2, 64, 4, 4)
+    torch.testing.assert_close(model.decoder.for_synthesis()(z, 4), model.decoder(z, 4), atol=1e-4, rtol=0)
+    assert not any(one.requires_grad for one in model.for_synthesis().decoder.parameters())
+
+
+def test_a_decoder_comes_back_with_its_checkpoint_and_is_no_part_of_the_classifier(tmp_path):
+    model = make_model(info={"name": "tiny"})
+    keys = set(model.state_dict())
+    model.decoders = make_decoders(model)
+    assert set(model.state_dict()) == keys
+    autoencoder.save(tmp_path, model.decoders)
+    model.save_pretrained(tmp_path)
+    again = synth.load(tmp_path)
+    assert list(again.decoders) == ["", "squares"] and again.decoder.info == model.decoder.info
+    z = torch.rand(1, 64, 4, 4)
+    torch.testing.assert_close(again.decoder(z, 4), model.decoder(z, 4), atol=2e-2, rtol=0)  # half precision
+    assert "decoder.safetensors" in json.loads((tmp_path / "seal.json").read_text())["sha256"]
+    (tmp_path / "decoder.json").write_text("{")
+    with pytest.raises(ValueError, match="^decoder: expected a whole decoder.safetensors and decoder.json, got "):
+        synth.load(tmp_path)
+    (tmp_path / "decoder.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match="^checkpoint: expected whole files .*decoder.safetensors differs"):
+        synth.load(tmp_path)
+
+
+def test_details_are_what_averages_leave_out():
+    z = torch.rand(1, 3, 8, 8)
+    assert F.avg_pool2d(details(z), 2).abs().max() < 1e-6
+    assert details(torch.ones(1, 3, 8, 8)).abs().max() == 0 and details(torch.rand(1, 3, 1, 1)).abs().max() == 0
+    low, high, low_high, both = (torch.tensor(rows) for rows in ([1.0, 1], [1.0, -1], [1.0, 1], [1.0, -1]))
+    bands = [torch.outer(a, b).flatten() / 2 for a, b in ((high, low), (low_high, high), (both, high))]
+    block = z[0, 0, :2, :2].flatten()
+    haar = sum((block @ band) * band for band in bands).view(2, 2)
+    torch.testing.assert_close(details(z)[0, 0, :2, :2], haar)
+
+
+def test_skips_carry_the_finest_details_of_each_stage(model):
+    maps = model.maps(torch.rand(1, 3, 32, 32), 3)
+    decoder = model.decoder
+    for part in (0, 0.5, 1):
+        plain = decoder.descended(decoder.entered(maps[-1], 3), 3)[1]
+        found = decoder.descended(decoder.entered(maps[-1], 3), 3, maps, part)[1]
+        sought = details(decoder.entered(maps[1], 2))
+        torch.testing.assert_close(details(found), part * sought + (1 - part) * details(plain), atol=1e-5, rtol=0)
+        torch.testing.assert_close(F.avg_pool2d(found, 2), F.avg_pool2d(plain, 2), atol=1e-5, rtol=0)
+
+
+def test_the_distance_is_relative_and_zero_for_the_picture_itself(model):
+    x = torch.rand(3, 3, 32, 32)
+    z = model.maps(x, 2)[-1]
+    loss = distance(model, z, 2)
+    assert loss(x).max() == 0
+    other = model.maps(x.flip(0), 2)[-1]
+    expected = [(other[i] - z[i]).norm() / z[i].norm() for i in range(3)]
+    torch.testing.assert_close(loss(x.flip(0)), torch.stack(expected))
+
+
+# The tasks
+
+
+def test_reconstruction_decodes_and_optimises(model, picture):
+    frame = synth.reconstruction(model, picture=picture, depth=2, steps=30, size="2")
+    x = pictures.to_tensor(picture, 64)
+    assert frame.captions == ("decoded", "optimised") and frame.pictures.shape == (2, 3, 64, 64)
+    with torch.no_grad():
+        decoded = model.decoder(model.maps(x, 2)[-1], 2)
+    torch.testing.assert_close(frame.pictures[:1], decoded, atol=1e-4, rtol=0)
+    start = distance(model, model.maps(x, 2)[-1], 2)(frame.start[1:])
+    assert frame.loss[1] < 0.8 * start
+
+
+def test_reconstruction_beside_another_checkpoint(tiny, picture):
+    model = hub.load("tiny")
+    frame = synth.reconstruction(model, picture=picture, beside="plain", steps=1)
+    assert frame.captions == ("decoded", "decoded from plain", "optimised")
+    other = synth.reconstruction(hub.load("plain"), picture=picture, steps=1)
+    assert torch.equal(frame.pictures[1], other.pictures[0])
+    with pytest.raises(ValueError, match="^checkpoint: expected one of "):
+        synth.reconstruction(model, picture=picture, beside="nowhere")
+
+
+def test_interpolation_begins_and_ends_with_the_two_pictures(model, picture):
+    other = picture.rotate(90)
+    frame = synth.interpolation(model, picture=picture, other=other, count=5, depth=3)
+    ends = torch.cat([pictures.to_tensor(one, 32) for one in (picture, other)])
+    with torch.no_grad():
+        decoded = model.decoder(model.maps(ends, 3)[-1], 3)
+    torch.testing.assert_close(frame.pictures[[0, -1]], decoded, atol=1e-4, rtol=0)
+    torch.testing.assert_close(frame.start[2], ends.mean(0), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("sigma", [0, 50])
+def test_denoising_starts_from_the_noise_that_was_asked_for(model, sigma):
+    grey = torch.full((3, 32, 32), 0.5)
+    frame = synth.denoising(model, picture=grey, sigma=sigma)
+    assert frame.start.std().item() == pytest.approx(sigma / 255, abs=0.01)
+
+
+def test_recoloured_features_have_the_mean_and_covariance_of_the_style():
+    random = torch.Generator().manual_seed(0)
+    content, style = (torch.randn(1, 6, 12, 12, generator=random) * torch.rand(6, 1, 1, generator=random) for _ in "12")
+    found = recoloured(content, style + 1)
+    assert torch.allclose(found.mean((2, 3)), style.mean((2, 3)) + 1, atol=1e-4)
+    assert torch.allclose(torch.cov(found[0].flatten(1)), torch.cov(style[0].flatten(1)), atol=1e-3)
+    torch.testing.assert_close(recoloured(content, content), content, atol=1e-3, rtol=0)
+
+
+def test_without_strength_style_transfer_only_decodes(model, picture):
+    settings = dict(picture=picture, depth=1, size="1")
+    plain = synth.style_transfer(model, style=picture.rotate(90), strength=0, **settings).pictures
+    x = pictures.to_tensor(picture, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(plain, model.decoder(model.maps(x, 1)[-1], 1), atol=1e-4, rtol=0)
+    assert not torch.equal(synth.style_transfer(model, style=picture.rotate(90), **settings).pictures, plain)
+
+
+def test_anomaly_scores_fall_as_the_features_are_optimised_and_are_compared(model, picture):
+    frames = list(synth.anomaly_detection.frames(model, picture=picture, normal="squares"))
+    assert frames[-1].loss[0] < frames[0].loss[0] and frames[0].loss[0] == frames[0].loss[1]
+    x, rebuilt = pictures.to_tensor(picture, 32), frames[-1].pictures[:1]
+    assert frames[-1].loss[0].item() == pytest.approx((rebuilt - x).square().mean().item(), rel=1e-4)
+    assert "of normal pictures that it never saw" in frames[-1].note and frames[-1].note.startswith("score 0.")
+    other = synth.anomaly_detection(model, picture=picture, steps=4)
+    assert "normal" not in other.note
+    with pytest.raises(ValueError, match="^normal: expected one of squares, got 'dogs'$"):
+        synth.anomaly_detection(model, picture=picture, normal="dogs")
+
+
+def test_the_heat_map_is_hot_where_the_pictures_differ():
+    x, rebuilt = torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
+    rebuilt[..., 8:16, 8:16] = 1
+    warm = anomaly_detection.heat(rebuilt, x).mean(1)[0]
+    assert warm[9:15, 9:15].min() == 1 and warm[20:].max() == 0
+
+
+def test_generation_may_take_its_first_steps_through_features(model):
+    frames = list(synth.generation.frames(model, count=2, steps=3, latent_steps=2, class_name="dot"))
+    assert [frame.step for frame in frames] == [0, 1, 2, 3, 4, 5] and {frame.steps for frame in frames} == {5}
+    assert all(torch.equal(frame.start, frames[0].pictures) for frame in frames)
+    bare = copy.deepcopy(model)
+    bare.decoders = {}
+    with pytest.raises(ValueError, match="^latent_steps: expected 0, since tiny has no decoder, got 2$"):
+        synth.generation(bare, latent_steps=2)
+    with pytest.raises(ValueError, match="^checkpoint: expected one that python -m training.train_decoder ran on"):
+        synth.denoising(bare, picture=draw_picture())
