@@ -1,13 +1,15 @@
 """What decoding robust features is worth: ``python -m bench.autoencoder TABLE --data FOLDER`` measures and prints one.
 
 Tables: reconstruction, denoising, style, hybrid, anomaly. Robust against its standard twin, both with decoders of the
-same recipe, on held-out pictures; means with 95 % intervals. ``--json FILE`` keeps the figures.
+same recipe, on held-out pictures; means with 95 % intervals.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -26,9 +28,9 @@ from synth.examples import styles
 from synth.pgd import cosine, pgd
 from synth.randomness import draw
 from synth.tasks.style_transfer import recoloured
-from training.card import table
+from training.card import table_of, write_card
 from training.data import PICTURE_SUFFIXES, of
-from training.loop import accelerate
+from training.loop import accelerate, machine
 from training.restoration import figures
 from training.samples import agreement, balanced, generate, judged, outputs, to_bytes
 from training.statistics import mean
@@ -209,19 +211,14 @@ TABLES = {
 }
 
 
-def shown(rows: list[dict]) -> str:
-    """The figures as a table, intervals in brackets."""
-    heads = list(dict.fromkeys(key for row in rows for key in row))
-
-    def cell(value) -> str:
-        if isinstance(value, dict):
-            low, high = value["interval"] or (value["value"],) * 2
-            return f"{value['value']:.3g} [{low:.3g}, {high:.3g}]"
-        return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-    return table(
-        [head.replace("_", " ") for head in heads], [[cell(row.get(head, "")) for head in heads] for row in rows]
-    )
+def record(folder: Path, name: str, rows: list[dict], command: str, minutes: float) -> None:
+    """Put the rows into the checkpoint's evaluation.json, and rewrite its card."""
+    path = folder / "evaluation.json"
+    report = json.loads(path.read_text())
+    found = {"rows": rows, "command": command, "minutes": round(minutes, 1), "machine": machine(accelerate())}
+    report.setdefault("autoencoder", {})[name] = found
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    write_card(folder)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -235,16 +232,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=500, help="pictures a row, at most")
     parser.add_argument("--optimised", type=int, default=100, help="pictures inverted by optimisation, at most")
     parser.add_argument("--epochs", type=int, default=6, help="anomaly: of each decoder")
-    parser.add_argument("--json", type=Path, help="file to keep the figures in")
+    parser.add_argument("--record", action="store_true", help="keep the figures in the checkpoint's card")
     options = parser.parse_args(arguments)
+    began = time.monotonic()
     try:
         model, twin, judge = (hub.load(name) for name in (options.checkpoint, options.twin, options.judge))
         rows = TABLES[options.table](model, twin, judge, options)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-    print(shown(rows))
+    if options.record:
+        command = shlex.join(["python", "-m", "bench.autoencoder", *(arguments or sys.argv[1:])])
+        record(hub.folder(options.checkpoint), options.table, rows, command, (time.monotonic() - began) / 60)
+    print(table_of(rows))
 
 
 if __name__ == "__main__":

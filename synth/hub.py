@@ -30,7 +30,7 @@ DEFAULT = "tiny64-resnet18-slim-l2"
 SECOND = "cifar10-resnet18-slim-l2-dual"
 """The one that choosers show after it."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
-FILES = ["config.json", "model.safetensors", "start.safetensors", *autoencoder.FILES, "seal.json", "evaluation.json"]
+FILES = ["config.json", "model.safetensors", "start.safetensors", "seal.json", "evaluation.json", *autoencoder.FILES]
 PICTURES = ["units.png", "units.json", "examples/*.png"]
 """What the app shows besides."""
 

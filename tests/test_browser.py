@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 
 from synth import TASKS, pictures
+from synth.examples import styles
+from synth.web.editor import editable
 from synth.web.running import LINE, load
 from tests.conftest import draw_picture
 
@@ -204,6 +206,31 @@ def test_two_features_are_painted_one_after_the_other_and_undone(page, received)
     page.wait_for_timeout(1000)
     run(page)
     assert torch.equal(native(received[2][2]["picture"]), native(draw_picture()))
+
+
+def test_features_are_decoded_in_five_tabs(page, received):
+    for task, words in {
+        "reconstruction": "row by row: decoded, optimised",
+        "interpolation": "done: step 1 of 1",
+        "denoising": "done: step 1 of 1",
+        "style_transfer": "done: step 3 of 3",
+        "anomaly_detection": "of normal pictures that it never saw",
+    }.items():
+        switch(page, task)
+        if task == "style_transfer":
+            here(page, ".shelf >> nth=1 >> button.thumbnail-item >> nth=2").click()
+            page.wait_for_timeout(500)
+        if task == "anomaly_detection":
+            choose(page, "Normal", "squares")
+        run(page)
+        here(page, f":text('{words}')").wait_for()
+        if task in ("reconstruction", "denoising"):
+            here(page, ":text('PSNR')").wait_for()
+    given = {name: settings for name, _, settings in received}
+    mosaic = editable(list(styles().values())[2])
+    assert torch.equal(native(given["style_transfer"]["style"]), native(mosaic))
+    assert torch.equal(native(given["interpolation"]["picture"]), native(draw_picture()))
+    assert given["anomaly_detection"]["normal"] == "squares" and given["reconstruction"]["beside"] == ""
 
 
 def test_a_run_is_scrubbed_and_exported(page, tmp_path):

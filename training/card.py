@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
-from synth import hub
+from synth import autoencoder, hub
 
 TERMS = {
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is published for research, without an explicit licence; its "
@@ -99,7 +99,7 @@ def write_card(folder: Path) -> None:
         figures="\n\n".join(_figures(report)),
         commands=", ".join(f"`{command}` ({run['minutes']} minutes on {run['machine']})" for command, run in runs),
         example=config["classes"][-3:][0],
-        trained=_trained(info, recipe),
+        trained=_trained(info, recipe) + _decoders_trained(folder),
         terms=TERMS.get(info["data"], f"see {info['data']} on the Hub."),
     )
     ModelCard(card).save(folder / "README.md")
@@ -117,6 +117,22 @@ def _trained(info: dict, recipe: dict) -> str:
     return f"`python -m training.train {info['name']}`: {cost}. The recipe: {told}."
 
 
+def _decoders_trained(folder: Path) -> str:
+    """What the decoders cost, if there are any."""
+    path, told = folder / autoencoder.FILES[1], []
+    for name, config in (json.loads(path.read_text()) if path.exists() else {}).items():
+        info, plan = config["info"], config["info"]["plan"]
+        losses = {loss: plan[loss] for loss in ("pixel", "feature", "stages", "adversarial") if plan[loss]}
+        weights = ", ".join(f"{loss} {weight:g}" for loss, weight in losses.items())
+        title = f"The decoder of {name} alone" if name else "The decoder"
+        told.append(
+            f"\n\n{title} (`python -m training.train_decoder {info['encoder']}`, {len(config['channels'])} stages, width "
+            f"{config['width']:g}): {info['epochs']:g} epochs, {info['minutes']:g} minutes on {info['machine']}; losses: "
+            f"{weights}."
+        )
+    return "".join(told)
+
+
 def _figures(report: dict) -> list[str]:
     """The paragraphs and tables of all that was measured."""
     rows = [[title(name), *_cells(value, percent=True), f"{value['count']:,}"] for name, value in accuracies(report)]
@@ -132,6 +148,8 @@ def _figures(report: dict) -> list[str]:
         parts += _restoration_figures(report["restoration"])
     if "translation" in report:
         parts += _translation_figures(report["translation"])
+    if "autoencoder" in report:
+        parts += _autoencoder_figures(report["autoencoder"])
     return parts
 
 
@@ -199,6 +217,31 @@ def _translation_figures(found: dict) -> list[str]:
         "changes (of 1) of the picture shrunk to 8x8, of its outermost eighth, and of the rest.",
         table([*head, "SSIM", "pictures"], rows),
     ]
+
+
+def _autoencoder_figures(found: dict) -> list[str]:
+    parts = [
+        "### Decoded features",
+        "Means with 95 % intervals; the standard twin's decoder had the same recipe, pictures and steps.",
+    ]
+    for name, one in found.items():
+        ran = f"`{one['command']}` ({one['minutes']:g} minutes on {one['machine']})"
+        parts += [f"{name.capitalize()}, by {ran}:", table_of(one["rows"])]
+    return parts
+
+
+def table_of(rows: list[dict]) -> str:
+    """Figures by column, those with intervals as "value [low, high]"."""
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+
+    def cell(value) -> str:
+        if isinstance(value, dict):
+            low, high = value["interval"] or (value["value"],) * 2
+            return f"{value['value']:.3g} [{low:.3g}, {high:.3g}]"
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    lines = [[cell(row.get(head, "")) for head in heads] for row in rows]
+    return table([head.replace("_", " ") for head in heads], lines)
 
 
 def _seen(one: dict) -> str:

@@ -111,7 +111,7 @@ def run(
                 facts = {"step": step + 1, "minutes": spent, "totals": totals, "name": name} | work.facts()
                 saves.save(output, step + 1, _tensors(work), facts)
                 done = {"epochs": round((step + 1) / steps, 2), "minutes": round(spent, 1)}
-                work.write(output / "checkpoint", done | {"machine": _machine(accelerator)})
+                work.write(output / "checkpoint", done | {"machine": machine(accelerator)})
             accelerator.wait_for_everyone()
             saved = time.monotonic()
         if over:
@@ -168,7 +168,8 @@ def _any(accelerator: Accelerator, flag: bool) -> bool:
     return bool(accelerator.gather(torch.tensor([float(flag)], device=accelerator.device)).any())
 
 
-def _machine(accelerator: Accelerator) -> str:
+def machine(accelerator: Accelerator) -> str:
+    """What a training ran on, in words."""
     kind = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return f"{kind}, {accelerator.num_processes} process(es), precision {accelerator.mixed_precision}"
 
