@@ -125,11 +125,10 @@ def _decoders_trained(folder: Path) -> str:
         losses = {loss: plan[loss] for loss in ("pixel", "feature", "stages", "adversarial") if plan[loss]}
         weights = ", ".join(f"{loss} {weight:g}" for loss, weight in losses.items())
         title = f"The decoder of {name} alone" if name else "The decoder"
-        told.append(
-            f"\n\n{title} (`python -m training.train_decoder {info['encoder']}`, {len(config['channels'])} stages, width "
-            f"{config['width']:g}): {info['epochs']:g} epochs, {info['minutes']:g} minutes on {info['machine']}; losses: "
-            f"{weights}."
-        )
+        command = f"`python -m training.train_decoder {info['encoder']}`"
+        size = f"{len(config['channels'])} stages, width {config['width']:g}"
+        cost = f"{info['epochs']:g} epochs, {info['minutes']:g} minutes on {info['machine']}"
+        told.append(f"\n\n{title} ({command}, {size}): {cost}; losses: {weights}.")
     return "".join(told)
 
 
