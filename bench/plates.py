@@ -21,7 +21,8 @@ from torch import Tensor
 import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
-from synth.examples import sketches
+from synth.examples import sketches, styles
+from synth.tasks.base import Synthesis
 from synth.tasks.inpainting import random_square
 from training.data import load
 from training.restoration import several
@@ -185,11 +186,13 @@ def classes(output: Path) -> None:
 
 
 def inputs() -> None:
-    """Masks and sketches that the README's commands start from."""
+    """Masks, sketches and styles that the README's commands start from."""
     (DOCS / "inputs").mkdir(parents=True, exist_ok=True)
     model = synth.load(hub.DEFAULT)
     for name, sketch in sketches(model.classes).items():
         sketch.save(DOCS / "inputs" / f"sketch-{name.replace(' ', '-')}.png")
+    for name, style in styles().items():
+        style.save(DOCS / "inputs" / f"style-{name}.png")
     for name, corners in {"mask-centre": (20, 20, 43, 43), "mask-right": (36, 0, 63, 63)}.items():
         mask = Image.new("1", (64, 64))
         ImageDraw.Draw(mask).rectangle(corners, fill=1)
@@ -209,7 +212,7 @@ def overview() -> None:
         image = Image.open(DOCS / arguments[-1])
         settings = pictures.settings_of(DOCS / arguments[-1])
         task = synth.TASKS[settings["task"]]
-        if task.title in pairs:
+        if task.title in pairs or not isinstance(task, Synthesis):
             continue
         frames = task.frames(model, **settings["settings"])
         first = next(iter(frames)).start[:1]
