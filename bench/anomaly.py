@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
-from synth.autoencoder import Decoder
+from synth.autoencoder import Decoder, distance
 from synth.classifier import RobustClassifier
 from synth.tasks.anomaly_detection import fitted, residual
 from training import loop
@@ -30,8 +30,8 @@ BATCH = 250
 def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
     """AUROC of each class against the rest, for decoders of that class's training pictures alone.
 
-    Neither encoder has seen CIFAR-10. Scores: the residual of the decoded features, and after optimising these. The
-    baseline learns encoder and decoder of the same shape together, from random weights.
+    Neither encoder has seen CIFAR-10. Scores: the residual of the decoded features, that after optimising these, and
+    how far the features of the decoded picture are from the picture's. The baseline learns encoder and decoder of the same shape together, from random weights.
     """
     source = options.data or "uoft-cs/cifar10"
     known, test = load(source, "train", SIZE), balanced(load(source, "test", SIZE), options.count)
@@ -48,10 +48,9 @@ def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassi
                 else:
                     decoder = train(plan, encoder, normal, Path(folder), quiet=True)
                     engine = encoder.for_synthesis()
-            first, last = scores(engine, decoder.for_synthesis(), test[:][0])
-            for kind, values in (("decoded", first), (f"optimised in {STEPS} steps", last)):
+            for kind, values in scores(engine, decoder.for_synthesis(), test[:][0]).items():
                 found.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
-            print(f"{name}, {title}: {found[f'{title}, decoded'][-1]:.3f}", flush=True)
+                print(f"{name}, {title}, {kind}: {found[f'{title}, {kind}'][-1]:.3f}", flush=True)
     return [
         {
             "picture": title,
@@ -62,14 +61,18 @@ def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassi
     ]
 
 
-def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Residuals (N,) before and after optimising the features."""
-    first, last = [], []
+def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor) -> dict[str, Tensor]:
+    """Scores (N,) of pictures: residuals before and after optimising the features, and that of the features."""
+    found: dict[str, list[Tensor]] = {}
     for part in x.split(BATCH):
-        found = [residual(rebuilt, part) for rebuilt in fitted(engine, decoder, part, STEPS, STEP_SIZE)]
-        first.append(found[0])
-        last.append(found[-1])
-    return torch.cat(first), torch.cat(last)
+        rebuilt = list(fitted(engine, decoder, part, STEPS, STEP_SIZE))
+        kinds = {"decoded": residual(rebuilt[0], part), f"optimised in {STEPS} steps": residual(rebuilt[-1], part)}
+        with torch.no_grad():
+            z = engine.maps(part, decoder.depth)[-1]
+            kinds["decoded, in features"] = distance(engine, z, decoder.depth)(rebuilt[0])
+        for kind, values in kinds.items():
+            found.setdefault(kind, []).append(values)
+    return {kind: torch.cat(values) for kind, values in found.items()}
 
 
 def auroc(scores: Tensor, odd: Tensor) -> float:

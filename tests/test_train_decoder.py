@@ -142,4 +142,6 @@ def test_bad_commands_are_one_sentence(more, words, encoder, folder, tmp_path, c
 def test_only_keeps_the_pictures_of_the_classes(data):
     kept = only(data, ["light"])
     assert kept.classes == ["light"] and len(kept) == 35
+    grouped = dataclasses.replace(data, groups={"squares": ["dark", "light"]})
+    assert only(grouped, ["squares"]).classes == ["dark", "light"]
     assert train_decoder.Discriminator(16)(torch.rand(2, 3, 32, 32), torch.rand(2, 16, 8, 8)).shape == (2, 1, 4, 4)

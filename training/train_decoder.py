@@ -227,7 +227,8 @@ class Discriminator(nn.Module):
 
 
 def only(data: Pictures, names: list[str]) -> Pictures:
-    """The pictures of the classes ``names``; ValueError for one that the data lacks."""
+    """The pictures of the classes ``names``, superclasses among them; ValueError for one that the data lacks."""
+    names = [one for name in names for one in data.groups.get(name, [name])]
     unknown = [name for name in names if name not in data.classes]
     if unknown:
         raise ValueError(f"only: expected classes of the data, {', '.join(data.classes[:12])}, got {unknown[0]}")
