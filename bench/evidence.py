@@ -22,7 +22,6 @@ from synth.start import KINDS
 from synth.tasks import TASKS
 from training.card import table
 from training.restoration import figures
-from training.samples import balanced
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "evidence"
 COMPARED = ("generation", "inpainting", "super_resolution", "translation")
@@ -40,6 +39,8 @@ REACHES = (1, 3)
 """Multiples of the tuned epsilon and step size, to choose from."""
 BUDGET = 40
 """Gradient evaluations a picture in ``robust``; half as many are tried too."""
+SQUARE = 10
+"""Pictures that share a random square in inpainting."""
 ALONG = (1, 2, 4, 6, 8, 12, 16, 20, 30, 40, 60)
 """Evaluations at which a run of constant steps is judged."""
 TOTALS = (2, 4, 6, 8, 12, 20)
@@ -56,12 +57,12 @@ def robust(family: Family, count: int, choose: int, task: str = "generation") ->
     if task == "generation":
         few, given = family.seeds(choose, skip=10_000), family.seeds(count)
     else:
-        translated = task == "translation"
-        few, given = family.real(choose, translated=translated), family.real(count, choose, translated=translated)
+        how = {"translated": task == "translation", **({"batch": SQUARE} if task == "inpainting" else {})}
+        few, given = family.real(choose, **how), family.real(count, choose, **how)
     hidden = holes(family.robust, given) if task == "inpainting" else None
     tried, rows = [], []
 
-    def run(network: str, variant: str, reach: float, given: Given, at: tuple) -> tuple[dict, float]:
+    def run(network: str, variant: str, reach: float, given: Given, at: tuple) -> dict[float, Tensor]:
         tricks, seen = VARIANTS[variant]
         return make(family.networks[network], task, given, reached(tuned, reach) | seen, at, tricks=tricks)
 
@@ -72,21 +73,18 @@ def robust(family: Family, count: int, choose: int, task: str = "generation") ->
     for network in family.networks:
         for variant in VARIANTS:
             for reach in REACHES:
-                for steps, pictures in run(network, variant, reach, few, (BUDGET // 2, BUDGET))[0].items():
+                for steps, pictures in run(network, variant, reach, few, (BUDGET // 2, BUDGET)).items():
                     way = {"network": network, "variant": variant, "reach": reach, "steps": steps}
                     tried.append(way | family.judged(pictures, few.labels))
         best = min((way for way in tried if way["network"] == network), key=lambda way: way["fid"]["value"])
         for chosen, way in (("plain", {"variant": "plain", "reach": 1, "steps": BUDGET}), ("best", best)):
-            made, seconds = run(network, way["variant"], way["reach"], given, (0, way["steps"]))
+            made = run(network, way["variant"], way["reach"], given, (0, way["steps"]))
             if not rows:
                 add(made[0], network="start alone")
             names = {name: way[name] for name in ("variant", "reach", "steps")}
-            add(made[way["steps"]], network=network, chosen=chosen, **names, seconds=seconds)
-    if given.truth is not None:
-        rows.append({"network": "truth"} | family.judged(given.truth, given.labels))
-    else:
-        real = balanced(family.test, count)
-        rows.append({"network": "real test pictures"} | family.judged(*real[:]))
+            add(made[way["steps"]], network=network, chosen=chosen, **names)
+    real = family.shown(given.labels) if given.truth is None else given.truth
+    rows.append({"network": "real pictures"} | family.judged(real, given.labels))
     return {"settings": tuned, "chosen_on": choose, "rows": rows, "tried": tried}
 
 
@@ -98,7 +96,7 @@ def starts(family: Family, count: int, choose: int = 0) -> dict:
         strangers = family.strangers(given.labels) if kind == "other class" else None
         settings = tuned if strangers is not None else tuned | {"start": kind}
         at = (0, tuned["steps"])
-        made, _ = make(family.networks["robust"], "generation", given, settings, at, starts=strangers)
+        made = make(family.networks["robust"], "generation", given, settings, at, starts=strangers)
         alone, after = (family.judged(made[steps], given.labels) for steps in at)
         share = round(alone["seen"]["value"] / after["seen"]["value"], 3)
         rows.append({"start": kind, "alone": alone, "after": after, "share": share})
@@ -123,7 +121,7 @@ def steps(family: Family, count: int, choose: int = 0) -> dict:
             ways.append(("as far, coarse to fine", half, (total // 2 * 1.25,), total // 2))
     rows = []
     for way, settings, at, coarse in ways:
-        made, _ = make(engine, "generation", given, settings, at, coarse=coarse)
+        made = make(engine, "generation", given, settings, at, coarse=coarse)
         shown = {name: settings[name] for name in ("epsilon", "steps", "step_size")}
         rows += [
             {"way": way, "evaluations": one, **shown} | family.judged(made[one], given.labels) for one in sorted(made)
@@ -137,7 +135,7 @@ def grid(family: Family, count: int, choose: int = 0) -> dict:
     for epsilon in GRID["epsilon"]:
         for size in GRID["step_size"]:
             settings = tuned | {"epsilon": epsilon, "step_size": size, "steps": max(GRID["steps"])}
-            made, _ = make(family.networks["robust"], "generation", given, settings, GRID["steps"])
+            made = make(family.networks["robust"], "generation", given, settings, GRID["steps"])
             for number, pictures in made.items():
                 way = {"epsilon": epsilon, "step_size": size, "steps": number}
                 rows.append(way | family.judged(pictures, given.labels))
