@@ -3,7 +3,7 @@
 robust: the robust classifier against its standard twin, each plain and with the best of feature visualisation's tricks.
 starts: seeds of several kinds, alone and after the ascent. steps: quality against gradient evaluations.
 grid: epsilon x step size x steps. Each adds to docs/evidence/NAME.json and prints its table.
-plates (from robust.json and the checkpoints) and plots (from the JSON alone) draw docs/evidence/*.png.
+tables prints what is stored. plates, from the checkpoints and robust.json, and plots, from the JSON alone, draw PNGs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from statistics import correlation
 
 from torch import Tensor
 
@@ -45,7 +46,7 @@ ALONG = (1, 2, 4, 6, 8, 12, 16, 20, 30, 40, 60)
 """Evaluations at which a run of constant steps is judged."""
 TOTALS = (2, 4, 6, 8, 12, 20)
 """Evaluations of runs that all go as far as the tuned preset."""
-GRID = {"epsilon": (2, 4, 8, 16), "step_size": (0.1, 0.25, 0.5, 1), "steps": (10, 20, 40)}
+GRID = {"epsilon": (2, 4, 8, 16), "step_size": (0.1, 0.25, 0.5, 1), "steps": (5, 10, 20)}
 
 
 def robust(family: Family, count: int, choose: int, task: str = "generation") -> dict:
@@ -89,7 +90,11 @@ def robust(family: Family, count: int, choose: int, task: str = "generation") ->
 
 
 def starts(family: Family, count: int, choose: int = 0) -> dict:
-    """Seeds of every kind, and test pictures of other classes, alone and after the tuned ascent."""
+    """Seeds of every kind, and test pictures of other classes, alone and after the tuned ascent.
+
+    "share": of how often the class is seen afterwards, what the start alone reaches. "explained": over the kinds, the
+    squared correlation of a figure before and after.
+    """
     given, tuned = family.seeds(count), family.tuned("generation")
     rows = []
     for kind in ("noise", *(kind for kind in KINDS if kind != "noise"), "other class"):
@@ -100,7 +105,11 @@ def starts(family: Family, count: int, choose: int = 0) -> dict:
         alone, after = (family.judged(made[steps], given.labels) for steps in at)
         share = round(alone["seen"]["value"] / after["seen"]["value"], 3)
         rows.append({"start": kind, "alone": alone, "after": after, "share": share})
-    return {"settings": tuned, "rows": rows}
+    explained = {}
+    for name in ("seen", "fid"):
+        pairs = [[row[when][name]["value"] for row in rows] for when in ("alone", "after")]
+        explained[name] = round(correlation(*pairs) ** 2, 3)
+    return {"settings": tuned, "explained": explained, "rows": rows}
 
 
 def steps(family: Family, count: int, choose: int = 0) -> dict:
@@ -131,14 +140,17 @@ def steps(family: Family, count: int, choose: int = 0) -> dict:
 
 def grid(family: Family, count: int, choose: int = 0) -> dict:
     """Generation at every epsilon, step size and number of steps of GRID, the rest as tuned."""
-    given, tuned, rows = family.seeds(count), family.tuned("generation"), []
+    given, tuned, last = family.seeds(count), family.tuned("generation"), max(GRID["steps"])
+    known, rows = {}, []
     for epsilon in GRID["epsilon"]:
         for size in GRID["step_size"]:
-            settings = tuned | {"epsilon": epsilon, "step_size": size, "steps": max(GRID["steps"])}
-            made = make(family.networks["robust"], "generation", given, settings, GRID["steps"])
-            for number, pictures in made.items():
-                way = {"epsilon": epsilon, "step_size": size, "steps": number}
-                rows.append(way | family.judged(pictures, given.labels))
+            far = (min(epsilon, last * size), size)  # no picture goes further, so that larger balls change nothing
+            if far not in known:
+                settings = tuned | {"epsilon": epsilon, "step_size": size, "steps": last}
+                made = make(family.networks["robust"], "generation", given, settings, GRID["steps"])
+                known[far] = {number: family.judged(pictures, given.labels) for number, pictures in made.items()}
+            for number, found in known[far].items():
+                rows.append({"epsilon": epsilon, "step_size": size, "steps": number} | found)
     return {"settings": tuned, "rows": rows}
 
 
@@ -174,6 +186,19 @@ def markdown(name: str, report: dict) -> str:
     return table([FIGURES.get(key, key.replace("_", " ")) for key in names], lines)
 
 
+def titled(name: str, key: str, report: dict) -> str:
+    """The table below what it is of and the command that gives it."""
+    title = f"{key.replace('_', ' ')}, {report['count']} pictures a cell"
+    below = "".join(f"\n{FIGURES[one]}: {r2:.0%} explained" for one, r2 in report.get("explained", {}).items())
+    return f"\n`{report['command']}`: {title}\n\n{markdown(name, report)}\n{below}"
+
+
+def stored(name: str) -> dict:
+    """The reports of an experiment so far, by family and task."""
+    path = DOCS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def cell(name: str, value) -> str:
     """A figure with its interval, or a plain value."""
     if value is None:
@@ -185,9 +210,14 @@ def cell(name: str, value) -> str:
     return f"{form.format(value['value'])} ({low} to {high})"
 
 
+def unlocated(arguments: list[str]) -> list[str]:
+    """The arguments with FOLDER for wherever the data was."""
+    return ["FOLDER" if before == "--data" else one for before, one in zip(["", *arguments], arguments, strict=False)]
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.evidence", description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=(*EXPERIMENTS, "plates", "plots"))
+    parser.add_argument("name", choices=(*EXPERIMENTS, "tables", "plates", "plots"))
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
     parser.add_argument("--family", choices=FAMILIES, default=FAMILIES[0], help=f"default {FAMILIES[0]}")
     parser.add_argument("--task", choices=COMPARED, nargs="*", default=COMPARED, help="of robust; default all")
@@ -195,6 +225,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--choose", type=int, default=40, help="pictures to choose settings by (default 40)")
     options = parser.parse_args(arguments)
     DOCS.mkdir(parents=True, exist_ok=True)
+    if options.name == "tables":
+        for name in EXPERIMENTS:
+            for key, report in stored(name).items():
+                print(titled(name, key, report))
+        return
     if options.name in ("plates", "plots"):
         from bench import evidence_plots
 
@@ -205,13 +240,12 @@ def main(arguments: list[str] | None = None) -> None:
         key = " ".join([options.family, task]).strip()
         more = {"task": task} if task else {}
         report = {
-            "command": shlex.join(["python", "-m", "bench.evidence", *(arguments or sys.argv[1:])]),
+            "command": shlex.join(["python", "-m", "bench.evidence", *unlocated(arguments or sys.argv[1:])]),
             "count": options.count,
         } | EXPERIMENTS[options.name](family, options.count, options.choose, **more)
-        path = DOCS / f"{options.name}.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(known | {key: report}, indent=1) + "\n")
-        print(f"\n{key}, {options.count} pictures a cell\n\n{markdown(options.name, report)}", flush=True)
+        known = stored(options.name) | {key: report}
+        (DOCS / f"{options.name}.json").write_text(json.dumps(known, indent=1) + "\n")
+        print(titled(options.name, key, report), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ TILE = 64
 def plates(docs: Path) -> None:
     """robust.png, with the settings that robust.json chose, and starts.png: the first seeds, none chosen."""
     chosen = json.loads((docs / "robust.json").read_text())
-    families = [Family(name) for name in FAMILIES]
+    families = [Family(name) for name in FAMILIES if f"{name} generation" in chosen]
     stack([robust(family, chosen[f"{family.name} generation"]["rows"]) for family in families], docs / "robust.png")
     stack([starts(family) for family in families], docs / "starts.png")
 
@@ -73,7 +73,7 @@ def stack(pages: list[Image.Image], path: Path) -> None:
     whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
     for index, page in enumerate(pages):
         whole.paste(page, (0, sum(page.height for page in pages[:index])))
-    whole.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    whole.save(path, optimize=True)
 
 
 def plots(docs: Path) -> None:
