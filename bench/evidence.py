@@ -115,19 +115,18 @@ def starts(family: Family, count: int, choose: int = 0) -> dict:
 def steps(family: Family, count: int, choose: int = 0) -> dict:
     """Quality against gradient evaluations: along two runs, and in runs of fewer steps that go as far."""
     given, engine, tuned = family.seeds(count), family.networks["robust"], family.tuned("generation")
-    path = tuned["steps"] * tuned["step_size"]
+    path, largest = tuned["steps"] * tuned["step_size"], TASKS["generation"].parameters["step_size"].maximum
     paper = tuned | PLAIN | TASKS["generation"].presets["paper"]
     ways = [("published", paper, ALONG, 0), ("tuned", tuned | {"steps": 40}, ALONG[:-1], 0)]
     for total in TOTALS:
-        fewer = tuned | {"steps": total, "step_size": path / total}
+        fewer = tuned | {"steps": total, "step_size": min(path / total, largest)}
+        falling = {"schedule": "cosine", "step_size": min(2 * path / total, largest)}
         ways += [
             ("as far, constant", fewer, (total,), 0),
             ("as far, momentum 0.5", fewer | {"momentum": 0.5}, (total,), 0),
-            ("as far, cosine", fewer | {"schedule": "cosine", "step_size": 2 * path / total}, (total,), 0),
+            ("as far, cosine", fewer | falling, (total,), 0),
+            ("as far, coarse to fine", fewer | {"steps": total // 2}, (total // 2 * 1.25,), total // 2),
         ]
-        if total % 2 == 0:
-            half = fewer | {"steps": total // 2}
-            ways.append(("as far, coarse to fine", half, (total // 2 * 1.25,), total // 2))
     rows = []
     for way, settings, at, coarse in ways:
         made = make(engine, "generation", given, settings, at, coarse=coarse)
