@@ -10,7 +10,7 @@ from synth.classifier import RobustClassifier
 from training.samples import agreement, outputs, to_bytes
 from training.statistics import Z
 
-RESAMPLES = 40
+RESAMPLES = 20
 """Bootstrap resamples of the pictures behind the interval of a Frechet distance."""
 
 

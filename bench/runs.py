@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from synth.constraints import L2
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
 from synth.tasks import TASKS
+from synth.tasks.base import class_loss
 from training.data import Pictures, of
 from training.loop import precision
 from training.restoration import several
@@ -29,13 +29,16 @@ from training.samples import balanced
 FAMILIES = ("cifar10", "tiny64")
 REFERENCE = 5000
 """Real training pictures that the Frechet distance compares to."""
-BATCH, SHARED = 64, 10
-"""Seeds a batch, at most, and pictures a batch, which share a random square in inpainting."""
+BATCH = 64
+"""Pictures a batch, at most."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a task is asked: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known."""
+    """What a task is asked: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known.
+
+    A part's "labels" (n,) are the classes of its pictures, where they differ.
+    """
 
     parts: list[dict]
     labels: Tensor
@@ -80,31 +83,35 @@ class Family:
         parts = [{"count": min(size, count - begin), "seed": skip + begin} for begin in range(0, count, size)]
         return Given(parts, torch.arange(count) % size % classes)
 
-    def real(self, count: int, skip: int = 0, *, translated: bool = False) -> Given:
+    def real(self, count: int, skip: int = 0, *, translated: bool = False, batch: int = BATCH) -> Given:
         """``count`` test pictures of the first ten classes that turn into others well, after the first ``skip``.
 
-        Labels are their own classes, or, ``translated``, those that they are to become.
+        Labels are their own classes, or, ``translated``, those that they are to become. In inpainting, each ``batch``
+        shares a random square.
         """
-        number, pairs = self.robust.classes.index, list(self.robust.pairs.items())[:10]
+        number, pairs = self.robust.classes.index, dict(list(self.robust.pairs.items())[:10])
         each, skip = -(-count // len(pairs)), -(-skip // len(pairs))
-        parts, labels, truth = [], [], []
-        for source, target in pairs:
-            chosen = balanced(self.test.subset(self.test.labels == number(source)), skip + each)[skip:][0]
-            name = target if translated else source
-            for begin in range(0, len(chosen), SHARED):
-                seed = len(labels) + begin
-                parts.append({"picture": chosen[begin : begin + SHARED], "class_name": name, "seed": seed})
-            labels += [number(name)] * len(chosen)
-            truth.append(chosen)
-        return Given(parts, torch.tensor(labels), None if translated else torch.cat(truth))
+        of_class = [_shuffled(self.test.labels == number(source))[skip : skip + each] for source in pairs]
+        pictures = self.test[torch.stack(of_class, 1).flatten()][0]  # every class in turn
+        labels = torch.tensor([number(pairs[name] if translated else name) for name in pairs]).repeat(len(of_class[0]))
+        parts = [
+            {"picture": pictures[i : i + batch], "labels": labels[i : i + batch], "seed": skip + i}
+            for i in range(0, len(labels), batch)
+        ]
+        return Given(parts, labels, None if translated else pictures)
+
+    def shown(self, labels: Tensor) -> Tensor:
+        """A test picture of each of ``labels`` (N,), in turn all of a class: (N, 3, S, S)."""
+        rows = {label: _shuffled(self.test.labels == label).tolist() for label in labels.unique().tolist()}
+        used = F.one_hot(labels).cumsum(0).gather(1, labels[:, None]).flatten() - 1
+        pairs = zip(labels.tolist(), used.tolist(), strict=True)
+        return self.test[torch.tensor([rows[label][i % len(rows[label])] for label, i in pairs])][0]
 
     def strangers(self, labels: Tensor) -> Tensor:
         """A test picture of another class for each of ``labels`` (N,), (N, 3, S, S)."""
         classes = len(self.robust.classes)
         rounds = torch.arange(len(labels)) // classes
-        others = (labels + 1 + rounds % (classes - 1)) % classes
-        rows = {c: (self.test.labels == c).nonzero().flatten() for c in others.unique().tolist()}
-        return self.test[torch.stack([rows[c][i % len(rows[c])] for i, c in enumerate(others.tolist())])][0]
+        return self.shown((labels + 1 + rounds % (classes - 1)) % classes)
 
 
 def descend(
@@ -112,13 +119,19 @@ def descend(
 ) -> Iterator[tuple[float, Tensor]]:
     """(gradient evaluations, pictures) of the start and of every step of a task's problem, changed by ``tricks``.
 
+    settings: of the task; its "labels" (N,), if any, are the classes of pictures of several, in place of "class_name",
+    for problems that have no other loss than the class's.
     start: pictures to start from instead of the task's own.
     coarse: steps before all others on pictures of half the size, each of which costs a quarter of an evaluation.
     """
     declared = several(TASKS[task]) if "picture" in TASKS[task].parameters else TASKS[task]
+    labels = settings.get("labels")
+    named = {} if labels is None else {"class_name": 0}
+    settings = {name: value for name, value in settings.items() if name != "labels"} | named
     p = SimpleNamespace(**declared.check(engine, **settings))
     generators = Generators(p.seed)
     problem = declared.problem(engine, p, generators)
+    problem = problem if labels is None else replace(problem, loss=class_loss(engine, labels, p, generators))
     problem = problem if start is None else replace(problem, start=start)
     for trick in tricks:
         problem = TRICKS[trick](problem, generators)
@@ -148,12 +161,12 @@ def descend(
 
 def make(
     engine: RobustClassifier, task: str, given: Given, settings: dict, at, *, starts: Tensor | None = None, **more
-) -> tuple[dict[float, Tensor], float]:
-    """{evaluations: pictures (N, 3, S, S)} for the evaluations ``at``, and the seconds that a picture took.
+) -> dict[float, Tensor]:
+    """{evaluations: pictures (N, 3, S, S)} for the evaluations ``at``.
 
     starts: (N, 3, S, S), pictures to start from; more: of ``descend``.
     """
-    found, began, done = {one: [] for one in at}, time.monotonic(), 0
+    found, done = {one: [] for one in at}, 0
     low = torch.autocast(engine.device.type, torch.bfloat16, enabled=precision() == "bf16")
     for part in given.parts:
         size = len(part["picture"]) if "picture" in part else part["count"]
@@ -163,11 +176,17 @@ def make(
             for evaluations, pictures in descend(engine, task, settings | part, start=start, **more):
                 if evaluations in found:
                     found[evaluations].append(pictures)
-    seconds = (time.monotonic() - began) / len(given.labels)
-    return {one: torch.cat(pictures) for one, pictures in found.items()}, round(seconds, 4)
+    return {one: torch.cat(pictures) for one, pictures in found.items()}
+
+
+def _shuffled(which: Tensor) -> Tensor:
+    """Indices of the set elements of ``which`` (N,), in an order that is always the same."""
+    index = which.nonzero().flatten()
+    return index[torch.randperm(len(index), generator=torch.Generator().manual_seed(0))]
 
 
 def holes(engine: RobustClassifier, given: Given) -> Tensor:
     """The squares that inpainting hides of what it is given, (N, 1, S, S)."""
     task = several(TASKS["inpainting"])
-    return torch.cat([quality.mean_fill(task.check(engine, **part))[1] for part in given.parts])
+    known = [{name: part[name] for name in ("picture", "seed")} for part in given.parts]
+    return torch.cat([quality.mean_fill(task.check(engine, **one))[1] for one in known])

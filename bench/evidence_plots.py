@@ -1,0 +1,171 @@
+"""The pictures of docs/evidence: plates of generated pictures, and plots of the figures in its JSON files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bench.evidence import BUDGET, VARIANTS, reached
+from bench.runs import FAMILIES, Family, Given, make
+from synth import pictures
+from synth.start import KINDS
+from training.sheets import headed, labelled
+
+ACROSS = 10
+"""Pictures a row."""
+TILE = 64
+"""Pixels that a picture is wide."""
+
+
+def plates(docs: Path) -> None:
+    """robust.png, with the settings that robust.json chose, and starts.png: the first seeds, none chosen."""
+    chosen = json.loads((docs / "robust.json").read_text())
+    families = [Family(name) for name in FAMILIES if f"{name} generation" in chosen]
+    stack([robust(family, chosen[f"{family.name} generation"]["rows"]) for family in families], docs / "robust.png")
+    stack([starts(family) for family in families], docs / "starts.png")
+
+
+def robust(family: Family, rows: list[dict]) -> Image.Image:
+    """Seeds, and what the networks make of them with each of the variants, as far as each network's best went."""
+    given, tuned = picks(family), family.tuned("generation") | {"steps": BUDGET}
+    found = {}
+    for network, engine in family.networks.items():
+        best = next(row for row in rows if row["network"] == network and row["chosen"] == "best")
+        for variant, (tricks, seen) in VARIANTS.items():
+            plain = variant == "plain"
+            settings = reached(tuned, 1 if plain else best["reach"]) | seen
+            last = BUDGET if plain else best["steps"]
+            made = make(engine, "generation", given, settings, (0, last), tricks=tricks)
+            found.setdefault("seeds", made[0])
+            mark = " (best)" if variant == best["variant"] else ""
+            found[f"{network}, {variant}{mark}"] = made[last]
+    return sheet(family, found)
+
+
+def starts(family: Family) -> Image.Image:
+    """Seeds of every kind, each row above what the tuned ascent makes of them."""
+    found, tuned = {}, family.tuned("generation")
+    for kind in sorted(KINDS, key=lambda kind: ("noise", "mean").index(kind) if kind in ("noise", "mean") else 2):
+        at = (0, tuned["steps"])
+        made = make(family.networks["robust"], "generation", picks(family), tuned | {"start": kind}, at)
+        found |= {kind: made[0], f"{kind}, after": made[tuned["steps"]]}
+    return sheet(family, found)
+
+
+def picks(family: Family) -> Given:
+    """Seed 0 of each of the first ten classes that turn into others well."""
+    names = list(family.robust.pairs)[:ACROSS]
+    labels = torch.tensor([family.robust.classes.index(name) for name in names])
+    return Given([{"class_name": name, "count": 1, "seed": 0} for name in names], labels)
+
+
+def sheet(family: Family, rows: dict[str, Tensor]) -> Image.Image:
+    page = pictures.sheet(torch.cat(list(rows.values())), columns=ACROSS, zoom=TILE // family.robust.image_size)
+    return labelled(headed(page, list(family.robust.pairs)[:ACROSS]), list(rows), 210)
+
+
+def stack(pages: list[Image.Image], path: Path) -> None:
+    """One picture of all pages, one above the other."""
+    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
+    for index, page in enumerate(pages):
+        whole.paste(page, (0, sum(page.height for page in pages[:index])))
+    whole.save(path, optimize=True)
+
+
+def plots(docs: Path) -> None:
+    """One plot of each of the files that are there."""
+    for name, draw in {"steps": _steps, "grid": _grid, "starts": _starts, "robust": _robust}.items():
+        if (docs / f"{name}.json").exists():
+            figure = draw(json.loads((docs / f"{name}.json").read_text()))
+            suffix = "-figures" if name in ("starts", "robust") else ""
+            figure.savefig(docs / f"{name}{suffix}.png", dpi=90, bbox_inches="tight", metadata={"Software": None})
+
+
+def _axes(rows: int, columns: int, width: float = 4.6, height: float = 3.2):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _errors(figures: list[dict]) -> tuple[list[float], list[list[float]]]:
+    """Values, and the lengths of their intervals below and above."""
+    values = [one["value"] for one in figures]
+    below = [max(0, one["value"] - one["interval"][0]) for one in figures]
+    return values, [below, [max(0, one["interval"][1] - one["value"]) for one in figures]]
+
+
+def _steps(found: dict):
+    figure, axes = _axes(2, len(found))
+    for column, (family, report) in zip(axes.T, found.items(), strict=True):
+        for axis, name, title in zip(column, ("fid", "seen"), ("FID", "seen as class"), strict=True):
+            for way in dict.fromkeys(row["way"] for row in report["rows"]):
+                rows = sorted((r for r in report["rows"] if r["way"] == way), key=lambda r: r["evaluations"])
+                values, errors = _errors([row[name] for row in rows])
+                at = [row["evaluations"] for row in rows]
+                axis.errorbar(at, values, yerr=errors, label=way, marker="o", markersize=3, capsize=2, linewidth=1)
+            axis.set(xscale="log", xlabel="gradient evaluations", ylabel=title)
+        column[0].set_title(f"{family}, {report['count']} pictures")
+    axes[0][0].legend(fontsize=7)
+    return figure
+
+
+def _grid(found: dict):
+    from matplotlib.colors import LogNorm
+
+    report = next(iter(found.values()))
+    counts = sorted({row["steps"] for row in report["rows"]})
+    figure, axes = _axes(2, len(counts), 3.4, 3)
+    for line, (name, form) in zip(axes, {"fid": "{:.1f}", "seen": "{:.0%}"}.items(), strict=True):
+        values = [row[name]["value"] for row in report["rows"]]
+        for axis, steps in zip(line, counts, strict=True):
+            rows = [row for row in report["rows"] if row["steps"] == steps]
+            down, across = (sorted({row[key] for row in rows}) for key in ("epsilon", "step_size"))
+            cells = {(row["epsilon"], row["step_size"]): row[name]["value"] for row in rows}
+            axis.imshow(
+                [[cells[e, s] for s in across] for e in down],
+                cmap="viridis_r" if name == "fid" else "viridis",
+                norm=LogNorm(min(values), max(values)),
+            )
+            for y, e in enumerate(down):
+                for x, s in enumerate(across):
+                    axis.text(x, y, form.format(cells[e, s]), ha="center", va="center", color="white", fontsize=9)
+            axis.set(xlabel="step size", ylabel="epsilon", title=f"{steps} steps, {'FID' if name == 'fid' else name}")
+            axis.set_xticks(range(len(across)), across)
+            axis.set_yticks(range(len(down)), down)
+    return figure
+
+
+def _starts(found: dict):
+    figure, axes = _axes(2, len(found))
+    for column, (family, report) in zip(axes.T, found.items(), strict=True):
+        kinds = [row["start"] for row in report["rows"]]
+        for axis, name, title in zip(column, ("fid", "seen"), ("FID", "seen as class"), strict=True):
+            for shift, when in ((-0.2, "alone"), (0.2, "after")):
+                values, errors = _errors([row[when][name] for row in report["rows"]])
+                axis.bar([i + shift for i in range(len(kinds))], values, 0.4, yerr=errors, capsize=2, label=when)
+            axis.set_xticks(range(len(kinds)), kinds, rotation=20)
+            axis.set_ylabel(title)
+        column[0].set_title(f"{family}, {report['count']} pictures")
+    axes[0][0].legend(fontsize=8)
+    return figure
+
+
+def _robust(found: dict):
+    figure, axes = _axes(3, len(found), 2.6, 2.6)
+    titles = {"fid": "FID", "seen": "seen as class", "seen_coarse": "the same, coarse"}
+    for column, (key, report) in zip(axes.T, found.items(), strict=True):
+        rows = [row for row in report["rows"] if row["network"] in ("start alone", "robust", "standard")]
+        names = [f"{row['network'].split()[0]}\n{row.get('chosen', 'alone')}" for row in rows]
+        for axis, (name, title) in zip(column, titles.items(), strict=True):
+            values, errors = _errors([row[name] for row in rows])
+            colours = ["grey", "tab:blue", "tab:cyan", "tab:red", "tab:orange"]
+            axis.bar(range(len(rows)), values, yerr=errors, capsize=2, color=colours)
+            axis.set_xticks(range(len(rows)), names, fontsize=7)
+            axis.set_ylabel(title)
+        column[0].set_title(key.replace("_", " "), fontsize=9)
+    return figure

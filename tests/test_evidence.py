@@ -1,0 +1,136 @@
+"""Tricks, judging and runs of bench.evidence: closed forms, other implementations, and laws."""
+
+import json
+
+import pytest
+import torch
+
+import synth
+from bench import evidence, evidence_plots, tricks
+from bench.judging import Judge
+from bench.runs import Family, descend, make
+from synth.constraints import L2, Inside
+from synth.objectives import Objective
+from synth.randomness import Generators
+from tests.test_samples import make_judge, make_pictures
+from training import samples
+
+SHORT = {"steps": 3, "epsilon": 2, "step_size": 0.5}
+WEIGHTS = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+PICTURES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def weighted(x: torch.Tensor) -> torch.Tensor:
+    return (x * WEIGHTS).flatten(1).sum(1)
+
+
+@pytest.fixture(scope="module")
+def family() -> Family:
+    """The bundled checkpoints with noise for data."""
+    family = Family("cifar10")
+    for split, seed in (("train", 0), ("test", 1)):
+        family.__dict__[split] = make_pictures(60, seed, family.robust.classes)
+    return family
+
+
+def test_a_decorrelated_step_descends_the_fourier_coefficients():
+    frequency = torch.hypot(torch.fft.fftfreq(8)[:, None], torch.fft.rfftfreq(8)).clamp_min(1 / 8)
+
+    def picture(z):
+        mixed = torch.einsum("ij,njhw->nihw", torch.tensor(tricks.COLOURS), z)
+        return torch.fft.irfft2(torch.fft.rfft2(mixed) / frequency, s=(8, 8))
+
+    z = torch.zeros(3, 3, 8, 8, requires_grad=True)
+    gradients = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    (gradient,) = torch.autograd.grad((picture(z) * gradients).sum(), z)
+    assert torch.allclose(tricks.decorrelated(gradients), picture(gradient), atol=1e-4)
+    after = tricks.Decorrelated(L2(1)).step(PICTURES, gradients, 0.5)
+    assert torch.allclose((after - PICTURES).flatten(1).norm(dim=1), torch.tensor(0.5))
+
+
+def test_the_ball_inside_a_mask_is_what_changes():
+    changed = tricks.innermost(Inside(L2(1), torch.ones(1, 1, 8, 8)), tricks.Decorrelated)
+    assert isinstance(changed, Inside) and changed.inner == tricks.Decorrelated(L2(1))
+
+
+def test_transformations_are_each_pictures_own_and_none_is_the_identity(monkeypatch):
+    seen = tricks.transformed(Objective(weighted), Generators(0))(PICTURES)
+    alone = tricks.transformed(Objective(weighted), Generators(1))(PICTURES[1:2])
+    assert torch.allclose(seen[1:2], alone) and not torch.allclose(seen, weighted(PICTURES))
+    for name in ("DEGREES", "SCALE", "SHIFT"):
+        monkeypatch.setattr(tricks, name, 0)
+    still = tricks.transformed(Objective(weighted), Generators(0))(PICTURES)
+    assert torch.allclose(still, weighted(PICTURES), atol=1e-4)
+
+
+def test_total_variation_is_that_of_the_formula():
+    x = PICTURES[0].tolist()
+    down = sum(abs(c[i + 1][j] - c[i][j]) for c in x for i in range(7) for j in range(8))
+    across = sum(abs(c[i][j + 1] - c[i][j]) for c in x for i in range(8) for j in range(7))
+    assert tricks.total_variation()(PICTURES)[0].item() == pytest.approx(down + across, rel=1e-5)
+
+
+def test_the_judges_distance_is_that_of_the_samples():
+    judge, reference, pictures = make_judge(), make_pictures(80).pictures, make_pictures(40, seed=1)
+    found = Judge(judge, reference)(*pictures[:])
+    expected = samples.judged(pictures.pictures, pictures.labels, reference, judge)
+    assert found["fid"]["value"] == pytest.approx(expected["fid"], rel=5e-3, abs=2e-3)
+    assert found["seen"] == expected["agreement"] and found["fid"]["interval"][0] < found["fid"]["value"]
+
+
+def test_without_tricks_a_run_is_the_tasks_own(model):
+    pictures = torch.rand(2, 3, 32, 32).mul(255).round() / 255
+    settings = {"class_name": 1, "jitter": 0, **SHORT}
+    *_, (evaluations, made) = descend(model.for_synthesis(), "translation", settings | {"picture": pictures})
+    alone = synth.translation(model, picture=pictures[0], **settings)
+    assert evaluations == 3 and torch.allclose(made[:1], alone.pictures, atol=1e-4)
+
+
+@pytest.mark.parametrize("names", [(name,) for name in tricks.TRICKS] + [tuple(tricks.TRICKS)])
+def test_tricks_keep_the_ball_and_the_masks_outside(model, names):
+    settings = {"picture": torch.rand(2, 3, 32, 32), "class_name": 1, **SHORT}
+    (_, start), *_, (_, made) = descend(model.for_synthesis(), "inpainting", settings, tricks=names)
+    changed = (made != start).any(1).float().mean((1, 2))
+    assert (changed > 0).all() and (changed <= 144 / 1024).all()  # the hole is twelve pixels wide
+    assert (made - start).flatten(1).norm(dim=1).max() <= 2 + 1e-4 and made.min() >= 0 and made.max() <= 1
+
+
+def test_coarse_steps_cost_a_quarter_and_stay_in_the_ball(model):
+    run = list(descend(model.for_synthesis(), "generation", {"count": 2, **SHORT}, coarse=2))
+    assert [evaluations for evaluations, _ in run] == [0, 0.25, 0.5, 1.5, 2.5, 3.5]
+    assert all((x - run[0][1]).flatten(1).norm(dim=1).max() <= 2 + 1e-4 for _, x in run)
+
+
+def test_what_is_given_is_balanced_and_chosen_apart(family):
+    given = family.seeds(130)
+    assert given.labels.bincount().tolist() == [13] * 10
+    few, real = family.real(20), family.real(30, 20)
+    first, second = few.truth[::10].flatten(1), real.truth[::10].flatten(1)  # the first class's, which differ
+    assert not (first[:, None] == second).all(2).any()
+    classes = [family.robust.classes[label] for label in family.real(20, translated=True).labels[:10].tolist()]
+    assert classes == list(family.robust.pairs.values())
+    made = make(family.networks["robust"], "generation", given, {"steps": 1}, (0, 1))
+    labels = {x.numpy().tobytes(): int(y) for x, y in zip(*family.test[:], strict=True)}
+    strangers = [labels[x.numpy().tobytes()] for x in family.strangers(given.labels)]
+    assert len(made[1]) == 130 and all(a != b for a, b in zip(strangers, given.labels.tolist(), strict=True))
+
+
+def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(evidence, "DOCS", tmp_path)
+    monkeypatch.setattr(evidence, "Family", lambda *_: family)
+    monkeypatch.setattr(evidence, "GRID", {"epsilon": (1, 2), "step_size": (0.5,), "steps": (1, 2)})
+    for name, value in {"BUDGET": 2, "REACHES": (1,), "ALONG": (1, 60), "TOTALS": (2,)}.items():
+        monkeypatch.setattr(evidence, name, value)
+    monkeypatch.setattr(evidence, "VARIANTS", {"plain": ((), {}), "Fourier": (("Fourier",), {})})
+    for name in ("grid", "robust"):
+        evidence.main(
+            [name, "--count", "10", "--choose", "10", *(["--task", "inpainting"] if name == "robust" else [])]
+        )
+    found = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("grid", "robust")}
+    assert len(found["grid"]["cifar10"]["rows"]) == 4 and "| 2 | 0.5 | 1 |" in capsys.readouterr().out
+    rows = found["robust"]["cifar10 inpainting"]["rows"]
+    assert [row["network"] for row in rows] == ["start alone", *["robust"] * 2, *["standard"] * 2, "real pictures"]
+    assert all(row["psnr"]["count"] == 10 for row in rows[:-1])
+    pytest.importorskip("matplotlib")
+    evidence_plots.plots(tmp_path)
+    assert (tmp_path / "grid.png").exists() and (tmp_path / "robust-figures.png").exists()
