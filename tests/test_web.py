@@ -10,6 +10,7 @@ from contextlib import closing
 
 import gradio as gr
 import gradio_client as client
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,7 @@ from PIL import Image
 
 from synth import TASKS, hub, pictures
 from synth.parameters import ClassName, Depth, Float, Mask, Normal, Picture, Twin, Unit
-from synth.web import controls, running
+from synth.web import controls, evidence, running
 from synth.web.controls import control, controls_at
 from synth.web.editor import EDITED, editable, gathered, parse_editor
 from synth.web.links import from_link, from_picture, link
@@ -381,3 +382,15 @@ def test_classes_are_offered_by_superclass(model):
     shown = [words for words, _ in controls.choices(model)]
     assert shown == ["circle (round)", "dot (round)", "square (angular)", "stripe (angular)"]
     assert controls.first(model) == "dot"
+
+
+# Evidence
+
+
+def test_the_evidence_is_shown_and_nothing_beside_it_is_served(server):
+    found = [name for name in evidence.SHOWN if (evidence.FOLDER / f"{name}.png").exists()]
+    assert found
+    for name in found:
+        path = evidence.FOLDER / f"{name}.png"
+        assert httpx.get(f"{server}gradio_api/file={path}").content == path.read_bytes()
+    assert httpx.get(f"{server}gradio_api/file={evidence.FOLDER.parent / 'tasks.png'}").status_code == 403

@@ -16,6 +16,7 @@ from synth.parameters import ClassName, Mask, Picture, Unit
 from synth.web.controls import controls_at, presets
 from synth.web.editor import DRAWN, PRIVATE, READY, editable, editor, examples
 from synth.web.endpoints import endpoints
+from synth.web.evidence import evidence
 from synth.web.features import gallery as features
 from synth.web.links import from_link, from_picture
 from synth.web.results import NOTHING, Results
@@ -99,6 +100,7 @@ def build(draw: Callable[[int], Image.Image] | None = None) -> gr.Blocks:
             dropped = gr.File(label=words, file_types=[".png"], height=120, elem_classes="repeat")
         with gr.Tabs() as bar:
             tabs = {task.name: tab(task, checkpoint, other, draw) for task in TASKS.values()}
+            evidence()
         connect(page, bar, tabs, checkpoint, note, dropped)
         endpoints()
     return page.queue(max_size=64)

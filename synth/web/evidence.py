@@ -1,0 +1,38 @@
+"""What was measured, in stored pictures: the last tab."""
+
+from __future__ import annotations
+
+import html
+
+import gradio as gr
+
+from synth import hub
+
+FOLDER = hub.BUNDLED.parent / "docs" / "evidence"
+SHOWN = {
+    "robust": "**What robustness buys.** Same seeds, same number of gradients: the robust classifier, its standard "
+    "twin, and the twin with the tricks of feature visualisation. `python -m bench.evidence robust`",
+    "robust-figures": "",
+    "starts": "**What the start buys.** Seeds of several kinds above, what the steps make of them below. "
+    "`python -m bench.evidence starts`",
+    "starts-figures": "",
+    "steps": "**How many steps it takes.** Quality, as an independent classifier sees it, against gradients. "
+    "`python -m bench.evidence steps`",
+    "grid": "**Epsilon, step size and steps.** `python -m bench.evidence grid`",
+}
+"""Words above each picture of FOLDER, in order; those that are not there are left out."""
+
+
+def evidence() -> None:
+    """The tab, if there is anything to show; pictures are loaded when it is opened."""
+    found = [name for name in SHOWN if (FOLDER / f"{name}.png").exists()]
+    if not found:
+        return
+    gr.set_static_paths([FOLDER])
+    with gr.Tab("Evidence", id="evidence"):
+        gr.Markdown("Measured with the bundled checkpoints; the tables, counts and commands are in bench/README.md.")
+        for name in found:
+            if SHOWN[name]:
+                gr.Markdown(SHOWN[name])
+            source = html.escape(f"gradio_api/file={FOLDER / name}.png")
+            gr.HTML(f'<img loading="lazy" style="max-width: 100%" alt="{name}" src="{source}">')
