@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from synth import seal
 from synth.backbones import backbone
+from synth.frozen import freeze
 from synth.randomness import Randomness
 from synth.start import Start, noise
 
@@ -120,6 +121,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
         twin = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}}).eval().requires_grad_(False)
         fold_batch_norm(twin.backbone)
+        twin.backbone = freeze(twin.backbone).eval()
         twin.decoders = {name: decoder.for_synthesis().to(self.device) for name, decoder in self.decoders.items()}
         return twin.to(memory_format=torch.channels_last)
 
