@@ -36,8 +36,8 @@ VARIANTS = {
     "all three": (tuple(TRICKS), PLAIN),
 }
 """{name: (tricks, settings)} for either network; "plain" is the published loop, "shift and blur" what presets add."""
-REACHES = (1, 3)
-"""Multiples of the tuned epsilon and step size, to choose from."""
+REACHES = (0.3, 1, 3)
+"""Multiples of the tuned epsilon and step size, to choose from unless told."""
 BUDGET = 40
 """Gradient evaluations a picture in ``robust``; half as many are tried too."""
 SQUARE = 10
@@ -49,10 +49,10 @@ TOTALS = (2, 4, 6, 8, 12, 20)
 GRID = {"epsilon": (2, 4, 8, 16), "step_size": (0.1, 0.25, 0.5, 1), "steps": (5, 10, 20)}
 
 
-def robust(family: Family, count: int, choose: int, task: str = "generation") -> dict:
+def robust(family: Family, count: int, choose: int, task: str = "generation", reaches=REACHES) -> dict:
     """Both networks from the same seeds or pictures with the same budget: plain, and at their best.
 
-    The best is the least FID, over VARIANTS, REACHES and two budgets, of ``choose`` other seeds or pictures.
+    The best is the least FID, over VARIANTS, ``reaches`` and two budgets, of ``choose`` other seeds or pictures.
     """
     tuned = family.tuned(task) | {"steps": BUDGET}
     if task == "generation":
@@ -73,7 +73,7 @@ def robust(family: Family, count: int, choose: int, task: str = "generation") ->
 
     for network in family.networks:
         for variant in VARIANTS:
-            for reach in REACHES:
+            for reach in reaches:
                 for steps, pictures in run(network, variant, reach, few, (BUDGET // 2, BUDGET)).items():
                     way = {"network": network, "variant": variant, "reach": reach, "steps": steps}
                     tried.append(way | family.judged(pictures, few.labels))
@@ -222,6 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--task", choices=COMPARED, nargs="*", default=COMPARED, help="of robust; default all")
     parser.add_argument("--count", type=int, default=200, help="pictures a cell (default 200)")
     parser.add_argument("--choose", type=int, default=40, help="pictures to choose settings by (default 40)")
+    parser.add_argument("--reach", type=float, nargs="*", default=REACHES, help="of robust: how far, in tuned epsilons")
     options = parser.parse_args(arguments)
     DOCS.mkdir(parents=True, exist_ok=True)
     if options.name == "tables":
@@ -237,7 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
     family = Family(options.family, options.data)
     for task in options.task if options.name == "robust" else [""]:
         key = " ".join([options.family, task]).strip()
-        more = {"task": task} if task else {}
+        more = {"task": task, "reaches": options.reach} if task else {}
         report = {
             "command": shlex.join(["python", "-m", "bench.evidence", *unlocated(arguments or sys.argv[1:])]),
             "count": options.count,

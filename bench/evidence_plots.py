@@ -160,12 +160,12 @@ def _robust(found: dict):
     titles = {"fid": "FID", "seen": "seen as class", "seen_coarse": "the same, coarse"}
     for column, (key, report) in zip(axes.T, found.items(), strict=True):
         rows = [row for row in report["rows"] if row["network"] in ("start alone", "robust", "standard")]
-        names = [f"{row['network'].split()[0]}\n{row.get('chosen', 'alone')}" for row in rows]
+        names = [f"{row['network'].split()[0]} {row.get('chosen', 'alone')}" for row in rows]
         for axis, (name, title) in zip(column, titles.items(), strict=True):
             values, errors = _errors([row[name] for row in rows])
             colours = ["grey", "tab:blue", "tab:cyan", "tab:red", "tab:orange"]
             axis.bar(range(len(rows)), values, yerr=errors, capsize=2, color=colours)
-            axis.set_xticks(range(len(rows)), names, fontsize=7)
+            axis.set_xticks(range(len(rows)), names, fontsize=7, rotation=30)
             axis.set_ylabel(title)
         column[0].set_title(key.replace("_", " "), fontsize=9)
     return figure

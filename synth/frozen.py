@@ -25,7 +25,7 @@ def freeze(module: nn.Module) -> nn.Module:
     if isinstance(module, resnet.BasicBlock | resnet.Bottleneck):
         return Residual(module)
     if type(module).forward is nn.Sequential.forward:
-        return Sequence(OrderedDict(module.named_children()))
+        return Sequence(OrderedDict(module._modules))
     return module
 
 
@@ -89,7 +89,6 @@ class Convolution(nn.Conv2d):
             torch.backends.mkldnn.is_available()
             and x.device.type == weight.device.type == "cpu"
             and x.dtype == weight.dtype == torch.float32
-            and weight.is_contiguous(memory_format=torch.channels_last)
             and not (weight.requires_grad or torch.is_autocast_enabled("cpu"))
         )
 

@@ -119,7 +119,7 @@ def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, 
     monkeypatch.setattr(evidence, "DOCS", tmp_path)
     monkeypatch.setattr(evidence, "Family", lambda *_: family)
     monkeypatch.setattr(evidence, "GRID", {"epsilon": (1, 2), "step_size": (0.5,), "steps": (1, 2)})
-    for name, value in {"BUDGET": 2, "REACHES": (1,), "ALONG": (1, 60), "TOTALS": (2,)}.items():
+    for name, value in {"BUDGET": 2, "ALONG": (1, 60), "TOTALS": (2,)}.items():
         monkeypatch.setattr(evidence, name, value)
     monkeypatch.setattr(evidence, "VARIANTS", {"plain": ((), {}), "Fourier": (("Fourier",), {})})
     for name in ("grid", "robust"):

@@ -24,10 +24,10 @@ CASES = [  # channels in and out, side, kernel, stride, groups
 ]
 
 
-def convolution(inner: int, outer: int, kernel: int, stride: int, groups: int) -> nn.Conv2d:
+def convolution(inner: int, outer: int, kernel: int, stride: int, groups: int, layout=torch.channels_last):
     torch.manual_seed(0)
     conv = nn.Conv2d(inner, outer, kernel, stride, kernel // 2, groups=groups).requires_grad_(False)
-    return conv.to(memory_format=torch.channels_last)
+    return conv.to(memory_format=layout)
 
 
 def gradients(output: torch.Tensor, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -35,18 +35,21 @@ def gradients(output: torch.Tensor, *inputs: torch.Tensor) -> tuple[torch.Tensor
     return torch.autograd.grad((output * weight).sum(), inputs)
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("maximum", [0, 6, inf])
 @pytest.mark.parametrize("case", CASES)
-def test_convolution_and_gradient_are_pytorchs(case, maximum):
+def test_convolution_and_gradient_are_pytorchs(case, maximum, layout):
     inner, outer, side, *shape = case
-    conv = convolution(inner, outer, *shape)
+    conv = convolution(inner, outer, *shape, layout)
     packed = Convolution(conv)
     for batch in (1, 3, 1):
         x = torch.randn(batch, inner, side, side, requires_grad=True)
         expected = conv(x).clamp(0, maximum) if maximum else conv(x)
         found = packed(x, maximum)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(gradients(found, x), gradients(expected, x), atol=1e-5, rtol=1e-5)
+        (gradient,), wanted = gradients(found, x), gradients(expected, x)
+        torch.testing.assert_close((gradient,), wanted, atol=1e-5, rtol=1e-5)
+        assert gradient.is_contiguous(), "laid out as the input"
 
 
 def test_shortcut_is_added_and_gets_its_gradient():
