@@ -11,6 +11,7 @@ import json
 import shlex
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -241,7 +242,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     if options.record:
-        command = shlex.join(["python", "-m", "bench.autoencoder", *(arguments or sys.argv[1:])])
+        given = arguments or sys.argv[1:]
+        given = ["FOLDER" if before in ("--data", "--larger") else one for before, one in pairwise(["", *given])]
+        command = shlex.join(["python", "-m", "bench.autoencoder", *given])
         record(hub.folder(options.checkpoint), options.table, rows, command, (time.monotonic() - began) / 60)
     print(table_of(rows))
 

@@ -128,6 +128,7 @@ def _decoders_trained(folder: Path) -> str:
         command = f"`python -m training.train_decoder {info['encoder']}`"
         size = f"{len(config['channels'])} stages, width {config['width']:g}"
         cost = f"{info['epochs']:g} epochs, {info['minutes']:g} minutes on {info['machine']}"
+        cost += f" ({info['note']})" if "note" in info else ""
         told.append(f"\n\n{title} ({command}, {size}): {cost}; losses: {weights}.")
     return "".join(told)
 
