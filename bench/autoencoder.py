@@ -106,9 +106,10 @@ def style(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifi
     """Gram distance to the style in the judge's maps, and SSIM to the content, of pictures in every bundled style."""
     size = 4 * model.image_size
     shown = {name: pictures.to_tensor(image.convert("RGB"), size) for name, image in styles().items()}
-    content = folder(options.larger, size)[: options.count] if options.larger else None
-    if content is None:
+    if options.larger is None:
         raise ValueError("larger: expected a folder of pictures for the style table, got none")
+    content = folder(options.larger, size)
+    content = content[:: max(1, len(content) // options.count)][: options.count]
     eye, rows = judge.for_synthesis(), []
     methods = {
         one.name: lambda x, s, one=one: synth.style_transfer(one, picture=x[0], style=s[0]).pictures
