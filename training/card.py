@@ -240,8 +240,9 @@ def table_of(rows: list[dict]) -> str:
             return f"{value['value']:.3g} [{low:.3g}, {high:.3g}]"
         return f"{value:.4g}" if isinstance(value, float) else str(value)
 
-    lines = [[cell(row.get(head, "")) for head in heads] for row in rows]
-    return table([head.replace("_", " ") for head in heads], lines)
+    counts = [next((one["count"] for one in row.values() if isinstance(one, dict)), "") for row in rows]
+    lines = [[*(cell(row.get(head, "")) for head in heads), f"{n}"] for row, n in zip(rows, counts, strict=True)]
+    return table([*(head.replace("_", " ") for head in heads), "count"], lines)
 
 
 def _seen(one: dict) -> str:
