@@ -5,6 +5,7 @@ import torch
 from synth import hub
 from synth.autoencoder import distance
 from synth.constraints import L2
+from synth.objectives import Objective, jittered, smoothed
 from synth.parameters import Float, Int, Picture, Twin, seed_parameter
 from synth.pgd import cosine, iterate
 from synth.randomness import draw
@@ -25,9 +26,12 @@ class Reconstruction(Inversion):
         "beside": Twin(help="Another checkpoint that does the same beside it."),
         "depth": depth_parameter(4),
         "size": inversion_size(),
-        "steps": Int(default=60, minimum=1, maximum=1000, help="How many gradient steps the optimised one takes."),
+        "steps": Int(default=100, minimum=1, maximum=1000, help="How many gradient steps the optimised one takes."),
         "step_size": Float(
             default=1, minimum=0.001, maximum=10, step=0.01, unit="L2", more=True, help="Length of its first step."
+        ),
+        "jitter": Int(
+            default=1, minimum=0, maximum=8, more=True, unit="pixels", help="Random shift of what the model sees then."
         ),
         "seed": seed_parameter(),
     }
@@ -43,7 +47,7 @@ class Reconstruction(Inversion):
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
             names.append(f"decoded from {twin.name}")
         losses, names = [missed(model, row, z, depth) for row in rows], (*names, "optimised")
-        loss, start = distance(model, z, depth), (0.5 + 0.1 * draw(x, generators)).clamp(0, 1)
+        loss, start = Objective(distance(model, z, depth)), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
 
         def at(step, picture, value):
             pictures = torch.cat([*rows, picture])
@@ -53,7 +57,8 @@ class Reconstruction(Inversion):
         with torch.no_grad():
             yield at(0, start, loss(start))
         size = cosine(p.step_size * x.shape[-1] / model.image_size)
-        for state in iterate(loss, start, L2(), steps=p.steps, step_size=size):
+        seen = jittered(smoothed(loss, 1), p.jitter, generators)
+        for state in iterate(seen, start, L2(), steps=p.steps, step_size=size):
             yield at(state.step, state.pictures, state.loss)
 
 
