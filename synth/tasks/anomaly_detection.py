@@ -28,7 +28,7 @@ class AnomalyDetection(Inversion):
     """
 
     name = "anomaly_detection"
-    title = "Find anomalies"
+    title = "Anomalies"
     equation = r"s(x) = \min_z \|G(z) - x\|_2^2 / d, \quad z_0 = f(x)"
     parameters = {
         "picture": Picture(help="The picture to examine."),

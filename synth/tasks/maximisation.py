@@ -14,7 +14,7 @@ class Maximisation(Synthesis):
     """
 
     name = "maximisation"
-    title = "Maximise a class"
+    title = "Maximise"
     equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y) \text{ for each } y"
     parameters = {
         "picture": Picture(help="Where to start from."),

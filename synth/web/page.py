@@ -27,6 +27,7 @@ from synth.web.watch import Run
 NEW_SEED = "() => Math.floor(Math.random() * 2 ** 31)"
 CSS = """
 .gradio-container {max-width: 1200px !important; margin: auto !important}
+.tab-container button {padding: 0 9px !important; font-size: 14px}
 .picture img {image-rendering: pixelated}
 .picture [data-testid=block-label] {position: static}
 .seed {align-items: end}
