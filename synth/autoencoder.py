@@ -87,7 +87,7 @@ class Decoder(nn.Module):
         for stage in range(depth, 0, -1):
             z = self.blocks[stage - 1](z)
             if stage == 1:
-                z = torch.sigmoid(z)
+                z = torch.sigmoid(z.float())
             elif skips is not None:
                 z = z + skip * (details(self.entered(skips[stage - 2], stage - 1)) - details(z))
             found.append(z)

@@ -57,7 +57,7 @@ def jittered(objective: Objective, most: int, generator: Randomness) -> Objectiv
 
     def loss(x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        shift = (draw(x[:, 0, 0, :2], generator, torch.rand) * (2 * most + 1)).long()
+        shift = (draw(x[:, 0, 0, :2].float(), generator, torch.rand) * (2 * most + 1)).long()  # bfloat16 rounds up to 1
         rows = shift[:, :1] + torch.arange(height, device=x.device)
         columns = shift[:, 1:] + torch.arange(width, device=x.device)
         picture = torch.arange(len(x), device=x.device)[:, None, None]

@@ -100,3 +100,10 @@ def test_smoothing_hides_checkerboards_and_keeps_flat_pictures():
     torch.testing.assert_close(seen[1], flat)
     plain = Objective(lambda x: x.sum((1, 2, 3)))
     assert smoothed(plain, 0) is plain
+
+
+def test_jitter_in_low_precision_stays_inside():
+    """A uniform number that rounds to 1 must not shift beyond the padding."""
+    loss = jittered(Objective(lambda x: x.float().mean((1, 2, 3))), 4, torch.Generator().manual_seed(0))
+    x = torch.rand(2000, 3, 8, 8, dtype=torch.bfloat16)
+    assert all(loss(x).isfinite().all() for _ in range(5))
