@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import gradio as gr
 from PIL import Image
@@ -190,18 +189,25 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
     for name, shelf in shelves.items():
         goal = choose and name == "picture"
         targets = [shelf.example, controls[name], *([controls["class_name"]] if goal else [])]
-        shelf.gallery.select(partial(chosen, task, name, goal), checkpoint, targets, **PRIVATE)
+        shelf.gallery.select(chooser(task, name, goal), checkpoint, targets, **PRIVATE)
         controls[name].input(lambda: "", None, shelf.example, **PRIVATE)
     return preset, controls, shelves
 
 
-def chosen(task: Task, name: str, goal: bool, checkpoint: str, at: gr.SelectData) -> list:
-    """The example that was clicked, by name and as a picture; with ``goal``, the class to choose beside it, too."""
-    with one_sentence():
-        model = load(checkpoint)
-        example, image = list(examples(task, model, name).items())[at.index]
-        target = becomes(task, model, example)
-    return [example, image, *([target if target in model.classes else gr.skip()] if goal else [])]
+def chooser(task: Task, name: str, goal: bool) -> Callable:
+    """A handler that gives the example that was clicked, by name and as a picture.
+
+    With ``goal``, also the class to choose beside it.
+    """
+
+    def chosen(checkpoint: str, at: gr.SelectData) -> list:
+        with one_sentence():
+            model = load(checkpoint)
+            example, image = list(examples(task, model, name).items())[at.index]
+            target = becomes(task, model, example)
+        return [example, image, *([target if target in model.classes else gr.skip()] if goal else [])]
+
+    return chosen
 
 
 def becomes(task: Task, model: RobustClassifier, example: str) -> str:
