@@ -144,7 +144,7 @@ def test_reconstruction_beside_another_checkpoint(tiny, picture):
     assert frame.captions == ("decoded", "decoded from plain", "optimised")
     other = synth.reconstruction(hub.load("plain"), picture=picture, steps=1)
     assert torch.equal(frame.pictures[1], other.pictures[0])
-    with pytest.raises(ValueError, match="^checkpoint: expected one of "):
+    with pytest.raises(ValueError, match="^beside: expected one of "):
         synth.reconstruction(model, picture=picture, beside="nowhere")
 
 

@@ -37,6 +37,12 @@ class Reconstruction(Inversion):
     }
     presets = {"paper": {"depth": 4, "steps": 500, "step_size": 0.5}}
 
+    def check(self, model, *, preset="tuned", **settings):
+        values = super().check(model, preset=preset, **settings)
+        if values["beside"]:
+            other(model, values["beside"])
+        return values
+
     def run(self, model, p, generators, frame):
         x, depth = p.picture, p.depth
         z = model.maps(x, depth)[-1]
@@ -67,7 +73,10 @@ def other(model, name: str):
     standard = model.name.split("-l2")[0] + "-standard"
     if name == "none" or (not name and (standard == model.name or standard not in hub.bundled())):
         return None
-    twin = hub.load(name or standard, device=model.device)
+    try:
+        twin = hub.load(name or standard, device=model.device)
+    except ValueError as error:
+        raise ValueError(f"beside: {str(error).partition(': ')[2]}") from None
     if twin.decoder is None:
         if not name:
             return None
