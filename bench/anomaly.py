@@ -18,7 +18,7 @@ from training import loop
 from training.data import Pictures, load
 from training.samples import balanced
 from training.statistics import mean
-from training.train_decoder import Inversion, Plan, only, train
+from training.train_decoder import Decoding, Plan, only, train
 
 SIZE = 32
 """Pixels of CIFAR-10's pictures; encoder and decoder take any size."""
@@ -100,7 +100,7 @@ def together(plan: Plan, blank: RobustClassifier, data: Pictures, output: Path) 
     return work.encoder.eval().requires_grad_(False), work.decoder.eval()
 
 
-class Plain(Inversion):
+class Plain(Decoding):
     """Its encoder is not frozen."""
 
     def __init__(self, *arguments):

@@ -2,7 +2,8 @@
 
 robust: the robust classifier against its standard twin, each plain and with the best of feature visualisation's tricks.
 starts: seeds of several kinds, alone and after the ascent. steps: quality against gradient evaluations.
-grid: epsilon x step size x steps. Each adds to docs/evidence/NAME.json and prints its table.
+grid: epsilon x step size x steps. inverse: the classifier as a prior of inverse problems, among others.
+Each adds to docs/evidence/NAME.json and prints its table.
 tables prints what is stored. plates, from the checkpoints and robust.json, and plots, from the JSON alone, draw PNGs.
 """
 
@@ -17,7 +18,8 @@ from statistics import correlation
 
 from torch import Tensor
 
-from bench.runs import FAMILIES, Family, Given, holes, make
+from bench import inverse
+from bench.runs import FAMILIES, PLAIN, Family, Given, holes, make
 from bench.tricks import TRICKS
 from synth.start import KINDS
 from synth.tasks import TASKS
@@ -26,7 +28,6 @@ from training.restoration import figures
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "evidence"
 COMPARED = ("generation", "inpainting", "super_resolution", "translation")
-PLAIN = {"jitter": 0, "smoothing": 0}
 VARIANTS = {
     "plain": ((), PLAIN),
     "shift and blur": ((), {}),
@@ -153,7 +154,9 @@ def grid(family: Family, count: int, choose: int = 0) -> dict:
     return {"settings": tuned, "rows": rows}
 
 
-EXPERIMENTS = {"robust": robust, "starts": starts, "steps": steps, "grid": grid}
+EXPERIMENTS = {"robust": robust, "starts": starts, "steps": steps, "grid": grid, "inverse": inverse.compare}
+TASKS_OF = {"robust": COMPARED, "inverse": tuple(inverse.OURS)}
+"""The tasks that an experiment is done on; others are about generation."""
 FIGURES = {
     "seen": "seen as class",
     "seen_coarse": "the same, coarse",
@@ -161,6 +164,8 @@ FIGURES = {
     "psnr": "PSNR",
     "psnr_hole": "PSNR in the hole",
     "ssim": "SSIM",
+    "apart": "judge's distance",
+    "seconds": "s a picture",
 }
 
 
@@ -204,7 +209,7 @@ def cell(name: str, value) -> str:
         return ""
     if not isinstance(value, dict):
         return f"{value:.4g}" if isinstance(value, float) else str(value)
-    form = {"seen": "{:.0%}", "seen_coarse": "{:.0%}", "ssim": "{:.3f}"}.get(name, "{:.1f}")
+    form = {"seen": "{:.0%}", "seen_coarse": "{:.0%}", "ssim": "{:.3f}", "apart": "{:.3f}"}.get(name, "{:.1f}")
     low, high = (form.format(end + 0) for end in value["interval"])
     return f"{form.format(value['value'])} ({low} to {high})"
 
@@ -219,7 +224,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("name", choices=(*EXPERIMENTS, "tables", "plates", "plots"))
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
     parser.add_argument("--family", choices=FAMILIES, default=FAMILIES[0], help=f"default {FAMILIES[0]}")
-    parser.add_argument("--task", choices=COMPARED, nargs="*", default=COMPARED, help="of robust; default all")
+    parser.add_argument("--task", choices=COMPARED, nargs="*", help="of robust and inverse; default all that it can")
     parser.add_argument("--count", type=int, default=200, help="pictures a cell (default 200)")
     parser.add_argument("--choose", type=int, default=40, help="pictures to choose settings by (default 40)")
     parser.add_argument("--reach", type=float, nargs="*", default=REACHES, help="of robust: how far, in tuned epsilons")
@@ -236,9 +241,10 @@ def main(arguments: list[str] | None = None) -> None:
         getattr(evidence_plots, options.name)(DOCS)
         return
     family = Family(options.family, options.data)
-    for task in options.task if options.name == "robust" else [""]:
+    for task in options.task or TASKS_OF.get(options.name, [""]):
         key = " ".join([options.family, task]).strip()
-        more = {"task": task, "reaches": options.reach} if task else {}
+        more = {"task": task} if task else {}
+        more |= {"reaches": options.reach} if options.name == "robust" else {}
         report = {
             "command": shlex.join(["python", "-m", "bench.evidence", *unlocated(arguments or sys.argv[1:])]),
             "count": options.count,

@@ -15,10 +15,10 @@ RESAMPLES = 20
 
 
 class Judge:
-    """A classifier and the real pictures, uint8 (M, 3, S, S), whose features those of others are compared to."""
+    """A classifier for synthesis and the real pictures, uint8 (M, 3, S, S), whose features others are compared to."""
 
     def __init__(self, model: RobustClassifier, reference: Tensor):
-        self.model = model.for_synthesis()
+        self.model = model
         features = outputs(self.model, reference)[0].double()
         self.mean, covariance = features.mean(0), features.T.cov()
         values, vectors = torch.linalg.eigh(covariance)

@@ -22,8 +22,8 @@ import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
 from synth.examples import sketches, styles
-from synth.tasks.base import Synthesis
 from synth.tasks.inpainting import random_square
+from synth.tasks.synthesis import Synthesis
 from training.data import load
 from training.restoration import several
 from training.samples import balanced

@@ -20,13 +20,15 @@ from synth.constraints import L2
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
 from synth.tasks import TASKS
-from synth.tasks.base import class_loss
+from synth.tasks.synthesis import class_loss
 from training.data import Pictures, of
 from training.loop import precision
 from training.restoration import several
 from training.samples import balanced
 
 FAMILIES = ("cifar10", "tiny64")
+PLAIN = {"jitter": 0, "smoothing": 0}
+"""Settings of the published loop, without what presets add."""
 REFERENCE = 5000
 """Real training pictures that the Frechet distance compares to."""
 BATCH = 64
@@ -56,6 +58,10 @@ class Family:
         self._judges: dict[tuple, Judge] = {}
 
     @cached_property
+    def judge(self) -> RobustClassifier:
+        return synth.load(f"{self.name}-judge").for_synthesis()
+
+    @cached_property
     def train(self) -> Pictures:
         return of(self.robust, "train", self.data)
 
@@ -73,7 +79,7 @@ class Family:
         classes = tuple(labels.unique().tolist())
         if classes not in self._judges:
             real = self.train.subset(torch.isin(self.train.labels, torch.tensor(classes)))
-            self._judges[classes] = Judge(synth.load(f"{self.name}-judge"), balanced(real, REFERENCE).pictures)
+            self._judges[classes] = Judge(self.judge, balanced(real, REFERENCE).pictures)
         return self._judges[classes](pictures, labels)
 
     def seeds(self, count: int, skip: int = 0) -> Given:

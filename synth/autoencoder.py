@@ -73,10 +73,6 @@ class Decoder(nn.Module):
         """A map of the encoder's after ``depth`` stages, standardised."""
         return (z - self.means[depth - 1].view(1, -1, 1, 1)) / self.deviations[depth - 1].view(1, -1, 1, 1)
 
-    def left(self, z: Tensor, depth: int) -> Tensor:
-        """The inverse of ``entered``."""
-        return z * self.deviations[depth - 1].view(1, -1, 1, 1) + self.means[depth - 1].view(1, -1, 1, 1)
-
     def descended(self, z: Tensor, depth: int, skips: list[Tensor] | None = None, skip: float = 1) -> list[Tensor]:
         """Standardised maps after ``depth``, ``depth - 1``, ... 1 stages, then the picture, decoded from the first.
 

@@ -108,6 +108,12 @@ def fresh_accelerator():
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def fresh_accelerator_for_a_module():
+    """And so does what a module's tests share."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @pytest.fixture(scope="session")
 def model() -> RobustClassifier:
     """Shared, so a test must not change it."""

@@ -45,7 +45,6 @@ def test_every_depth_and_size_decodes_to_a_picture(model, depth, size):
         alone = model.decoder(z[:1], depth)
     assert found.shape == x.shape and found.min() >= 0 and found.max() <= 1
     torch.testing.assert_close(alone, found[:1], atol=1e-5, rtol=0)
-    torch.testing.assert_close(model.decoder.left(model.decoder.entered(z, depth), depth), z, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("depth", [0, 5])
@@ -212,3 +211,12 @@ def test_generation_may_take_its_first_steps_through_features(model):
         synth.generation(bare, latent_steps=2)
     with pytest.raises(ValueError, match="^checkpoint: expected one that python -m training.train_decoder ran on"):
         synth.denoising(bare, picture=draw_picture())
+
+
+def test_defaults_stay_within_what_a_shallow_decoder_knows(model, picture):
+    shallow = copy.deepcopy(model)
+    shallow.decoders = {"": make_decoders(model)["squares"]}
+    assert synth.generation(shallow, count=1, steps=1).pictures.shape == (1, 3, 32, 32)
+    assert synth.reconstruction(shallow, picture=picture, steps=1).settings["settings"]["depth"] == 2
+    with pytest.raises(ValueError, match="^depth: expected 1 to 2, the stages that tiny can decode, got 3$"):
+        synth.interpolation(shallow, picture=picture, other=picture, depth=3)

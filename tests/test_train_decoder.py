@@ -11,7 +11,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image
 
 import synth
@@ -57,7 +56,6 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 @pytest.fixture(scope="module")
 def whole(encoder, data, tmp_path_factory):
-    AcceleratorState._reset_state(reset_partial_state=True)  # of the tests before, with another precision
     output = tmp_path_factory.mktemp("whole")
     return output, train(PLAN, encoder, data, output, quiet=True)
 

@@ -90,15 +90,15 @@ def train(
     began, accelerator = time.monotonic(), loop.accelerate(DistributedDataParallelKwargs(find_unused_parameters=True))
     torch.manual_seed(plan.seed)
     held_out, data = split(data, plan)
-    work = Inversion(plan, encoder, data, held_out, accelerator)
+    work = Decoding(plan, encoder, data, held_out, accelerator)
     budget = {"began": began, "max_minutes": max_minutes, "quiet": quiet}
     shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}
     loop.run(work, data, name=f"{encoder.name} decoder", output=output, accelerator=accelerator, **shape, **budget)
     return work.result.eval()
 
 
-class Inversion(loop.Work):
-    """Learning to invert a frozen encoder, from a random depth at each step."""
+class Decoding(loop.Work):
+    """Learning to decode the maps of a frozen encoder, from a random depth at each step."""
 
     def __init__(
         self, plan: Plan, encoder: RobustClassifier, data: Pictures, held_out: Pictures, accelerator: Accelerator
@@ -113,7 +113,7 @@ class Inversion(loop.Work):
         self.average = loop.averaged(self.decoder, plan.ema)
         self.result = self.average.module
         self.modules = {"decoder": self.decoder, "average": self.average}
-        optimizer = torch.optim.Adam(self._learned(self.decoder), lr=0, betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam(self.decoder.blocks.parameters(), lr=0, betas=(0.9, 0.99))
         self.wrapped, self.optimizer = accelerator.prepare(_Chain(self.decoder), optimizer)
         self.optimizers = {"adam": optimizer}
         if plan.adversarial:
@@ -190,10 +190,6 @@ class Inversion(loop.Work):
         if plan.depth == 1 or torch.rand((), generator=generator) < plan.deepest:
             return plan.depth
         return int(torch.randint(1, plan.depth, (), generator=generator))
-
-    @staticmethod
-    def _learned(module: nn.Module) -> list[nn.Parameter]:
-        return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 class _Chain(nn.Module):

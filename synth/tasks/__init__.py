@@ -1,7 +1,7 @@
 """The one list of tasks; a new task is a file here and a line below."""
 
 from synth.tasks.anomaly_detection import AnomalyDetection
-from synth.tasks.base import Frame, Problem, Task
+from synth.tasks.base import Frame, Task
 from synth.tasks.denoising import Denoising
 from synth.tasks.generation import Generation
 from synth.tasks.inpainting import Inpainting
@@ -12,6 +12,7 @@ from synth.tasks.reconstruction import Reconstruction
 from synth.tasks.sketch import Sketch
 from synth.tasks.style_transfer import StyleTransfer
 from synth.tasks.super_resolution import SuperResolution
+from synth.tasks.synthesis import Problem
 from synth.tasks.translation import Translation
 
 TASKS: dict[str, Task] = {

@@ -2,7 +2,7 @@
 
 from synth.parameters import Float, Picture, seed_parameter
 from synth.randomness import draw
-from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed, skip_parameter
+from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
 
 
 class Denoising(Inversion):
@@ -25,7 +25,12 @@ class Denoising(Inversion):
             help="Noise to add before; 0 if the picture is noisy already.",
         ),
         "depth": depth_parameter(2),
-        "skip": skip_parameter(0.5),
+        "skip": Float(
+            default=0.5,
+            minimum=0,
+            maximum=1,
+            help="How much of each stage's finest details goes round the deeper ones; less for more noise.",
+        ),
         "size": inversion_size(),
         "seed": seed_parameter(),
     }

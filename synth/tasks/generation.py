@@ -9,8 +9,8 @@ from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import Choice, ClassName, Float, Int
 from synth.pgd import iterate
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, optimisation, steps_at_each_size
 from synth.tasks.inversion import depth_parameter
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, optimisation, steps_at_each_size
 
 
 class Generation(Synthesis):

@@ -7,7 +7,7 @@ from synth.constraints import L2, Inside
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
 from synth.randomness import Randomness, draw
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Inpainting(Synthesis):

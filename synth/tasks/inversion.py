@@ -8,7 +8,7 @@ from torch import Tensor
 from synth.autoencoder import distance
 from synth.classifier import RobustClassifier
 from synth.multiscale import size_parameter
-from synth.parameters import Depth, Float, Parameter
+from synth.parameters import Depth, Parameter
 from synth.tasks.base import Task
 
 
@@ -41,16 +41,6 @@ def inversion_size(default: str = "1") -> Parameter:
     """The size at which encoder and decoder work."""
     words = "How many times larger than the training pictures to work; encoder and decoder take any size."
     return size_parameter(default, words)
-
-
-def skip_parameter(default: float) -> Float:
-    """How much of the finest details goes round the deeper stages."""
-    return Float(
-        default=default,
-        minimum=0,
-        maximum=1,
-        help="How much of each stage's finest details goes round the deeper ones.",
-    )
 
 
 def missed(model: RobustClassifier, x: Tensor, sought: Tensor, depth: int) -> Tensor:

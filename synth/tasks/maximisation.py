@@ -4,7 +4,7 @@ import torch
 
 from synth.constraints import L2
 from synth.parameters import ClassName, Picture
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, optimisation
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, optimisation
 
 
 class Maximisation(Synthesis):

@@ -3,7 +3,7 @@
 from synth.constraints import L2, Inside
 from synth.objectives import activation, keep
 from synth.parameters import Choice, Float, Mask, Picture, Unit
-from synth.tasks.base import Problem, Synthesis, optimisation, seen
+from synth.tasks.synthesis import Problem, Synthesis, optimisation, seen
 
 
 class Painting(Synthesis):

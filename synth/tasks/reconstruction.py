@@ -46,7 +46,7 @@ class Reconstruction(Inversion):
     def run(self, model, p, generators, frame):
         x, depth = p.picture, p.depth
         z = model.maps(x, depth)[-1]
-        rows, losses, names = [model.decoder(z, depth)], [], ["decoded"]
+        rows, names = [model.decoder(z, depth)], ["decoded"]
         twin = other(model, p.beside)
         if twin is not None:
             deep = min(depth, twin.decoder.depth)

@@ -4,7 +4,7 @@ from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import ClassName, Float, Picture
 from synth.randomness import draw
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Sketch(Synthesis):

@@ -6,7 +6,7 @@ from synth.constraints import L2, SameMean
 from synth.multiscale import enlarged
 from synth.objectives import consistency
 from synth.parameters import Choice, ClassName, Float, Picture
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class SuperResolution(Synthesis):

@@ -3,7 +3,7 @@
 from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import ClassName, Picture
-from synth.tasks.base import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Translation(Synthesis):

@@ -21,6 +21,7 @@ from synth.web.links import from_link, from_picture
 from synth.web.results import NOTHING, Results
 from synth.web.reuse import result
 from synth.web.running import download, first_checkpoint, load, one_sentence
+from synth.web.shelves import Shelf, becomes, chooser, place_shelf, shelved
 from synth.web.watch import Run
 
 NEW_SEED = "() => Math.floor(Math.random() * 2 ** 31)"
@@ -41,14 +42,6 @@ CSS = """
     .run {background: var(--body-background-fill)}
 }
 """
-SHELF = {
-    "format": "png",
-    "height": "auto",
-    "allow_preview": False,
-    "object_fit": "contain",
-    "buttons": [],
-    "elem_classes": "picture shelf",
-}
 LAUNCH = {
     "theme": gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     "css": CSS,
@@ -60,14 +53,6 @@ LAUNCH = {
 }
 DELETED = (60, 1200)
 """Every minute, files of visits that are older than 20 minutes."""
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """Examples to start from, and which of them is taken: its name, "" for a picture of the user's own."""
-
-    gallery: gr.Gallery
-    example: gr.State
 
 
 @dataclass(frozen=True)
@@ -153,8 +138,7 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
         else:
             place(name, **{name: next(iter(samples.values()))})
             controls[name].upload(cropped, controls[name], controls[name], **PRIVATE)
-        gallery = gr.Gallery(shelved(task, model, name), label="Or start from one of these", **SHELF)
-        shelves[name] = Shelf(gallery, gr.State(next(iter(samples))))
+        shelves[name] = place_shelf(task, model, name)
         if draw is not None and task.name not in DRAWN and kinds[name].shelf != "styles":
             real = gr.Button("A picture from the data set", size="sm")
             real.click(drawn, checkpoint, [controls[name], shelves[name].example], **PRIVATE)
@@ -192,35 +176,6 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
         shelf.gallery.select(chooser(task, name, goal), checkpoint, targets, **PRIVATE)
         controls[name].input(lambda: "", None, shelf.example, **PRIVATE)
     return preset, controls, shelves
-
-
-def chooser(task: Task, name: str, goal: bool) -> Callable:
-    """A handler that gives the example that was clicked, by name and as a picture.
-
-    With ``goal``, also the class to choose beside it.
-    """
-
-    def chosen(checkpoint: str, at: gr.SelectData) -> list:
-        with one_sentence():
-            model = load(checkpoint)
-            example, image = list(examples(task, model, name).items())[at.index]
-            target = becomes(task, model, example)
-        return [example, image, *([target if target in model.classes else gr.skip()] if goal else [])]
-
-    return chosen
-
-
-def becomes(task: Task, model: RobustClassifier, example: str) -> str:
-    """The class to choose beside an example: what it shows, or, to translate it, what it turns into well."""
-    return example if task.name in DRAWN else model.pairs.get(example, example)
-
-
-def shelved(task: Task, model: RobustClassifier, name: str = "picture") -> list[tuple]:
-    """The examples with what they show, or what they turn into, below."""
-    found = examples(task, model, name)
-    goals = {name: becomes(task, model, name) for name in found if task.name == "translation"}
-    captions = {name: f"{name} \u2192 {goals[name]}" if goals.get(name, name) != name else name for name in found}
-    return [(image.resize((128, 128), Image.Resampling.BOX), captions[name]) for name, image in found.items()]
 
 
 def cropped(image):

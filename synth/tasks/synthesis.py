@@ -1,0 +1,170 @@
+"""The tasks that are projected gradient descent on pictures: a problem to hand to the one loop, and what they share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from synth.classifier import RobustClassifier
+from synth.constraints import L2, Constraint
+from synth.multiscale import REACH, at_both_sizes, enlarged, factors
+from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
+from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
+from synth.pgd import cosine, iterate
+from synth.randomness import Generators
+from synth.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint`` around ``center`` (``start`` if None)."""
+
+    loss: Objective
+    start: Tensor
+    constraint: Constraint
+    center: Tensor | None = None
+
+
+class Synthesis(Task):
+    """Projected gradient descent on a ``problem``, which is all that most tasks declare."""
+
+    @abstractmethod
+    def problem(self, model: RobustClassifier, p: SimpleNamespace, generators: Generators) -> Problem:
+        """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
+
+    def run(self, model, p, generators, frame):
+        yield from self.descend(self.problem(model, p, generators), p, generators, frame)
+
+    def descend(self, problem: Problem, p: SimpleNamespace, generators: Generators, frame, *, start=None, before=0):
+        """The frames of ``problem``; where ``size`` asks for more, half as many steps follow each doubling.
+
+        start: what the pictures came from, the problem's start if None; before: steps that were shown already.
+        """
+        x, start = problem.start, problem.start if start is None else start
+        counts = steps_at_each_size(p)
+        done, total = before, before + sum(counts.values())
+        if not before:
+            with torch.no_grad():
+                loss = problem.loss(start)
+            yield frame(0, total, start, loss, start)
+        for factor, steps in counts.items():
+            stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
+            if factor > 1:
+                stage, step_size = larger(problem, x, factor, p.epsilon), cosine(factor * p.step_size)
+                start = enlarged(start, 2)
+            run = iterate(
+                stage.loss,
+                stage.start,
+                stage.constraint,
+                center=stage.center,
+                steps=steps,
+                step_size=step_size,
+                momentum=p.momentum,
+                noise=p.noise,
+                generator=generators,
+            )
+            for state in run:
+                x = state.pictures
+                yield frame(done + state.step, total, x, state.loss, start)
+            done += steps
+
+
+def steps_at_each_size(p: SimpleNamespace) -> dict[int, int]:
+    """How many steps are taken at each multiple of the checkpoint's own size."""
+    return {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
+
+
+def larger(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:
+    """The next stage of ``native``: from ``x`` enlarged to ``factor`` times its size, a part as far a pixel."""
+    loss = at_both_sizes(native.loss, native.start.shape[-1])
+    return Problem(loss, enlarged(x, 2), L2(REACH * factor * epsilon))
+
+
+def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float = 100) -> dict[str, Parameter]:
+    """The parameters that every task shares, with a task's own defaults for 32-pixel pictures."""
+    return {
+        "epsilon": Float(
+            default=epsilon,
+            minimum=0.01,
+            maximum=largest,
+            step=0.1,
+            unit="L2",
+            help="How far the picture may move from its start.",
+        ),
+        "steps": Int(default=steps, minimum=1, maximum=1000, help="How many gradient steps to take."),
+        "step_size": Float(
+            default=step_size, minimum=0.001, maximum=10, step=0.01, unit="L2", help="Length of each step."
+        ),
+        "schedule": Choice(
+            default="constant",
+            options=("constant", "cosine"),
+            more=True,
+            help="Keep the step size, or let it fall to zero.",
+        ),
+        "momentum": Float(
+            default=0,
+            minimum=0,
+            maximum=0.99,
+            more=True,
+            help="How much of the earlier direction each step keeps.",
+        ),
+        "noise": Float(
+            default=0,
+            minimum=0,
+            maximum=0.2,
+            step=0.001,
+            more=True,
+            help="Noise added at each step; a little loosens texture.",
+        ),
+        "jitter": Int(
+            default=2,
+            minimum=0,
+            maximum=8,
+            more=True,
+            unit="pixels",
+            help="Random shift of what the model sees at each step; smooths checkerboards.",
+        ),
+        "smoothing": Float(
+            default=0,
+            minimum=0,
+            maximum=1,
+            more=True,
+            help="Blur of what the model sees; keeps steps from drawing the finest checkerboards.",
+        ),
+        "seed": seed_parameter(),
+    }
+
+
+def class_objective() -> dict[str, Parameter]:
+    """The choice between the two losses of a class."""
+    return {
+        "objective": Choice(
+            default="logit",
+            options=("logit", "cross-entropy"),
+            more=True,
+            help="Raise the class's logit (more natural), or lower the cross-entropy (the paper's).",
+        )
+    }
+
+
+def class_loss(model: RobustClassifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
+    """The loss of being seen as ``labels`` (N,) that the user chose, jittered."""
+    loss = logit if p.objective == "logit" else cross_entropy
+    return seen(loss(model, labels), p, generators)
+
+
+def seen(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
+    """The loss of pictures as the model is to see them at each step: shifted and smoothed."""
+    return jittered(smoothed(loss, p.smoothing), p.jitter, generators)
+
+
+def class_or_predicted(model: RobustClassifier, label: int | None, seen: Tensor) -> Tensor:
+    """The given class, or the one that the model sees in ``seen`` (N, 3, H, W): labels (N,)."""
+    if label is not None:
+        return torch.full((len(seen),), label, device=seen.device)
+    with torch.no_grad():
+        return model(seen).argmax(1)

@@ -1,0 +1,65 @@
+"""Examples to start from, below the picture that they fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+from PIL import Image
+
+from synth import RobustClassifier, Task
+from synth.web.editor import DRAWN, examples
+from synth.web.running import load, one_sentence
+
+SHELF = {
+    "format": "png",
+    "height": "auto",
+    "allow_preview": False,
+    "object_fit": "contain",
+    "buttons": [],
+    "elem_classes": "picture shelf",
+}
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Examples to start from, and which of them is taken: its name, "" for a picture of the user's own."""
+
+    gallery: gr.Gallery
+    example: gr.State
+
+
+def place_shelf(task: Task, model: RobustClassifier, name: str) -> Shelf:
+    """The shelf of the parameter ``name``, put where it is called; its first example is taken."""
+    gallery = gr.Gallery(shelved(task, model, name), label="Or start from one of these", **SHELF)
+    return Shelf(gallery, gr.State(next(iter(examples(task, model, name)))))
+
+
+def chooser(task: Task, name: str, goal: bool) -> Callable:
+    """A handler that gives the example that was clicked, by name and as a picture.
+
+    With ``goal``, also the class to choose beside it.
+    """
+
+    def chosen(checkpoint: str, at: gr.SelectData) -> list:
+        with one_sentence():
+            model = load(checkpoint)
+            example, image = list(examples(task, model, name).items())[at.index]
+            target = becomes(task, model, example)
+        return [example, image, *([target if target in model.classes else gr.skip()] if goal else [])]
+
+    return chosen
+
+
+def becomes(task: Task, model: RobustClassifier, example: str) -> str:
+    """The class to choose beside an example: what it shows, or, to translate it, what it turns into well."""
+    return example if task.name in DRAWN else model.pairs.get(example, example)
+
+
+def shelved(task: Task, model: RobustClassifier, name: str = "picture") -> list[tuple]:
+    """The examples with what they show, or what they turn into, below."""
+    found = examples(task, model, name)
+    goals = {name: becomes(task, model, name) for name in found if task.name == "translation"}
+    captions = {name: f"{name} \u2192 {goals[name]}" if goals.get(name, name) != name else name for name in found}
+    return [(image.resize((128, 128), Image.Resampling.BOX), captions[name]) for name, image in found.items()]
