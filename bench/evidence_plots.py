@@ -78,7 +78,8 @@ def stack(pages: list[Image.Image], path: Path) -> None:
 
 def plots(docs: Path) -> None:
     """One plot of each of the files that are there."""
-    for name, draw in {"steps": _steps, "grid": _grid, "starts": _starts, "robust": _robust}.items():
+    ways = {"steps": _steps, "grid": _grid, "starts": _starts, "robust": _robust, "inverse": _inverse}
+    for name, draw in ways.items():
         if (docs / f"{name}.json").exists():
             figure = draw(json.loads((docs / f"{name}.json").read_text()))
             suffix = "-figures" if name in ("starts", "robust") else ""
@@ -168,4 +169,17 @@ def _robust(found: dict):
             axis.set_xticks(range(len(rows)), names, fontsize=7, rotation=30)
             axis.set_ylabel(title)
         column[0].set_title(key.replace("_", " "), fontsize=9)
+    return figure
+
+
+def _inverse(found: dict):
+    figure, axes = _axes(1, len(found), 5.6, 4.2)
+    for axis, (key, report) in zip(axes[0], found.items(), strict=True):
+        for row in report["rows"][:-1]:  # the last is the truth
+            ours = row["method"].startswith(("ours", "class"))
+            (x, across), (y, up) = _errors([row["psnr"]]), _errors([row["apart"]])
+            axis.errorbar(x, y, xerr=across, yerr=up, marker="o", color="tab:blue" if ours else "tab:orange")
+            axis.annotate(row["method"], (x[0], y[0]), xytext=(4, 4), textcoords="offset points", fontsize=7)
+        axis.set(xlabel="PSNR, dB (right is nearer)", ylabel="judge's distance (lower is nearer)")
+        axis.set_title(f"{key.replace('_', ' ')}, {report['count']} pictures", fontsize=9)
     return figure

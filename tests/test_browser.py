@@ -375,5 +375,5 @@ def test_the_page_fits_a_phone(page, server):
         page.goto(f"{server}?task={task.name}&checkpoint=tiny")
         here(page, f":text('{type(task).__doc__[:20]}')").wait_for()
         page.wait_for_timeout(500)
-        page.wait_for_function("document.documentElement.scrollWidth <= 400")  # once tabs are folded
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400, task.name
         assert here(page, "button:text-is('Run')").bounding_box()["y"] < 800, task.name

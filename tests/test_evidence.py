@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import synth
-from bench import evidence, evidence_plots, tricks
+from bench import evidence, evidence_plots, inverse, tricks
 from bench.judging import Judge
-from bench.runs import Family, descend, make
+from bench.runs import Family, descend, holes, make
 from synth.constraints import L2, Inside
 from synth.objectives import Objective
 from synth.randomness import Generators
@@ -134,3 +134,39 @@ def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, 
     pytest.importorskip("matplotlib")
     evidence_plots.plots(tmp_path)
     assert (tmp_path / "grid.png").exists() and (tmp_path / "robust-figures.png").exists()
+
+
+@pytest.mark.parametrize("task", ["super_resolution", "inpainting"])
+def test_inverse_problems_have_adjoint_operators_of_norm_one_and_measure_the_truth(family, task):
+    pytest.importorskip("deepinv")
+    given = family.real(20)
+    hidden = holes(family.robust, given) if task == "inpainting" else None
+    measured = inverse.Measured.of(given, factor=1 if hidden is not None else 4, hidden=hidden)
+    physics, x = measured.physics, torch.rand_like(given.truth)
+    y = torch.rand_like(measured.y)
+    assert torch.allclose((physics.A(x) * y).sum(), (x * physics.A_adjoint(y)).sum(), rtol=1e-4)
+    there = physics.A_adjoint(physics.A(x))
+    assert torch.allclose(physics.A_adjoint(physics.A(there)), there, atol=1e-5)  # a projection, so of norm 1
+    assert torch.allclose(physics.A(given.truth), measured.y, atol=4 * 0.5 / 255 + 1e-6)  # but for rounding
+    assert torch.equal(torch.cat([part.fill for part in measured.split(7)]), measured.fill)
+
+
+def test_the_class_prior_descends_and_every_method_is_compared(family, monkeypatch, tmp_path, capsys):
+    pytest.importorskip("deepinv")
+    given = family.real(10)
+    prior = inverse.class_prior(family.networks["robust"], given.labels)
+    x = given.truth
+    assert prior.fn(x - 0.01 * prior.grad(x)).sum() < prior.fn(x).sum()
+    trained = inverse.trained
+    monkeypatch.setattr(inverse, "trained", lambda data: trained(data, steps=2, batch=4))
+    monkeypatch.setattr(inverse, "FITTED", (1,))
+    monkeypatch.setattr(inverse, "ITERATIONS", 2)
+    monkeypatch.setattr(evidence, "DOCS", tmp_path)
+    monkeypatch.setattr(evidence, "Family", lambda *_: family)
+    evidence.main(["inverse", "--task", "inpainting", "--count", "10", "--choose", "10"])
+    (report,) = json.loads((tmp_path / "inverse.json").read_text()).values()
+    named = [row["method"] for row in report["rows"]]
+    assert (
+        named[0] == "fill" and named[-1] == "truth" and "| Deep Image Prior | iterations 1 |" in capsys.readouterr().out
+    )
+    assert all(row["psnr"]["count"] == 10 for row in report["rows"]) and report["rows"][-1]["psnr"]["value"] == 100

@@ -83,7 +83,7 @@ def build(draw: Callable[[int], Image.Image] | None = None) -> gr.Blocks:
         with gr.Accordion("Repeat a picture that was made here", open=False):
             words = "Drop its PNG: its tab opens with all its settings."
             dropped = gr.File(label=words, file_types=[".png"], height=120, elem_classes="repeat")
-        with gr.Tabs() as bar:
+        with gr.Tabs(overflow_behavior="wrap") as bar:
             tabs = {task.name: tab(task, checkpoint, other, draw) for task in TASKS.values()}
             evidence()
         connect(page, bar, tabs, checkpoint, note, dropped)
