@@ -2,7 +2,8 @@
 
 robust: the robust classifier against its standard twin, each plain and with the best of feature visualisation's tricks.
 starts: seeds of several kinds, alone and after the ascent. steps: quality against gradient evaluations.
-grid: epsilon x step size x steps. inverse: the classifier as a prior of inverse problems, among others.
+grid: epsilon x step size x steps. radii: networks trained at several epsilons. inverse: the classifier as a prior of
+inverse problems, among others.
 Each adds to docs/evidence/NAME.json and prints its table.
 tables prints what is stored. plates, from the checkpoints and robust.json, and plots, from the JSON alone, draw PNGs.
 """
@@ -18,13 +19,17 @@ from statistics import correlation
 
 from torch import Tensor
 
+import synth
 from bench import inverse
 from bench.runs import FAMILIES, PLAIN, Family, Given, holes, make
 from bench.tricks import TRICKS
 from synth.start import KINDS
 from synth.tasks import TASKS
+from training.accuracy import under_pgd
 from training.card import table
+from training.loop import accelerate
 from training.restoration import figures
+from training.samples import balanced
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "evidence"
 COMPARED = ("generation", "inpainting", "super_resolution", "translation")
@@ -154,10 +159,37 @@ def grid(family: Family, count: int, choose: int = 0) -> dict:
     return {"settings": tuned, "rows": rows}
 
 
-EXPERIMENTS = {"robust": robust, "starts": starts, "steps": steps, "grid": grid, "inverse": inverse.compare}
+def radii(family: Family, count: int, choose: int = 0, checkpoints=()) -> dict:
+    """Generation by ``checkpoints``, networks trained at several epsilons, from the same seeds with tuned settings.
+
+    With accuracy on ``count`` test pictures, clean and under PGD-20 at 0.5 pixels' worth of L2.
+    """
+    given, tuned = family.seeds(count), family.tuned("generation")
+    data, rows = balanced(family.test, count), []
+    for model in sorted(map(synth.load, checkpoints), key=lambda model: model.info["recipe"]["epsilon"]):
+        right = under_pgd(model, data, [0.5], accelerator=accelerate())
+        model.start = family.robust.start
+        made = make(model.for_synthesis(), "generation", given, tuned, (tuned["steps"],))[tuned["steps"]]
+        plan = model.info["recipe"]
+        names = {"trained at": plan["epsilon"], "epochs": plan["epochs"]}
+        right = {"clean": right["clean"], "attacked": right["pgd20_l2_0.5"]}
+        rows.append(names | right | family.judged(made, given.labels))
+    return {"settings": tuned, "rows": rows}
+
+
+EXPERIMENTS = {
+    "robust": robust,
+    "starts": starts,
+    "steps": steps,
+    "grid": grid,
+    "inverse": inverse.compare,
+    "radii": radii,
+}
 TASKS_OF = {"robust": COMPARED, "inverse": tuple(inverse.OURS)}
 """The tasks that an experiment is done on; others are about generation."""
 FIGURES = {
+    "clean": "clean accuracy",
+    "attacked": "PGD-20 at 0.5",
     "seen": "seen as class",
     "seen_coarse": "the same, coarse",
     "fid": "FID",
@@ -167,6 +199,11 @@ FIGURES = {
     "apart": "judge's distance",
     "seconds": "s a picture",
 }
+
+FORMS = dict.fromkeys(("clean", "attacked", "seen", "seen_coarse"), "{:.0%}") | dict.fromkeys(
+    ("ssim", "apart"), "{:.3f}"
+)
+"""How figures are written, where not with one decimal."""
 
 
 def reached(settings: dict, reach: float) -> dict:
@@ -209,7 +246,7 @@ def cell(name: str, value) -> str:
         return ""
     if not isinstance(value, dict):
         return f"{value:.4g}" if isinstance(value, float) else str(value)
-    form = {"seen": "{:.0%}", "seen_coarse": "{:.0%}", "ssim": "{:.3f}", "apart": "{:.3f}"}.get(name, "{:.1f}")
+    form = FORMS.get(name, "{:.1f}")
     low, high = (form.format(end + 0) for end in value["interval"])
     return f"{form.format(value['value'])} ({low} to {high})"
 
@@ -228,6 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=200, help="pictures a cell (default 200)")
     parser.add_argument("--choose", type=int, default=40, help="pictures to choose settings by (default 40)")
     parser.add_argument("--reach", type=float, nargs="*", default=REACHES, help="of robust: how far, in tuned epsilons")
+    parser.add_argument("--checkpoints", nargs="+", default=[], help="of radii: folders or names")
     options = parser.parse_args(arguments)
     DOCS.mkdir(parents=True, exist_ok=True)
     if options.name == "tables":
@@ -245,6 +283,7 @@ def main(arguments: list[str] | None = None) -> None:
         key = " ".join([options.family, task]).strip()
         more = {"task": task} if task else {}
         more |= {"reaches": options.reach} if options.name == "robust" else {}
+        more |= {"checkpoints": options.checkpoints} if options.name == "radii" else {}
         report = {
             "command": shlex.join(["python", "-m", "bench.evidence", *unlocated(arguments or sys.argv[1:])]),
             "count": options.count,

@@ -271,10 +271,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", help="of the checkpoint, instead of the recipe's")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's; a resumed run follows the new schedule")
+    parser.add_argument("--epsilon", type=float, help="of the attack, instead of the recipe's; its step grows with it")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
     try:
         plan = recipe(options.recipe)
+        if options.epsilon is not None:
+            if not (options.epsilon >= 0 and plan.epsilon):
+                raise ValueError(
+                    f"epsilon: expected at least 0, of a recipe with an attack, got {options.epsilon:g} for {plan.name}"
+                )
+            size = plan.attack_step_size * options.epsilon / plan.epsilon
+            plan = dataclasses.replace(plan, epsilon=options.epsilon, attack_step_size=size)
         if options.epochs is not None:
             if options.epochs < 1:
                 raise ValueError(f"epochs: expected at least 1, got {options.epochs}")
