@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
+from pathlib import Path
 
 import gradio as gr
 
-from synth import hub
-
-FOLDER = hub.BUNDLED.parent / "docs" / "evidence"
+FOLDER = Path(__file__).parents[2] / "docs" / "evidence"
 SHOWN = {
     "robust": "**What robustness buys.** Same seeds, same number of gradients: the robust classifier, its standard "
     "twin, and the twin with the tricks of feature visualisation. `python -m bench.evidence robust`",
