@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import gradio as gr
 import gradio_client as client
@@ -14,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from gradio import processing_utils
 from PIL import Image
 
 from synth import TASKS, hub, pictures
@@ -24,6 +26,7 @@ from synth.web.editor import EDITED, editable, gathered, parse_editor
 from synth.web.links import from_link, from_picture, link
 from synth.web.running import LINE, Line, load, stream
 from synth.web.views import picked, sheet, zoom
+from synth.web.whole_files import save_pil_to_cache
 from tests.conftest import CLASSES, draw_picture, needed
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -383,6 +386,20 @@ def test_classes_are_offered_by_superclass(model):
     shown = [words for words, _ in controls.choices(model)]
     assert shown == ["circle (round)", "dot (round)", "square (angular)", "stripe (angular)"]
     assert controls.first(model) == "dot"
+
+
+def test_a_picture_that_is_shown_again_stays_whole_for_those_who_read_it(tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8))
+    path = save_pil_to_cache(image, str(tmp_path), format="png")
+    whole, sizes = Path(path).stat().st_size, set()
+    showing = threading.Thread(
+        target=lambda: [save_pil_to_cache(image, str(tmp_path), format="png") for _ in range(20)]
+    )
+    showing.start()
+    while showing.is_alive():
+        sizes.add(Path(path).stat().st_size)
+    assert processing_utils.save_pil_to_cache is save_pil_to_cache
+    assert sizes == {whole} and [str(kept) for kept in tmp_path.rglob("*.png")] == [path]
 
 
 # Evidence

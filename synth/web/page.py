@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image
 
 import synth
+import synth.web.whole_files
 from synth import TASKS, RobustClassifier, Task, hub
 from synth.parameters import ClassName, Mask, Picture, Unit
 from synth.web.controls import controls_at, presets
