@@ -33,7 +33,7 @@ except ImportError:
 
 ITERATIONS = 40
 """Of every proximal or gradient method of deepinv."""
-FITTED = (100, 200, 400)
+FITTED = (50, 100, 200)
 """Iterations of Deep Image Prior to choose from."""
 BATCH = 50
 DENOISER = {"nc": (16, 32, 64, 128), "nb": 2}

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from bench import peers
+from bench import growth, peers
 
 
 def test_a_missing_package_is_said_and_left_out(monkeypatch, capsys):
@@ -34,3 +34,9 @@ def test_pictures_that_differ_are_refused():
     other = {"ours": lambda x, y, steps: x, "theirs": lambda x, y, steps: x + 1e-3}
     with pytest.raises(ValueError, match=r"theirs: expected pictures within 0.0001 of ours, got 5.5e-02"):
         peers.check(other, x, y, 1, 1e-4)
+
+
+def test_cost_is_measured_with_one_thing_changed_at_a_time():
+    each, first, last, memory = growth.measure(**growth.USUAL | {"steps": 3, "pixels": 32, "network": "mobilenet_v2"})
+    assert 0 < first < last and each < 1000 * last and memory > 100
+    assert all(len(changed) <= 2 and set(changed) <= set(growth.USUAL) for changed in growth.CASES)
