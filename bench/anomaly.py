@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import binary_auroc
 
 from synth.autoencoder import Decoder, distance
 from synth.classifier import RobustClassifier
-from synth.tasks.anomaly_detection import fitted, residual
+from synth.tasks.anomaly_detection import examined
 from training import loop
 from training.data import Pictures, load
 from training.samples import balanced
@@ -30,8 +30,9 @@ BATCH = 250
 def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
     """AUROC of each class against the rest, for decoders of that class's training pictures alone.
 
-    Scores: the residual of the decoded features, that after optimising these, and how far the features of the decoded
-    picture are from the picture's. The baseline learns encoder and decoder of the same shape together, from random
+    Scores: the residual of the decoded features, that after optimising these, how far the features of the decoded
+    picture are from the picture's, and the first over what the checkpoint's own decoder leaves, which never saw this
+    data. The baseline learns encoder and decoder of the same shape together, from random
     weights. The bundled 64-pixel classifiers began as ones of CIFAR-10: all but the baseline have learned from labels
     of what is odd here.
     """
@@ -64,14 +65,16 @@ def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassi
 
 
 def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor) -> dict[str, Tensor]:
-    """Scores (N,) of pictures: residuals before and after optimising the features, and that of the features."""
+    """Scores (N,) of pictures, by name."""
     found: dict[str, list[Tensor]] = {}
     for part in x.split(BATCH):
-        rebuilt = list(fitted(engine, decoder, part, STEPS, STEP_SIZE))
-        kinds = {"decoded": residual(rebuilt[0], part), f"optimised in {STEPS} steps": residual(rebuilt[-1], part)}
+        decoded, *_, optimised = examined(engine, decoder, part, 1 + STEPS, STEP_SIZE, relative=False)
+        kinds = {"decoded": decoded[-1], f"optimised in {STEPS} steps": optimised[-1]}
         with torch.no_grad():
             z = engine.maps(part, decoder.depth)[-1]
-            kinds["decoded, in features"] = distance(engine, z, decoder.depth)(rebuilt[0])
+            kinds["decoded, in features"] = distance(engine, z, decoder.depth)(decoded[0])
+        if engine.decoder is not None:
+            ((*_, kinds["decoded, relative"]),) = examined(engine, decoder, part, relative=True)
         for kind, values in kinds.items():
             found.setdefault(kind, []).append(values)
     return {kind: torch.cat(values) for kind, values in found.items()}

@@ -182,16 +182,31 @@ def test_without_strength_style_transfer_only_decodes(model, picture):
     assert not torch.equal(synth.style_transfer(model, style=picture.rotate(90), **settings).pictures, plain)
 
 
-def test_anomaly_scores_fall_as_the_features_are_optimised_and_are_compared(model, picture):
-    frames = list(synth.anomaly_detection.frames(model, picture=picture, normal="squares"))
-    assert frames[-1].loss[0] < frames[0].loss[0] and frames[0].loss[0] == frames[0].loss[1]
-    x, rebuilt = pictures.to_tensor(picture, 32), frames[-1].pictures[:1]
-    assert frames[-1].loss[0].item() == pytest.approx((rebuilt - x).square().mean().item(), rel=1e-4)
-    assert "of normal pictures that it never saw" in frames[-1].note and frames[-1].note.startswith("score 0.")
-    other = synth.anomaly_detection(model, picture=picture, steps=4)
-    assert "normal" not in other.note
+def test_anomaly_scores_fall_as_the_features_are_optimised(model, picture):
+    settings = {"picture": picture, "normal": "squares", "relative_to": "nothing"}
+    begun, first, last = synth.anomaly_detection.frames(model, steps=2, **settings)
+    assert last.loss[0] < first.loss[0] == first.loss[1] and torch.equal(begun.pictures[:1], begun.start[:1])
+    x, rebuilt = pictures.to_tensor(picture, 32), last.pictures[:1]
+    assert last.loss[0].item() == pytest.approx((rebuilt - x).square().mean().item(), rel=1e-4)
+    assert last.note == f"score {last.loss[0]:.4f}"
     with pytest.raises(ValueError, match="^normal: expected one of squares, got 'dogs'$"):
         synth.anomaly_detection(model, picture=picture, normal="dogs")
+
+
+def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, picture):
+    found = synth.anomaly_detection(model, picture=picture, normal="squares")
+    plain = synth.anomaly_detection(model, picture=picture, normal="squares", relative_to="nothing")
+    x, depth = pictures.to_tensor(picture, 32), model.decoders["squares"].depth
+    with torch.no_grad():
+        usual = model.decoder(model.maps(x, depth)[-1], depth)
+    leaves = (usual - x).square().mean()
+    assert found.loss[0].item() == pytest.approx((plain.loss[0] / leaves).item(), rel=1e-4)
+    assert "times the usual, higher than" in found.note and "normal" not in plain.note
+    torch.testing.assert_close(
+        found.pictures[1:], anomaly_detection.heat(found.pictures[:1], x, usual), atol=1e-4, rtol=0
+    )
+    everything = synth.anomaly_detection(model, picture=picture)
+    assert "times" not in everything.note and "of normal pictures that it never saw" in everything.note
 
 
 def test_the_heat_map_is_hot_where_the_pictures_differ():

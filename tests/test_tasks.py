@@ -111,7 +111,11 @@ def test_same_seed_same_picture(task, model):
 @every()
 def test_every_option_of_every_choice_runs_and_counts(task, model):
     """Each option gives finite pictures, and no two options of a choice the same ones."""
-    known = {"outside": {"lam": 0, "steps": 4}, "consistency": {"steps": 4}}
+    known = {
+        "outside": {"lam": 0, "steps": 4},
+        "consistency": {"steps": 4},
+        "relative_to": {"normal": "squares"},
+    }
     for name, parameter in task.parameters.items():
         if isinstance(parameter, Choice):
             results = [

@@ -25,7 +25,7 @@ from synth import autoencoder, hub, seal
 from synth.autoencoder import Decoder
 from synth.classifier import RobustClassifier
 from synth.quality import psnr
-from synth.tasks.anomaly_detection import STEP_SIZE, STEPS, fitted, residual
+from synth.tasks.anomaly_detection import examined
 from training import loop
 from training.data import Pictures, augment, of
 from training.train import split
@@ -179,8 +179,9 @@ class Decoding(loop.Work):
         if len(self.held_out):
             self.result.eval()
             x = self.held_out[:SCORED][0].to(self.accelerator.device)
-            found = residual(list(fitted(self.encoder, self.result, x, STEPS, STEP_SIZE))[-1], x).sort().values
-            self.result.info["normal_scores"] = [round(value, 6) for value in found.tolist()]
+            relative = bool(self.plan.name) and self.encoder.decoder is not None
+            *_, (_, _, found) = examined(self.encoder, self.result, x, relative=relative)
+            self.result.info["normal_scores"] = [round(value, 6) for value in found.sort().values.tolist()]
         shutil.copytree(hub.folder(self.source.source), folder, dirs_exist_ok=True)
         autoencoder.save(folder, {**self.source.decoders, self.plan.name: self.result})
         seal.write(folder, self.source, self.source.image_size)

@@ -1,6 +1,7 @@
 """Finding what does not belong."""
 
 import bisect
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -9,32 +10,42 @@ from torch import Tensor
 from synth.autoencoder import Decoder
 from synth.classifier import RobustClassifier
 from synth.constraints import L2
-from synth.parameters import Float, Int, Normal, Picture
+from synth.parameters import Choice, Float, Int, Normal, Picture
 from synth.pgd import iterate
 from synth.tasks.inversion import Inversion
 
 WINDOW = 5
 """Pixels a side over which the heat map is averaged, at 64 pixels."""
-STEPS, STEP_SIZE = 10, 2.0
+STEPS, STEP_SIZE = 1, 2.0
 """With which decoders scored the normal pictures that they keep for comparison."""
 HOTTEST = 0.25
 """Mean absolute difference that is white on the heat map."""
+RELATIVE = ("everything", "nothing")
 
 
 class AnomalyDetection(Inversion):
     """Score how odd a picture is, and show where, by what a decoder of normal pictures cannot rebuild.
 
-    Rojas-Gomez et al. 2021: the residual after optimising the features.
+    Rojas-Gomez et al. 2021: the residual after optimising the features (the preset "paper"). Ours is the residual of
+    the decoded features, over what a decoder of everything leaves of the same features.
     """
 
     name = "anomaly_detection"
     title = "Anomalies"
-    equation = r"s(x) = \min_z \|G(z) - x\|_2^2 / d, \quad z_0 = f(x)"
+    equation = r"s(x) = \|G_{normal}(f(x)) - x\|_2^2 \,/\, \|G_{all}(f(x)) - x\|_2^2"
     parameters = {
         "picture": Picture(help="The picture to examine."),
         "normal": Normal(help="What counts as normal."),
+        "relative_to": Choice(
+            default="everything",
+            options=RELATIVE,
+            help="Score against what a decoder of everything leaves, so that a busy picture is not odd for being busy.",
+        ),
         "steps": Int(
-            default=STEPS, minimum=1, maximum=500, help="How many steps the features take towards the picture."
+            default=STEPS,
+            minimum=1,
+            maximum=500,
+            help="The first decodes; others move the features towards the picture.",
         ),
         "step_size": Float(
             default=STEP_SIZE,
@@ -45,33 +56,54 @@ class AnomalyDetection(Inversion):
             help="Length of each step in standardised features.",
         ),
     }
-    presets = {"paper": {"steps": 100, "step_size": 1}}
-    first_setting = "steps"
+    presets = {"paper": {"relative_to": "nothing", "steps": 101, "step_size": 1}}
+    first_setting = "relative_to"
 
     def run(self, model, p, generators, frame):
         names = [name for name in model.decoders if name]
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
-        captions, begun = ("rebuilt as normal", "what does not fit"), None
-        for step, rebuilt in enumerate(fitted(model, decoder, p.picture, p.steps, p.step_size)):
-            score = residual(rebuilt, p.picture)
-            pictures = torch.cat([rebuilt, heat(rebuilt, p.picture)])
-            begun = pictures if begun is None else begun
-            comparable = step == p.steps and (p.steps, p.step_size) == (STEPS, STEP_SIZE)
-            words = f"score {score.item():.4f}" + (compared(score.item(), decoder) if comparable else "")
+        captions = ("rebuilt as normal", "what does not fit")
+        begun = torch.cat([p.picture, torch.zeros_like(p.picture)])
+        yield frame(0, p.steps, begun, torch.zeros(2), begun, captions=captions)
+        relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
+        found = examined(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
+        for step, (rebuilt, usual, score) in enumerate(found, 1):
+            pictures = torch.cat([rebuilt, heat(rebuilt, p.picture, usual)])
+            words = f"score {score.item():.2f} times the usual" if relative else f"score {score.item():.4f}"
+            if (p.relative_to, step, p.steps, p.step_size) == (RELATIVE[0], STEPS, STEPS, STEP_SIZE):
+                words += compared(score.item(), decoder)
             yield frame(step, p.steps, pictures, score.expand(2), begun, captions=captions, note=words)
 
 
-def fitted(model: RobustClassifier, decoder: Decoder, x: Tensor, steps: int, step_size: float):
-    """What ``decoder`` makes of the features of ``x`` (N, 3, H, W), and after each step of theirs towards ``x``."""
-    depth = decoder.depth
+def examined(
+    model: RobustClassifier, decoder: Decoder, x: Tensor, steps: int = STEPS, step_size: float = STEP_SIZE, *, relative
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """What ``decoder`` rebuilds of ``x`` (N, 3, H, W) at each step, and the scores (N,) so far.
+
+    relative: divide by what the model's own decoder leaves, whose rebuilt pictures are in the middle, else None.
+    """
+    decoders = [decoder, model.decoder] if relative else [decoder]
+    depth = min(one.depth for one in decoders)
+    runs = [fitted(model, one, x, steps, step_size, depth) for one in decoders]
+    for rebuilt, *usual in zip(*runs, strict=True):
+        scores = residual(rebuilt, x)
+        yield (rebuilt, usual[0], scores / residual(usual[0], x)) if relative else (rebuilt, None, scores)
+
+
+def fitted(model: RobustClassifier, decoder: Decoder, x: Tensor, steps: int, step_size: float, depth: int):
+    """What ``decoder`` makes of the features of ``x`` (N, 3, H, W), then after each step of theirs towards ``x``."""
+
+    @torch.no_grad()
+    def rebuilt(z: Tensor) -> Tensor:
+        return decoder.descended(z, depth)[-1]
+
     with torch.no_grad():
         z = decoder.entered(model.maps(x, depth)[-1], depth)
-        yield decoder.descended(z, depth)[-1]
+    yield rebuilt(z)
     for state in iterate(
-        lambda z: residual(decoder.descended(z, depth)[-1], x), z, L2(boxed=False), steps=steps, step_size=step_size
+        lambda z: residual(decoder.descended(z, depth)[-1], x), z, L2(boxed=False), steps=steps - 1, step_size=step_size
     ):
-        with torch.no_grad():
-            yield decoder.descended(state.pictures, depth)[-1]
+        yield rebuilt(state.pictures)
 
 
 def residual(rebuilt: Tensor, x: Tensor) -> Tensor:
@@ -79,10 +111,13 @@ def residual(rebuilt: Tensor, x: Tensor) -> Tensor:
     return (rebuilt - x).square().flatten(1).mean(1)
 
 
-def heat(rebuilt: Tensor, x: Tensor) -> Tensor:
-    """Where they differ: black, red, yellow, white, (N, 3, H, W)."""
+def heat(rebuilt: Tensor, x: Tensor, usual: Tensor | None = None) -> Tensor:
+    """Where they differ, more than ``usual`` does: black, red, yellow, white, (N, 3, H, W)."""
     window = max(1, round(WINDOW * x.shape[-1] / 64)) | 1
-    level = F.avg_pool2d((rebuilt - x).abs().mean(1, keepdim=True), window, 1, window // 2, count_include_pad=False)
+    level = (rebuilt - x).abs().mean(1, keepdim=True)
+    if usual is not None:
+        level = level - (usual - x).abs().mean(1, keepdim=True)
+    level = F.avg_pool2d(level, window, 1, window // 2, count_include_pad=False).clamp_min(0)
     level = 3 * level / HOTTEST
     return torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
 
