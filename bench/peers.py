@@ -34,7 +34,7 @@ from synth.pgd import pgd
 from training.card import table
 
 EPSILON, STEP_SIZE = 8.0, 0.25
-CASES = {32: (["resnet18", "mobilenet_v2"], [1, 8, 64]), 224: (["resnet18", "resnet50", "mobilenet_v2"], [1, 8])}
+SIZES, NETWORKS, BATCHES = [32, 224], ["resnet18", "resnet50", "mobilenet_v2"], [1, 8, 64]
 BARS = {"resnet": 1.1, "mobilenet": 1.5}
 
 Attack = Callable[[Tensor, Tensor, int], Tensor]
@@ -155,25 +155,25 @@ def installed() -> dict[str, Callable]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--networks", nargs="+", help="default: two at 32 pixels, three at 224")
-    parser.add_argument("--batches", type=int, nargs="+", help="default: 1, 8 and 64 at 32 pixels, 1 and 8 at 224")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--seconds", type=float, default=8, help="measure each row at least so long")
     options = parser.parse_args(arguments)
     makers = {"ours": ours} | installed()
     rows, exact, rounded, least = [], 0.0, 0.0, dict.fromkeys(BARS, float("inf"))
     for size in options.sizes:
-        networks, batches = CASES[size]
-        for architecture in options.networks or networks:
+        for architecture in options.networks:
             model = network(architecture, size)
             double = copy.deepcopy(model).double()
             x, y = inputs(model, 2)
             exact = max(exact, check({name: make(double) for name, make in makers.items()}, x.double(), y, 3, 1e-4))
             contenders = {name: make(model) for name, make in makers.items()}
-            for batch in options.batches or batches:
+            for batch in options.batches:
                 x, y = inputs(model, batch)
                 rounded = max(rounded, check(contenders, x, y, 1, STEP_SIZE / 10))
-                mine, *theirs = measure(contenders, x, y, seconds=options.seconds).values()
+                steps = 3 if batch < 64 else 1
+                mine, *theirs = measure(contenders, x, y, steps=steps, seconds=options.seconds).values()
                 cells = [f"{1e3 * other:.1f} ({other / mine:.2f})" for other in theirs]
                 rows.append([architecture, f"{size}", f"{batch}", f"{1e3 * mine:.1f}", *cells])
                 for family in BARS:
