@@ -127,7 +127,9 @@ def steps(family: Family, count: int, choose: int = 0) -> dict:
     for total in TOTALS:
         fewer = tuned | {"steps": total, "step_size": min(path / total, largest)}
         falling = {"schedule": "cosine", "step_size": min(2 * path / total, largest)}
+        farther = paper | {"steps": total, "step_size": min(paper["steps"] * paper["step_size"] / total, largest)}
         ways += [
+            ("published, as far", farther, (total,), 0),
             ("as far, constant", fewer, (total,), 0),
             ("as far, momentum 0.5", fewer | {"momentum": 0.5}, (total,), 0),
             ("as far, cosine", fewer | falling, (total,), 0),

@@ -70,8 +70,9 @@ class Family:
         return of(self.robust, "test", self.data)
 
     def tuned(self, task: str) -> dict:
-        """The robust checkpoint's tuned settings of how to descend, for both networks."""
-        values, names = TASKS[task].defaults(self.robust), list(TASKS[task].parameters)
+        """The robust checkpoint's tuned settings of how to descend, for both networks; in small steps where it can."""
+        small = self.robust.presets.get(task, {}).get("small steps", {})
+        values, names = TASKS[task].defaults(self.robust) | small, list(TASKS[task].parameters)
         return {name: values[name] for name in names[names.index("epsilon") :] if name != "seed"}
 
     def judged(self, pictures: Tensor, labels: Tensor) -> dict:
