@@ -271,6 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", help="of the checkpoint, instead of the recipe's")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's; a resumed run follows the new schedule")
+    parser.add_argument("--initial", help="checkpoint to begin with, instead of the recipe's")
     parser.add_argument("--epsilon", type=float, help="of the attack, instead of the recipe's; its step grows with it")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
@@ -289,6 +290,8 @@ def main(arguments: list[str] | None = None) -> None:
             plan = dataclasses.replace(plan, epochs=options.epochs)
         if options.name is not None:
             plan = dataclasses.replace(plan, name=options.name)
+        if options.initial is not None:
+            plan = dataclasses.replace(plan, initial=options.initial)
         if options.negatives is not None:
             plan = dataclasses.replace(plan, negatives=options.negatives)
         output = options.output or Path("runs") / plan.name
