@@ -27,14 +27,16 @@ STEPS, STEP_SIZE = 5, 2.0
 BATCH = 250
 
 
-def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+def measure(
+    model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options, *, relative: bool = False
+) -> list[dict]:
     """AUROC of each class against the rest, for decoders of that class's training pictures alone.
 
-    Scores: the residual of the decoded features, that after optimising these, how far the features of the decoded
-    picture are from the picture's, and the first over what the checkpoint's own decoder leaves, which never saw this
-    data. The baseline learns encoder and decoder of the same shape together, from random
-    weights. The bundled 64-pixel classifiers began as ones of CIFAR-10: all but the baseline have learned from labels
-    of what is odd here.
+    Scores: the residual of the decoded features, that after optimising these, and how far the features of the decoded
+    picture are from the picture's; with ``relative`` the first alone, over what the checkpoint's own decoder leaves,
+    which never saw this data. The baseline, left out there, learns encoder and decoder of the same shape together, from
+    random weights. The bundled 64-pixel classifiers began as ones of CIFAR-10: all but the baseline have learned from
+    labels of what is odd here.
     """
     source = options.data or "uoft-cs/cifar10"
     known, test = load(source, "train", SIZE), balanced(load(source, "test", SIZE), options.count)
@@ -42,7 +44,7 @@ def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassi
     for label, name in enumerate(known.classes):
         normal, odd = only(known, [name]), (test.labels != label).long()
         plan = Plan(depth=DEPTH, deepest=1, feature=0, stages=0, epochs=options.epochs, validation=0, padding=2)
-        for encoder in (model, twin, None):
+        for encoder in (model, twin) if relative else (model, twin, None):
             title = "plain autoencoder" if encoder is None else encoder.name
             with tempfile.TemporaryDirectory() as folder:
                 if encoder is None:
@@ -51,7 +53,7 @@ def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassi
                 else:
                     decoder = train(plan, encoder, normal, Path(folder), quiet=True)
                     engine = encoder.for_synthesis()
-            for kind, values in scores(engine, decoder.for_synthesis(), test[:][0]).items():
+            for kind, values in scores(engine, decoder.for_synthesis(), test[:][0], relative).items():
                 found.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
                 print(f"{name}, {title}, {kind}: {found[f'{title}, {kind}'][-1]:.3f}", flush=True)
     return [
@@ -64,17 +66,19 @@ def measure(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassi
     ]
 
 
-def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor) -> dict[str, Tensor]:
+def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor, relative: bool) -> dict[str, Tensor]:
     """Scores (N,) of pictures, by name."""
     found: dict[str, list[Tensor]] = {}
     for part in x.split(BATCH):
+        if relative:
+            ((*_, values),) = examined(engine, decoder, part, relative=True)
+            found.setdefault("decoded, relative", []).append(values)
+            continue
         decoded, *_, optimised = examined(engine, decoder, part, 1 + STEPS, STEP_SIZE, relative=False)
         kinds = {"decoded": decoded[-1], f"optimised in {STEPS} steps": optimised[-1]}
         with torch.no_grad():
             z = engine.maps(part, decoder.depth)[-1]
             kinds["decoded, in features"] = distance(engine, z, decoder.depth)(decoded[0])
-        if engine.decoder is not None:
-            ((*_, kinds["decoded, relative"]),) = examined(engine, decoder, part, relative=True)
         for kind, values in kinds.items():
             found.setdefault(kind, []).append(values)
     return {kind: torch.cat(values) for kind, values in found.items()}

@@ -1,7 +1,7 @@
 """What decoding robust features is worth: ``python -m bench.autoencoder TABLE --data FOLDER`` measures and prints one.
 
-Tables: reconstruction, denoising, style, hybrid, anomaly. Robust against its standard twin, both with decoders of the
-same recipe, on held-out pictures; means with 95 % intervals.
+Tables: reconstruction, denoising, style, hybrid, anomaly, relative (anomaly, over what a decoder of everything leaves).
+Robust against its standard twin, both with decoders of the same recipe, on held-out pictures; means with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import shlex
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -211,6 +212,7 @@ TABLES = {
     "style": style,
     "hybrid": hybrid,
     "anomaly": anomaly.measure,
+    "relative": partial(anomaly.measure, relative=True),
 }
 
 
