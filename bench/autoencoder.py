@@ -1,7 +1,7 @@
 """What decoding robust features is worth: ``python -m bench.autoencoder TABLE --data FOLDER`` measures and prints one.
 
 Tables: reconstruction, denoising, style, hybrid, anomaly, relative (anomaly, over what a decoder of everything leaves).
-Robust against its standard twin, both with decoders of the same recipe, on held-out pictures; means with 95 % intervals.
+Robust against its standard twin, both with decoders of one recipe, on held-out pictures; means with 95 % intervals.
 """
 
 from __future__ import annotations
