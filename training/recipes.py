@@ -66,6 +66,7 @@ TINY64_PRESETS = {
     "generation": {
         "tuned": {"start": "mixture", "epsilon": 20, "steps": 20, "step_size": 1.2, **_SMOOTH},
         "small steps": {"start": "mixture", "epsilon": 20, "steps": 40, "step_size": 0.6, **_SMOOTH},
+        "fast": {"start": "mixture", "epsilon": 30, "steps": 6, "step_size": 5, "jitter": 0},
         "softer": {"start": "mixture", "epsilon": 15, "steps": 30, "step_size": 0.5, **_SMOOTH},
         "bolder": {"start": "mixture", "epsilon": 25, "steps": 50, "step_size": 0.7, **_SMOOTH},
     },
