@@ -102,13 +102,15 @@ def _errors(figures: list[dict]) -> tuple[list[float], list[list[float]]]:
 
 def _steps(found: dict):
     figure, axes = _axes(2, len(found))
+    ways = list(dict.fromkeys(row["way"] for report in found.values() for row in report["rows"]))
     for column, (family, report) in zip(axes.T, found.items(), strict=True):
         for axis, name, title in zip(column, ("fid", "seen"), ("FID", "seen as class"), strict=True):
-            for way in dict.fromkeys(row["way"] for row in report["rows"]):
+            for colour, way in enumerate(ways):
                 rows = sorted((r for r in report["rows"] if r["way"] == way), key=lambda r: r["evaluations"])
                 values, errors = _errors([row[name] for row in rows])
                 at = [row["evaluations"] for row in rows]
-                axis.errorbar(at, values, yerr=errors, label=way, marker="o", markersize=3, capsize=2, linewidth=1)
+                look = {"color": f"C{colour}", "marker": "o", "markersize": 3, "capsize": 2, "linewidth": 1}
+                axis.errorbar(at, values, yerr=errors, label=way, **look)
             axis.set(xscale="log", xlabel="gradient evaluations", ylabel=title)
         column[0].set_title(f"{family}, {report['count']} pictures")
     axes[0][0].legend(fontsize=7)
@@ -175,7 +177,11 @@ def _robust(found: dict):
 def _inverse(found: dict):
     figure, axes = _axes(1, len(found), 5.6, 4.2)
     for axis, (key, report) in zip(axes[0], found.items(), strict=True):
-        for row in report["rows"][:-1]:  # the last is the truth
+        axis.margins(x=0.25)
+        shown = {
+            (row["psnr"]["value"], row["apart"]["value"]): row for row in report["rows"][:-1]
+        }  # the last is the truth
+        for row in shown.values():
             ours = row["method"].startswith(("ours", "class"))
             (x, across), (y, up) = _errors([row["psnr"]]), _errors([row["apart"]])
             axis.errorbar(x, y, xerr=across, yerr=up, marker="o", color="tab:blue" if ours else "tab:orange")
