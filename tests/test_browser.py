@@ -123,7 +123,7 @@ def stroke(page, task: str) -> None:
     page.wait_for_timeout(100)
     page.mouse.move(x + 40, y, steps=15)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1500)  # the editor sends the drawing
 
 
 def picture(page, selector: str = ".result img:visible") -> Image.Image:

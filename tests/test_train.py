@@ -169,7 +169,7 @@ def test_every_recipe_builds_its_network(name):
         (["nothing"], "recipe: expected one of"),
         (["cifar10-resnet18-l2", "--epochs", "0"], "epochs: expected at least 1"),
         (["cifar10-resnet18-l2", "--epsilon", "-1"], "epsilon: expected at least 0"),
-        (["cifar10-resnet18-slim-standard", "--epsilon", "1"], "of a recipe with an attack"),
+        (["cifar10-resnet18-slim-standard", "--epsilon", "1"], "epsilon: expected at least 0, of a recipe with an"),
     ],
 )
 def test_bad_commands_exit_with_one_sentence(arguments, words, capsys):
