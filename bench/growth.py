@@ -48,10 +48,9 @@ def measure(steps: int, pictures: int, pixels: int, classes: int, network: str) 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="only the first case")
-    options = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     rows = []
-    for changed in CASES[:1] if options.quick else CASES:
+    for changed in CASES:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             each, first, last, memory = pool.apply(measure, kwds=USUAL | changed)
         name = ", ".join(f"{value} {key}" if key != "network" else value for key, value in changed.items())

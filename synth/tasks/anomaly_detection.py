@@ -21,6 +21,7 @@ STEPS, STEP_SIZE = 1, 2.0
 HOTTEST = 0.25
 """Mean absolute difference that is white on the heat map."""
 RELATIVE = ("everything", "nothing")
+"""Over what the decoder of everything leaves, or plain."""
 
 
 class AnomalyDetection(Inversion):
@@ -64,7 +65,7 @@ class AnomalyDetection(Inversion):
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
         captions = ("rebuilt as normal", "what does not fit")
         begun = torch.cat([p.picture, torch.zeros_like(p.picture)])
-        yield frame(0, p.steps, begun, torch.zeros(2), begun, captions=captions)
+        yield frame(0, p.steps, begun, begun.new_zeros(2), begun, captions=captions)
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
         found = examined(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
         for step, (rebuilt, usual, score) in enumerate(found, 1):

@@ -112,8 +112,9 @@ class Task(ABC):
         if preset not in names:
             raise ValueError(f"preset: expected one of {', '.join(names)}, got {str(preset)[:80]!r}")
         values = {name: parameter.default for name, parameter in self.parameters.items()} | known.get(preset, {})
-        deepest = model.decoder.depth if model.decoder is not None else 99
-        return {name: min(value, deepest) if name in self._depths else value for name, value in values.items()}
+        if model.decoder is not None:
+            values |= {name: min(values[name], model.decoder.depth) for name in self._depths}
+        return values
 
     def check(self, model: RobustClassifier, *, preset: str = "tuned", **settings) -> dict:
         """All parameters, checked and converted; ValueError for the first that does not fit or is not known."""
