@@ -21,7 +21,7 @@ from synth.classifier import RobustClassifier
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """uint8 pictures (N, 3, S, S), labels (N,) into ``classes``; ``skipped`` names what could not be decoded.
 

@@ -25,13 +25,18 @@ READY = """() => { const ready = setInterval(() => {  // take the brush, and hav
     if (!brush.classList.contains('highlight')) brush.click();
     pad.style.width = '99%%'; setTimeout(() => { pad.style.width = '' }, 100)
 }, 600) }"""
+LOADED = "() => { document.querySelector('#%s').dataset.loaded = '' }"
+"""Until then the browser would show what is drawn, but not send it; the page lets nobody draw."""
 
 
 def editable(image) -> Image.Image:
-    """The central square of a picture, large enough for a fine brush; small pictures keep crisp pixels."""
+    """The central square of a picture, large enough for a fine brush; small pictures keep crisp pixels.
+
+    What it gives is given back as it is.
+    """
     image = pictures.read(image)
     side = min(image.size)
-    larger = side * math.ceil(EDITED / side) if side < EDITED else EDITED
+    larger = side * math.ceil(EDITED / side) if side < 2 * EDITED else EDITED
     return ImageOps.fit(image, (larger, larger), Image.Resampling.NEAREST if side < EDITED else Image.Resampling.BOX)
 
 
@@ -91,21 +96,32 @@ def examples(task: Task, model: RobustClassifier, name: str = "picture") -> dict
 
 
 def editor(task: Task, image: Image.Image) -> gr.ImageEditor:
-    """A picture to draw a mask over, or that is drawn itself; small uploads are enlarged and the brush is taken."""
+    """A picture to draw a mask over, or that is drawn itself; small uploads are enlarged and the brush is taken.
+
+    It must get no change or input event: with one, the browser sends drawings ahead, and a button pressed meanwhile
+    would get the one before.
+    """
     kind, drawn, name = task.parameters["picture"], task.name in DRAWN, f"editor-{task.name}"
     gr.Markdown(
         f"{kind.help} Draw on it." if drawn else f"{kind.help} Draw over it: {task.parameters['mask'].help.lower()}"
     )
     pad = gr.ImageEditor(
         image, type="pil", image_mode="RGBA", format="png", layers=False, transforms=(),
-        sources=["upload", "clipboard"], elem_id=name, show_label=False,
+        sources=["upload", "clipboard"], elem_id=name, elem_classes="pad", show_label=False,
         brush=gr.Brush(10, colors=COLOURS) if drawn else gr.Brush(28, colors=["#ffffff"], color_mode="fixed"),
         canvas_size=(EDITED, EDITED), height=EDITED + 80,
     )  # fmt: skip
 
-    def enlarged(payload):
-        with one_sentence():
-            return editable(parse_editor(payload)[0])
+    larger = gr.State()
 
-    pad.upload(enlarged, pad, pad, **PRIVATE).then(None, None, None, js=READY % name, **PRIVATE)
+    def enlarged(payload):
+        picture = parse_editor(payload)[0]
+        with one_sentence():
+            image = editable(picture)
+        return gr.skip() if image.size == picture.size else image
+
+    # The event is of every picture that is loaded, the page's too. To put one there again would lose what was drawn.
+    pad.upload(None, None, None, js=LOADED % name, **PRIVATE)
+    pad.upload(enlarged, pad, larger, **PRIVATE).then(None, None, None, js=READY % name, **PRIVATE)
+    larger.change(lambda image: image, larger, pad, **PRIVATE)
     return pad

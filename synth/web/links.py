@@ -13,8 +13,7 @@ from synth.web.running import load
 def link(task: Task, checkpoint: str, values: dict) -> str:
     """The query of a link that reopens ``task``: what differs from the checkpoint's defaults, no pictures."""
     usual = task.defaults(load(checkpoint))
-    words = {name: value for name, value in values.items() if not isinstance(task.parameters[name], (Picture, Mask))}
-    changed = {name: value for name, value in words.items() if (value or 0) != (usual[name] or 0)}
+    changed = {name: value for name, value in values.items() if (value or 0) != (usual[name] or 0)}
     return "?" + urlencode({"task": task.name, "checkpoint": checkpoint} | changed)
 
 

@@ -22,7 +22,7 @@ from synth.web.links import from_link, from_picture
 from synth.web.results import NOTHING, Results
 from synth.web.reuse import result
 from synth.web.running import download, first_checkpoint, load, one_sentence
-from synth.web.shelves import Shelf, becomes, chooser, place_shelf, shelved
+from synth.web.shelves import Shelf, becomes, checksum, chooser, place_shelf, shelved, untouched
 from synth.web.watch import Run
 
 NEW_SEED = "() => Math.floor(Math.random() * 2 ** 31)"
@@ -32,6 +32,7 @@ CSS = """
 .picture img {image-rendering: pixelated}
 .picture [data-testid=block-label] {position: static}
 .seed {align-items: end}
+.pad:not([data-loaded]) canvas {opacity: 0.5; pointer-events: none}
 .shelf .grid-container {grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)) !important}
 .shelf .caption-label {white-space: normal; font-size: 11px; line-height: 1.2; left: 4px; right: 4px; max-width: none}
 .features .grid-container {grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important}
@@ -125,7 +126,7 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
     choose = "class_name" in kinds and not kinds["class_name"].optional
 
     def drawn(checkpoint: str):
-        return editable(draw(load(checkpoint).image_size)), ""
+        return editable(draw(load(checkpoint).image_size))
 
     def place(*names: str, **kept) -> None:
         if choose:
@@ -142,7 +143,7 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
         shelves[name] = place_shelf(task, model, name)
         if draw is not None and task.name not in DRAWN and kinds[name].shelf != "styles":
             real = gr.Button("A picture from the data set", size="sm")
-            real.click(drawn, checkpoint, [controls[name], shelves[name].example], **PRIVATE)
+            real.click(drawn, checkpoint, controls[name], **PRIVATE)
 
     for name in inputs:
         if isinstance(kinds[name], Mask):
@@ -173,9 +174,8 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
     preset.input(refill, [checkpoint, preset], [controls[name] for name in settings], **PRIVATE)
     for name, shelf in shelves.items():
         goal = choose and name == "picture"
-        targets = [shelf.example, controls[name], *([controls["class_name"]] if goal else [])]
+        targets = [shelf.placed, controls[name], *([controls["class_name"]] if goal else [])]
         shelf.gallery.select(chooser(task, name, goal), checkpoint, targets, **PRIVATE)
-        controls[name].input(lambda: "", None, shelf.example, **PRIVATE)
     return preset, controls, shelves
 
 
@@ -196,8 +196,11 @@ def connect(
     """Events that reach over several tabs: another checkpoint, a result used elsewhere, settings that come back."""
     shelves = [part for tab in tabs.values() for shelf in tab.shelves.values() for part in vars(shelf).values()]
     every = [part for tab in tabs.values() for part in (tab.preset, *tab.controls.values())] + shelves
-    taken = [shelf.example for tab in tabs.values() for shelf in tab.shelves.values()]
-    known = {checkpoint, *taken, *(part for tab in tabs.values() for part in tab.choices.values())}
+    chosen = {checkpoint, *(part for tab in tabs.values() for part in tab.choices.values())}
+    filled = {tab.controls[name]: shelf.placed for tab in tabs.values() for name, shelf in tab.shelves.items()}
+    known = {*chosen, *filled, *filled.values()}
+
+    query = gr.State()
 
     def changed(values):
         with one_sentence():
@@ -206,8 +209,7 @@ def connect(
     def sent(run: Run, name: str):
         if run.history is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
-        tab = tabs[name]
-        return {bar: gr.Tabs(selected=name), tab.controls["picture"]: result(run), tab.shelves["picture"].example: ""}
+        return {bar: gr.Tabs(selected=name), tabs[name].controls["picture"]: result(run)}
 
     def back(task: Task, name: str, settings: dict, values: dict):
         model, tab = load(name), tabs[task.name]
@@ -218,11 +220,12 @@ def connect(
         with one_sentence():
             return back(*from_picture(values[dropped]), values) if values[dropped] else {checkpoint: gr.skip()}
 
-    def opened(values, request: gr.Request):
-        if "task" not in request.query_params:
-            return {checkpoint: gr.skip()}
+    def asked(request: gr.Request):
+        return dict(request.query_params) if "task" in request.query_params else gr.skip()
+
+    def opened(values):
         with one_sentence():
-            return back(*from_link(dict(request.query_params)), values)
+            return back(*from_link(values[query]), values)
 
     def fetched(name):
         with one_sentence():
@@ -233,20 +236,21 @@ def connect(
     here = checkpoint.input(fetched, checkpoint, note, **PRIVATE)
     here.success(changed, known, every, **PRIVATE)
     here.failure(lambda: gr.Markdown(visible=False), None, note, **PRIVATE)
-    targets = [tab for tab in tabs.values() if "picture" in tab.shelves]
-    pictures = [part for tab in targets for part in (tab.controls["picture"], tab.shelves["picture"].example)]
+    pictures = [tab.controls["picture"] for tab in tabs.values() if "picture" in tab.shelves]
     for tab in tabs.values():
         reuse = tab.results.reuse
         moved = reuse.use.input(sent, [reuse.memory, reuse.use], [bar, *pictures], **PRIVATE)
         moved.then(lambda: None, None, reuse.use, **PRIVATE)
     dropped.upload(repeated, {dropped, *known}, [bar, checkpoint, *every], **PRIVATE)
-    page.load(opened, known, [bar, checkpoint, *every], **PRIVATE)
+    page.load(asked, None, query, **PRIVATE)
+    query.change(opened, {query, *chosen}, [bar, checkpoint, *every], **PRIVATE)
 
 
 def renewed(tabs: dict[str, Tab], model: RobustClassifier, values: dict) -> dict:
     """Every tab for another checkpoint: its presets, bounds, classes and examples; what the user chose stays if it can.
 
-    A picture that was an example becomes an example of the new checkpoint; a user's own stays.
+    A picture that is still an example becomes an example of the new checkpoint; a user's own stays. Without pictures
+    in ``values`` all are examples.
     """
     updates = {}
     for tab in tabs.values():
@@ -254,9 +258,10 @@ def renewed(tabs: dict[str, Tab], model: RobustClassifier, values: dict) -> dict
         kept = {name: values[part] for name, part in tab.choices.items() if values[part] in model.classes}
         for parameter, shelf in tab.shelves.items():
             updates[shelf.gallery] = shelved(tab.task, model, parameter)
-            if values[shelf.example]:
-                name, updates[tab.controls[parameter]] = next(iter(examples(tab.task, model, parameter).items()))
-                updates[shelf.example] = name
+            control = tab.controls[parameter]
+            if control not in values or untouched(values[control], values[shelf.placed]):
+                name, image = next(iter(examples(tab.task, model, parameter).items()))
+                updates |= {control: image, shelf.placed: checksum(image)}
                 if any(not tab.task.parameters[choice].optional for choice in tab.choices):
                     kept["class_name"] = becomes(tab.task, model, name)
         updates[tab.preset] = gr.Radio(presets(tab.task, model), value="tuned")
@@ -272,5 +277,4 @@ def restored(tab: Tab, model: RobustClassifier, settings: dict) -> dict:
     updates = dict(zip((tab.controls[name] for name in names), parts, strict=True))
     pictured = [name for name, kind in tab.task.parameters.items() if isinstance(kind, (Picture, Mask))]
     shown = {name: editable(settings[name]) for name in pictured if settings.get(name) is not None}
-    own = {shelf.example: "" for name, shelf in tab.shelves.items() if name in shown}
-    return updates | own | {tab.controls[name]: image for name, image in shown.items()}
+    return updates | {tab.controls[name]: image for name, image in shown.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from synth import TASKS, Task
+from synth.parameters import Mask, Picture
 from synth.pictures import to_images
 from synth.web.editor import PRIVATE, editable, gathered, parse_editor
 from synth.web.endpoints import QUEUE
@@ -33,6 +34,8 @@ class Reuse:
             earlier, picture = gr.State([], time_to_live=KEPT), controls["picture"]
             keep.click(self.keep, [memory, picture, earlier], [picture, earlier, status], **PRIVATE)
             undo.click(self.undo, earlier, [picture, earlier, status], **PRIVATE)
+        kinds = task.parameters
+        self.worded = {name: part for name, part in controls.items() if not isinstance(kinds[name], (Picture, Mask))}
         names = [(other.title, other.name) for other in TASKS.values() if "picture" in other.parameters]
         self.use = gr.Dropdown(names, value=None, label="Use the result in", info="Of several, click one first.")
         seeded = "seed" in controls
@@ -47,11 +50,11 @@ class Reuse:
 
     def follow(self, event) -> None:
         """Renew the link after a run."""
-        made = event.then(self.linked, self.given, self.address, **PRIVATE)
+        made = event.then(self.linked, [self.given[0], *self.worded.values()], self.address, **PRIVATE)
         made.then(None, self.address, self.address, js=ADDRESS, **PRIVATE)
 
     def linked(self, checkpoint: str, *values) -> str:
-        return link(self.task, checkpoint, dict(zip(self.controls, values, strict=True)))
+        return link(self.task, checkpoint, dict(zip(self.worded, values, strict=True)))
 
     def keep(self, run: Run, payload: dict, earlier: list):
         """The result takes the place of the picture; that is remembered."""

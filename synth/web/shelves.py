@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from synth import RobustClassifier, Task
-from synth.web.editor import DRAWN, examples
+from synth.web.editor import DRAWN, examples, parse_editor
 from synth.web.running import load, one_sentence
 
 SHELF = {
@@ -24,20 +25,30 @@ SHELF = {
 
 @dataclass(frozen=True)
 class Shelf:
-    """Examples to start from, and which of them is taken: its name, "" for a picture of the user's own."""
+    """Examples to start from, and the checksum of the one that the page put in the picture's place."""
 
     gallery: gr.Gallery
-    example: gr.State
+    placed: gr.State
 
 
 def place_shelf(task: Task, model: RobustClassifier, name: str) -> Shelf:
     """The shelf of the parameter ``name``, put where it is called; its first example is taken."""
     gallery = gr.Gallery(shelved(task, model, name), label="Or start from one of these", **SHELF)
-    return Shelf(gallery, gr.State(next(iter(examples(task, model, name)))))
+    return Shelf(gallery, gr.State(checksum(next(iter(examples(task, model, name).values())))))
+
+
+def checksum(image: Image.Image) -> int:
+    return zlib.crc32(image.convert("RGB").tobytes())
+
+
+def untouched(shown: Image.Image | dict | None, placed: int) -> bool:
+    """Whether a control, by what it sends, still holds the example with that checksum and nobody painted on it."""
+    picture, paint = parse_editor(shown) if isinstance(shown, dict) else (shown, None)
+    return picture is not None and paint is None and checksum(picture) == placed
 
 
 def chooser(task: Task, name: str, goal: bool) -> Callable:
-    """A handler that gives the example that was clicked, by name and as a picture.
+    """A handler that gives the example that was clicked, as a checksum and as a picture.
 
     With ``goal``, also the class to choose beside it.
     """
@@ -47,7 +58,7 @@ def chooser(task: Task, name: str, goal: bool) -> Callable:
             model = load(checkpoint)
             example, image = list(examples(task, model, name).items())[at.index]
             target = becomes(task, model, example)
-        return [example, image, *([target if target in model.classes else gr.skip()] if goal else [])]
+        return [checksum(image), image, *([target if target in model.classes else gr.skip()] if goal else [])]
 
     return chosen
 
