@@ -12,7 +12,10 @@ CIFAR10_PRESETS = {
         "small steps": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.25},
         "closest to real": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.15},
     },
-    "inpainting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.15}},
+    "inpainting": {
+        "tuned": {"epsilon": 1.5, "steps": 20, "step_size": 0.12},
+        "bolder": {"epsilon": 4, "steps": 40, "step_size": 0.15},
+    },
     "translation": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
     "super_resolution": {"tuned": {"epsilon": 3, "steps": 40, "step_size": 0.1}},
     "sketch": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
