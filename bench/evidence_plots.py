@@ -177,15 +177,17 @@ def _robust(found: dict):
 def _inverse(found: dict):
     figure, axes = _axes(1, len(found), 5.6, 4.2)
     for axis, (key, report) in zip(axes[0], found.items(), strict=True):
-        axis.margins(x=0.25)
         shown = {
             (row["psnr"]["value"], row["apart"]["value"]): row for row in report["rows"][:-1]
         }  # the last is the truth
+        markers = dict(zip(dict.fromkeys(row["method"] for row in shown.values()), "osD^v<>pPX*hd", strict=False))
         for row in shown.values():
-            ours = row["method"].startswith(("ours", "class"))
+            ours, method = row["method"].startswith(("ours", "class")), row["method"]
             (x, across), (y, up) = _errors([row["psnr"]]), _errors([row["apart"]])
-            axis.errorbar(x, y, xerr=across, yerr=up, marker="o", color="tab:blue" if ours else "tab:orange")
-            axis.annotate(row["method"], (x[0], y[0]), xytext=(4, 4), textcoords="offset points", fontsize=7)
+            look = {"color": "tab:blue" if ours else "tab:orange", "marker": markers[method], "linestyle": "none"}
+            axis.errorbar(x, y, xerr=across, yerr=up, elinewidth=0.6, label=method, **look)
+        handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        axis.legend(handles.values(), handles, fontsize=6)
         axis.set(xlabel="PSNR, dB (right is nearer)", ylabel="judge's distance (lower is nearer)")
         axis.set_title(f"{key.replace('_', ' ')}, {report['count']} pictures", fontsize=9)
     return figure

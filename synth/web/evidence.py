@@ -18,8 +18,8 @@ SHOWN = {
     "steps": "**How many steps it takes.** Quality, as an independent classifier sees it, against gradients. "
     "`python -m bench.evidence steps`",
     "grid": "**Epsilon, step size and steps.** `python -m bench.evidence grid`",
-    "inverse": "**A prior among priors.** Super-resolution from the same measurements; blue is the classifier. "
-    "`python -m bench.evidence inverse`",
+    "inverse": "**A prior among priors.** Super-resolution and inpainting from the same measurements; blue is the "
+    "classifier. `python -m bench.evidence inverse`",
 }
 """Words above each picture of FOLDER, in order; those that are not there are left out."""
 
