@@ -98,8 +98,7 @@ def examples(task: Task, model: RobustClassifier, name: str = "picture") -> dict
 def editor(task: Task, image: Image.Image) -> gr.ImageEditor:
     """A picture to draw a mask over, or that is drawn itself; small uploads are enlarged and the brush is taken.
 
-    It must get no change or input event: with one, the browser sends drawings ahead, and a button pressed meanwhile
-    would get the one before.
+    It gets no change or input event: with one, the browser also sends every stroke ahead, and no button waits for that.
     """
     kind, drawn, name = task.parameters["picture"], task.name in DRAWN, f"editor-{task.name}"
     gr.Markdown(
