@@ -102,16 +102,6 @@ class Method:
         return torch.cat([part.kept(self.solve(part, **settings)) for part in measured.split(self.batch)])
 
 
-class Bounded(nn.Sequential):
-    """A network with values in [0, 1], as Deep Image Prior had it; unbounded, holes turn black.
-
-    Takes the scale that deepinv gives, which does nothing here.
-    """
-
-    def forward(self, z: Tensor, scale_out: float = 1) -> Tensor:
-        return super().forward(z).sigmoid()
-
-
 def class_prior(model: RobustClassifier, labels: Tensor) -> deepinv.optim.Prior:
     """The classifier as a deepinv prior: g(x) is the cross-entropy to ``labels`` (N,) of pictures (N, 3, H, W)."""
 
@@ -148,7 +138,7 @@ def methods(engine: RobustClassifier, denoiser: nn.Module) -> dict[str, Method]:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             decoder = deepinv.models.ConvDecoder(size, in_size=(4, 4), layers=5, channels=64)
-            network = Bounded(decoder)
+            network = nn.Sequential(decoder, nn.Sigmoid())  # as published; without bounds, holes turn black
             fit = deepinv.models.DeepImagePrior(network, (64, 4, 4), iterations=iterations)
             return fit(measured.y, measured.physics)
 

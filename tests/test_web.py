@@ -25,6 +25,7 @@ from synth.web.controls import control, controls_at
 from synth.web.editor import EDITED, editable, gathered, parse_editor
 from synth.web.links import from_link, from_picture, link
 from synth.web.running import LINE, Line, load, stream
+from synth.web.shelves import checksum, untouched
 from synth.web.views import picked, sheet, zoom
 from synth.web.whole_files import save_pil_to_cache
 from tests.conftest import CLASSES, draw_picture, needed
@@ -412,3 +413,13 @@ def test_the_evidence_is_shown_and_nothing_beside_it_is_served(server):
         path = evidence.FOLDER / f"{name}.png"
         assert httpx.get(f"{server}gradio_api/file={path}").content == path.read_bytes()
     assert httpx.get(f"{server}gradio_api/file={evidence.FOLDER.parent / 'tasks.png'}").status_code == 403
+
+
+def test_an_example_is_untouched_until_it_is_painted_on_or_replaced():
+    example = editable(draw_picture())
+    clear, paint = Image.new("RGBA", example.size), Image.new("RGBA", example.size, "white")
+    placed = checksum(example)
+    for shown in (example, example.convert("RGBA"), {"background": example, "layers": [clear]}):
+        assert untouched(shown, placed)
+    for shown in (None, {}, example.rotate(90), {"background": example, "layers": [clear, paint]}):
+        assert not untouched(shown, placed)

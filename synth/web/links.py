@@ -11,7 +11,10 @@ from synth.web.running import load
 
 
 def link(task: Task, checkpoint: str, values: dict) -> str:
-    """The query of a link that reopens ``task``: what differs from the checkpoint's defaults, no pictures."""
+    """The query of a link that reopens ``task``: what differs from the checkpoint's defaults.
+
+    ``values`` hold no pictures: a link cannot.
+    """
     usual = task.defaults(load(checkpoint))
     changed = {name: value for name, value in values.items() if (value or 0) != (usual[name] or 0)}
     return "?" + urlencode({"task": task.name, "checkpoint": checkpoint} | changed)
