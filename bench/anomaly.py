@@ -12,12 +12,12 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
 from synth.autoencoder import Decoder, distance
-from synth.classifier import RobustClassifier
-from synth.tasks.anomaly_detection import examined
+from synth.classifier import Classifier
+from synth.tasks.anomaly_detection import anomaly_scores
 from training import loop
 from training.data import Pictures, load
+from training.intervals import mean
 from training.samples import balanced
-from training.statistics import mean
 from training.train_decoder import Decoding, Plan, only, train
 
 SIZE = 32
@@ -27,9 +27,7 @@ STEPS, STEP_SIZE = 5, 2.0
 BATCH = 250
 
 
-def measure(
-    model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options, *, relative: bool = False
-) -> list[dict]:
+def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, relative: bool = False) -> list[dict]:
     """AUROC of each class against the rest, for decoders of that class's training pictures alone.
 
     Scores: the residual of the decoded features, that after optimising these, and how far the features of the decoded
@@ -48,12 +46,12 @@ def measure(
             title = "plain autoencoder" if encoder is None else encoder.name
             with tempfile.TemporaryDirectory() as folder:
                 if encoder is None:
-                    blank = RobustClassifier(model.architecture, model.classes, model.image_size, model.width)
+                    blank = Classifier(model.architecture, model.classes, model.image_size, model.width)
                     engine, decoder = together(plan, blank, normal, Path(folder))
                 else:
                     decoder = train(plan, encoder, normal, Path(folder), quiet=True)
-                    engine = encoder.for_synthesis()
-            for kind, values in scores(engine, decoder.for_synthesis(), test[:][0], relative).items():
+                    engine = encoder.inference_copy()
+            for kind, values in scores(engine, decoder.inference_copy(), test[:][0], relative).items():
                 found.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
                 print(f"{name}, {title}, {kind}: {found[f'{title}, {kind}'][-1]:.3f}", flush=True)
     return [
@@ -66,15 +64,15 @@ def measure(
     ]
 
 
-def scores(engine: RobustClassifier, decoder: Decoder, x: Tensor, relative: bool) -> dict[str, Tensor]:
+def scores(engine: Classifier, decoder: Decoder, x: Tensor, relative: bool) -> dict[str, Tensor]:
     """Scores (N,) of pictures, by name."""
     found: dict[str, list[Tensor]] = {}
     for part in x.split(BATCH):
         if relative:
-            ((*_, values),) = examined(engine, decoder, part, relative=True)
+            ((*_, values),) = anomaly_scores(engine, decoder, part, relative=True)
             found.setdefault("decoded, relative", []).append(values)
             continue
-        decoded, *_, optimised = examined(engine, decoder, part, 1 + STEPS, STEP_SIZE, relative=False)
+        decoded, *_, optimised = anomaly_scores(engine, decoder, part, 1 + STEPS, STEP_SIZE, relative=False)
         kinds = {"decoded": decoded[-1], f"optimised in {STEPS} steps": optimised[-1]}
         with torch.no_grad():
             z = engine.maps(part, decoder.depth)[-1]
@@ -90,7 +88,7 @@ def auroc(scores: Tensor, odd: Tensor) -> float:
     return binary_auroc(ranks, odd).item()
 
 
-def together(plan: Plan, blank: RobustClassifier, data: Pictures, output: Path) -> tuple[RobustClassifier, Decoder]:
+def together(plan: Plan, blank: Classifier, data: Pictures, output: Path) -> tuple[Classifier, Decoder]:
     """A plain autoencoder: the encoder learns with the decoder; the same shape, pictures and steps."""
     work = Plain(plan, blank, data, data.subset(torch.arange(0)), loop.accelerate())
     shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}

@@ -23,27 +23,27 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 import synth
 from bench import anomaly
-from synth import hub, pictures, quality
+from synth import hub, metrics, pictures
 from synth.autoencoder import distance
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2
-from synth.examples import styles
+from synth.drawings import styles
 from synth.pgd import cosine, pgd
 from synth.randomness import draw
-from synth.tasks.style_transfer import recoloured
+from synth.tasks.style_transfer import whiten_and_colour
 from training.card import table_of, write_card
 from training.data import PICTURE_SUFFIXES, of
+from training.intervals import mean
 from training.loop import accelerate, machine
 from training.restoration import figures
-from training.samples import agreement, balanced, generate, judged, outputs, to_bytes
-from training.statistics import mean
+from training.samples import balanced, generate, judge_accuracy, judged, outputs, to_bytes
 
 BATCH = 100
 SIGMAS = (25, 50)
 """Of 255."""
 
 
-def reconstruction(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+def reconstruction(model: Classifier, twin: Classifier, judge: Classifier, options) -> list[dict]:
     """Every depth of both, at the size of training and, of ``--larger`` pictures, at twice that; optimised, too."""
     data = balanced(of(model, "test", options.data), options.count)
     sets = {f"{model.image_size} px": (data[:][0], data.labels)}
@@ -52,7 +52,7 @@ def reconstruction(model: RobustClassifier, twin: RobustClassifier, judge: Robus
     rows = []
     for size, (x, labels) in sets.items():
         for encoder in (model, twin):
-            engine = encoder.for_synthesis()
+            engine = encoder.inference_copy()
             for depth in range(1, encoder.decoder.depth + 1):
                 made = batched(lambda part: engine.decoder(engine.maps(part, depth)[-1], depth), x)  # noqa: B023
                 rows.append(
@@ -70,7 +70,7 @@ def reconstruction(model: RobustClassifier, twin: RobustClassifier, judge: Robus
     return rows
 
 
-def denoising(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+def denoising(model: Classifier, twin: Classifier, judge: Classifier, options) -> list[dict]:
     """Ours with the depth and skip that are best on training pictures, against classical denoisers told the noise."""
     data, tuning = (
         balanced(of(model, split, options.data), n) for split, n in (("test", options.count), ("train", 64))
@@ -80,11 +80,11 @@ def denoising(model: RobustClassifier, twin: RobustClassifier, judge: RobustClas
         x, noisy = noised(data[:][0], sigma, 0)
         known, tried = noised(tuning[:][0], sigma, 1)
         for encoder in (model, twin):
-            engine = encoder.for_synthesis()
+            engine = encoder.inference_copy()
             settings = [
                 (depth, skip) for depth in range(1, engine.decoder.depth + 1) for skip in (0, 0.25, 0.5, 0.75, 1)
             ]
-            scores = [quality.psnr(cleaned(engine, tried, *one), known).mean().item() for one in settings]
+            scores = [metrics.psnr(cleaned(engine, tried, *one), known).mean().item() for one in settings]
             depth, skip = settings[scores.index(max(scores))]
             began = time.monotonic()
             made = cleaned(engine, noisy, depth, skip)
@@ -104,7 +104,7 @@ def denoising(model: RobustClassifier, twin: RobustClassifier, judge: RobustClas
     return rows
 
 
-def style(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+def style(model: Classifier, twin: Classifier, judge: Classifier, options) -> list[dict]:
     """Gram distance to the style in the judge's maps, and SSIM to the content, of pictures in every bundled style."""
     size = 4 * model.image_size
     shown = {name: pictures.to_tensor(image.convert("RGB"), size) for name, image in styles().items()}
@@ -112,12 +112,12 @@ def style(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifi
         raise ValueError("larger: expected a folder of pictures for the style table, got none")
     content = folder(options.larger, size)
     content = content[:: max(1, len(content) // options.count)][: options.count]
-    eye, rows = judge.for_synthesis(), []
+    eye, rows = judge.inference_copy(), []
     methods = {
         one.name: lambda x, s, one=one: synth.style_transfer(one, picture=x[0], style=s[0]).pictures
         for one in (model, twin)
     }
-    methods["whitening and colouring of colours"] = lambda x, s: (x + 0.6 * (recoloured(x, s) - x)).clamp(0, 1)
+    methods["whitening and colouring of colours"] = lambda x, s: (x + 0.6 * (whiten_and_colour(x, s) - x)).clamp(0, 1)
     methods["the picture itself"] = lambda x, s: x
     for name, method in methods.items():
         pairs = [(method(x[None], s), x[None], s) for x in content for s in shown.values()]
@@ -127,7 +127,7 @@ def style(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifi
     return rows
 
 
-def hybrid(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassifier, options) -> list[dict]:
+def hybrid(model: Classifier, twin: Classifier, judge: Classifier, options) -> list[dict]:
     """Generation with as many gradients in all: on pixels alone, and after a part of them on decoded features."""
     train, rows = of(model, "train", options.data), []
     reference, steps = balanced(train, 2000), model.presets["generation"]["tuned"]["steps"]
@@ -135,19 +135,19 @@ def hybrid(model: RobustClassifier, twin: RobustClassifier, judge: RobustClassif
         made = generate(
             model, options.count, accelerator=accelerate(), latent_steps=latent, steps=steps - latent, batch=25
         )
-        found = judged(made.pictures, made.labels, reference.pictures, judge.for_synthesis())
-        shown = {key: found[key] for key in ("agreement", "group_agreement") if key in found}
+        found = judged(made.pictures, made.labels, reference.pictures, judge.inference_copy())
+        shown = {key: found[key] for key in ("judge_accuracy", "judge_group_accuracy") if key in found}
         name = f"{latent} steps on features, {steps - latent} on pixels"
         rows.append({"picture": name, **shown, "fid": found["fid"], "ms": round(1000 * made.seconds, 1)})
     return rows
 
 
-def likeness(made: Tensor, x: Tensor, judge: RobustClassifier, labels: Tensor | None) -> dict:
+def likeness(made: Tensor, x: Tensor, judge: Classifier, labels: Tensor | None) -> dict:
     """PSNR, SSIM, the distance of the judge's representations, and how often it sees the true class."""
     seen, true = (outputs(judge, to_bytes(part)) for part in (made, x))
     apart = 1 - F.cosine_similarity(seen[0], true[0])
     found = {**figures(made, x), "judge_distance": mean(apart.tolist())}
-    return found | ({} if labels is None else {"agreement": agreement(seen[1], labels)})
+    return found | ({} if labels is None else {"judge_accuracy": judge_accuracy(seen[1], labels)})
 
 
 def classical(sigma: float) -> dict:
@@ -170,7 +170,7 @@ def classical(sigma: float) -> dict:
 
 
 @torch.no_grad()
-def cleaned(engine: RobustClassifier, noisy: Tensor, depth: int, skip: float) -> Tensor:
+def cleaned(engine: Classifier, noisy: Tensor, depth: int, skip: float) -> Tensor:
     def clean(part: Tensor) -> Tensor:
         maps = engine.maps(part, depth)
         return engine.decoder(maps[-1], depth, maps, skip)
@@ -197,7 +197,7 @@ def folder(path: Path, size: int) -> Tensor:
 
 
 @torch.no_grad()
-def _gram_distance(eye: RobustClassifier, made: Tensor, style: Tensor) -> float:
+def _gram_distance(eye: Classifier, made: Tensor, style: Tensor) -> float:
     """Relative distance of the Gram matrices of the first three stages' maps, their mean."""
     found = []
     for a, b in zip(eye.maps(made, 3), eye.maps(style, 3), strict=True):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import synth
 from bench.plates import DOCS, Sheets
-from synth import RobustClassifier, pictures
-from synth.examples import styles
+from synth import Classifier, pictures
+from synth.drawings import styles
 from synth.randomness import Generators, draw
 
 FAMILY = "tiny64"
@@ -32,7 +32,7 @@ class DecoderSheets(Sheets):
         x = torch.cat([self.picture(name) for name in self.classes])
         rows = [("picture", x)]
         for title, model in self.models.items():
-            engine = model.for_synthesis()
+            engine = model.inference_copy()
             for depth in range(1, engine.decoder.depth + 1):
                 rows.append((f"{title}, depth {depth}", engine.decoder(engine.maps(x, depth)[-1], depth)))
             made = [synth.reconstruction(model, picture=one, beside="none", depth=4).pictures[1:] for one in x]
@@ -69,7 +69,7 @@ class DecoderSheets(Sheets):
         self.rows("style_transfer", [(title, F.avg_pool2d(x, 2)) for title, x in rows], shown)  # half, to be small
 
     @staticmethod
-    def restyled(model: RobustClassifier, content: Tensor, style) -> Tensor:
+    def restyled(model: Classifier, content: Tensor, style) -> Tensor:
         return synth.style_transfer(model, picture=content, style=style).pictures
 
     def anomalies(self) -> None:

@@ -171,7 +171,7 @@ def radii(family: Family, count: int, choose: int = 0, checkpoints=()) -> dict:
     for model in sorted(map(synth.load, checkpoints), key=lambda model: model.info["recipe"]["epsilon"]):
         right = under_pgd(model, data, [0.5], accelerator=accelerate())
         model.start = family.robust.start
-        made = make(model.for_synthesis(), "generation", given, tuned, (tuned["steps"],))[tuned["steps"]]
+        made = make(model.inference_copy(), "generation", given, tuned, (tuned["steps"],))[tuned["steps"]]
         plan = model.info["recipe"]
         names = {"trained at": plan["epsilon"], "epochs": plan["epochs"]}
         right = {"clean": right["clean"], "attacked": right["pgd20_l2_0.5"]}

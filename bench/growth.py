@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 
 from synth import TASKS
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from training.card import table
 
 USUAL = {"steps": 20, "pictures": 1, "pixels": 64, "classes": 10, "network": "resnet18"}
@@ -37,7 +37,7 @@ def measure(steps: int, pictures: int, pixels: int, classes: int, network: str) 
     The first run of a process, which packs the weights, is not counted.
     """
     torch.manual_seed(0)
-    model = RobustClassifier(network, [str(index) for index in range(classes)], pixels).eval()
+    model = Classifier(network, [str(index) for index in range(classes)], pixels).eval()
     settings = {"count": pictures, "start": "noise", "class_name": 5, "objective": "cross-entropy", "jitter": 0}
     list(TASKS["generation"].frames(model, steps=2, **settings))
     began = time.monotonic()

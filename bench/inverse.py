@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.runs import PLAIN, Family, Given, holes, make
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.objectives import cross_entropy
 from synth.tasks.inpainting import filled
 from synth.tasks.super_resolution import enlarged
 from training.data import Pictures
+from training.intervals import mean
 from training.restoration import figures
-from training.samples import agreement, outputs, to_bytes
-from training.statistics import mean
+from training.samples import judge_accuracy, outputs, to_bytes
 
 try:
     import deepinv
@@ -102,7 +102,7 @@ class Method:
         return torch.cat([part.kept(self.solve(part, **settings)) for part in measured.split(self.batch)])
 
 
-def class_prior(model: RobustClassifier, labels: Tensor) -> deepinv.optim.Prior:
+def class_prior(model: Classifier, labels: Tensor) -> deepinv.optim.Prior:
     """The classifier as a deepinv prior: g(x) is the cross-entropy to ``labels`` (N,) of pictures (N, 3, H, W)."""
 
     class ClassPrior(deepinv.optim.Prior):
@@ -121,7 +121,7 @@ def class_prior(model: RobustClassifier, labels: Tensor) -> deepinv.optim.Prior:
     return ClassPrior()
 
 
-def methods(engine: RobustClassifier, denoiser: nn.Module) -> dict[str, Method]:
+def methods(engine: Classifier, denoiser: nn.Module) -> dict[str, Method]:
     """Priors by name, each with the optimiser that it is published with, from the same fill."""
 
     def solver(kind: str, measured: Measured, prior, **settings) -> Tensor:
@@ -235,7 +235,7 @@ def likeness(family: Family, made: Tensor, given: Given, hidden: Tensor | None =
     (features, logits), (true, _) = (outputs(family.judge, to_bytes(x)) for x in (made, given.truth))
     apart = 1 - F.cosine_similarity(features, true)
     return {
-        "seen": agreement(logits, given.labels),
+        "seen": judge_accuracy(logits, given.labels),
         "apart": mean(apart.tolist()),
         **figures(made, given.truth, hidden),
     }

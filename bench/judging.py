@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth.classifier import RobustClassifier
-from training.samples import agreement, outputs, to_bytes
-from training.statistics import Z
+from synth.classifier import Classifier
+from training.intervals import Z
+from training.samples import judge_accuracy, outputs, to_bytes
 
 RESAMPLES = 20
 """Bootstrap resamples of the pictures behind the interval of a Frechet distance."""
@@ -17,7 +17,7 @@ RESAMPLES = 20
 class Judge:
     """A classifier for synthesis and the real pictures, uint8 (M, 3, S, S), whose features others are compared to."""
 
-    def __init__(self, model: RobustClassifier, reference: Tensor):
+    def __init__(self, model: Classifier, reference: Tensor):
         self.model = model
         features = outputs(self.model, reference)[0].double()
         self.mean, covariance = features.mean(0), features.T.cov()
@@ -34,8 +34,8 @@ class Judge:
         features, logits = outputs(self.model, to_bytes(pictures))
         coarse = outputs(self.model, to_bytes(coarsened(pictures)))[1]
         return {
-            "seen": agreement(logits, labels),
-            "seen_coarse": agreement(coarse, labels),
+            "seen": judge_accuracy(logits, labels),
+            "seen_coarse": judge_accuracy(coarse, labels),
             "fid": self.fid(features.double()),
         }
 

@@ -27,7 +27,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2, norms
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
@@ -44,7 +44,7 @@ Attack = Callable[[Tensor, Tensor, int], Tensor]
 class Plain(nn.Module):
     """The network as torchvision's users have it: normalisation, then its own forward."""
 
-    def __init__(self, model: RobustClassifier):
+    def __init__(self, model: Classifier):
         super().__init__()
         self.backbone, self.mean, self.std = model.backbone, model.mean, model.std
 
@@ -52,12 +52,12 @@ class Plain(nn.Module):
         return self.backbone((x - self.mean) / self.std)
 
 
-def ours(model: RobustClassifier) -> Attack:
-    engine = model.for_synthesis()
+def ours(model: Classifier) -> Attack:
+    engine = model.inference_copy()
     return lambda x, y, steps: pgd(cross_entropy(engine, y), x, L2(EPSILON), steps=steps, step_size=STEP_SIZE)
 
 
-def robustness(model: RobustClassifier) -> Attack:
+def robustness(model: Classifier) -> Attack:
     with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in ("cox", "dill", "pandas")}):
         from robustness.attacker import Attacker
 
@@ -71,7 +71,7 @@ def robustness(model: RobustClassifier) -> Attack:
     return attack
 
 
-def foolbox(model: RobustClassifier) -> Attack:
+def foolbox(model: Classifier) -> Attack:
     from foolbox import PyTorchModel, TargetedMisclassification
     from foolbox.attacks import L2ProjectedGradientDescentAttack
 
@@ -84,7 +84,7 @@ def foolbox(model: RobustClassifier) -> Attack:
     return attack
 
 
-def torchattacks(model: RobustClassifier) -> Attack:
+def torchattacks(model: Classifier) -> Attack:
     from torchattacks import PGDL2
 
     plain = Plain(model).eval()
@@ -100,10 +100,10 @@ def torchattacks(model: RobustClassifier) -> Attack:
 PEERS = {"robustness": robustness, "foolbox": foolbox, "torchattacks": torchattacks}
 
 
-def network(architecture: str, size: int) -> RobustClassifier:
+def network(architecture: str, size: int) -> Classifier:
     """Random weights, which take as long as trained ones, and batch norms that know their inputs' statistics."""
     torch.manual_seed(0)
-    model = RobustClassifier(architecture, [str(index) for index in range(10 if size < 128 else 1000)], size)
+    model = Classifier(architecture, [str(index) for index in range(10 if size < 128 else 1000)], size)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1
@@ -112,7 +112,7 @@ def network(architecture: str, size: int) -> RobustClassifier:
     return model.eval()
 
 
-def inputs(model: RobustClassifier, batch: int) -> tuple[Tensor, Tensor]:
+def inputs(model: Classifier, batch: int) -> tuple[Tensor, Tensor]:
     """Pictures, grey enough to stay off 0 and 1, and labels."""
     noise = torch.rand(batch, 3, model.image_size, model.image_size, generator=torch.Generator().manual_seed(0))
     return 0.3 + 0.4 * noise, torch.arange(batch) % len(model.classes)

@@ -21,7 +21,7 @@ from torch import Tensor
 import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
-from synth.examples import sketches, styles
+from synth.drawings import sketches, styles
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis
 from training.data import load
@@ -81,7 +81,7 @@ class Sheets:
         page = labelled(headed(page, heads) if heads else page, [title for title, _ in rows], 150)
         page.save(self.output / f"{name}.png", optimize=True)
 
-    def by_both(self, make: Callable[[synth.RobustClassifier, str], Tensor], names: list[str]) -> list:
+    def by_both(self, make: Callable[[synth.Classifier, str], Tensor], names: list[str]) -> list:
         return [(title, [make(model, name) for name in names]) for title, model in self.models.items()]
 
     def generation(self) -> None:

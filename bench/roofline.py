@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.peers import inputs, network, ours
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from training.card import table
 
 SHAPES = [(64, 64, 56), (128, 128, 28), (256, 256, 14), (512, 512, 7), (512, 512, 14)]
@@ -55,7 +55,7 @@ def convolution_rate(channels: int, filters: int, side: int, batch: int = 16) ->
     return 2 * batch * filters * side**2 * channels * 9 / best(lambda: F.conv2d(x, weight, padding=1))
 
 
-def operations(model: RobustClassifier, x: Tensor) -> int:
+def operations(model: Classifier, x: Tensor) -> int:
     """Floating-point operations of one step on ``x``."""
     frozen = copy.deepcopy(model).requires_grad_(False)
     with FlopCounterMode(display=False) as counter:

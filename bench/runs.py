@@ -14,8 +14,8 @@ from torch import Tensor
 import synth
 from bench.judging import Judge
 from bench.tricks import TRICKS
-from synth import quality
-from synth.classifier import RobustClassifier
+from synth import metrics
+from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
@@ -54,12 +54,12 @@ class Family:
         self.name, self.data = name, data
         self.robust, standard = (synth.load(f"{name}-resnet18-slim-{kind}") for kind in ("l2", "standard"))
         standard.start = self.robust.start
-        self.networks = {"robust": self.robust.for_synthesis(), "standard": standard.for_synthesis()}
+        self.networks = {"robust": self.robust.inference_copy(), "standard": standard.inference_copy()}
         self._judges: dict[tuple, Judge] = {}
 
     @cached_property
-    def judge(self) -> RobustClassifier:
-        return synth.load(f"{self.name}-judge").for_synthesis()
+    def judge(self) -> Classifier:
+        return synth.load(f"{self.name}-judge").inference_copy()
 
     @cached_property
     def train(self) -> Pictures:
@@ -122,7 +122,7 @@ class Family:
 
 
 def descend(
-    engine: RobustClassifier, task: str, settings: dict, *, tricks=(), start: Tensor | None = None, coarse: int = 0
+    engine: Classifier, task: str, settings: dict, *, tricks=(), start: Tensor | None = None, coarse: int = 0
 ) -> Iterator[tuple[float, Tensor]]:
     """(gradient evaluations, pictures) of the start and of every step of a task's problem, changed by ``tricks``.
 
@@ -167,7 +167,7 @@ def descend(
 
 
 def make(
-    engine: RobustClassifier, task: str, given: Given, settings: dict, at, *, starts: Tensor | None = None, **more
+    engine: Classifier, task: str, given: Given, settings: dict, at, *, starts: Tensor | None = None, **more
 ) -> dict[float, Tensor]:
     """{evaluations: pictures (N, 3, S, S)} for the evaluations ``at``.
 
@@ -192,8 +192,8 @@ def _shuffled(which: Tensor) -> Tensor:
     return index[torch.randperm(len(index), generator=torch.Generator().manual_seed(0))]
 
 
-def holes(engine: RobustClassifier, given: Given) -> Tensor:
+def holes(engine: Classifier, given: Given) -> Tensor:
     """The squares that inpainting hides of what it is given, (N, 1, S, S)."""
     task = several(TASKS["inpainting"])
     known = [{name: part[name] for name in ("picture", "seed")} for part in given.parts]
-    return torch.cat([quality.mean_fill(task.check(engine, **one))[1] for one in known])
+    return torch.cat([metrics.mean_fill(task.check(engine, **one))[1] for one in known])

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from synth.classifier import RobustClassifier, compact, fold_batch_norm
+from synth.classifier import Classifier, compact, fold_batch_norm
 
 FILES = ("decoder.safetensors", "decoder.json")
 SCALE = 0.1
@@ -45,7 +45,7 @@ class Decoder(nn.Module):
         self.deviations = nn.ParameterList(nn.Parameter(torch.ones(n), requires_grad=False) for n in channels)
 
     @classmethod
-    def mirroring(cls, encoder: RobustClassifier, depth: int, width: float = 1) -> Decoder:
+    def mirroring(cls, encoder: Classifier, depth: int, width: float = 1) -> Decoder:
         """An untrained decoder of the first ``depth`` stages of ``encoder``; ValueError if it has fewer."""
         size = encoder.image_size
         with torch.no_grad():
@@ -69,11 +69,11 @@ class Decoder(nn.Module):
             spread = channels.std(1)
             deviation.copy_(spread.clamp_min(SCALE * spread.mean()))
 
-    def entered(self, z: Tensor, depth: int) -> Tensor:
+    def normalise(self, z: Tensor, depth: int) -> Tensor:
         """A map of the encoder's after ``depth`` stages, standardised."""
         return (z - self.means[depth - 1].view(1, -1, 1, 1)) / self.deviations[depth - 1].view(1, -1, 1, 1)
 
-    def descended(self, z: Tensor, depth: int, skips: list[Tensor] | None = None, skip: float = 1) -> list[Tensor]:
+    def decode_stages(self, z: Tensor, depth: int, skips: list[Tensor] | None = None, skip: float = 1) -> list[Tensor]:
         """Standardised maps after ``depth``, ``depth - 1``, ... 1 stages, then the picture, decoded from the first.
 
         skips: the encoder's maps after each stage, whose finest details (the Haar wavelet's high bands) replace those
@@ -85,7 +85,7 @@ class Decoder(nn.Module):
             if stage == 1:
                 z = torch.sigmoid(z.float())
             elif skips is not None:
-                z = z + skip * (details(self.entered(skips[stage - 2], stage - 1)) - details(z))
+                z = z + skip * (details(self.normalise(skips[stage - 2], stage - 1)) - details(z))
             found.append(z)
         return found
 
@@ -94,9 +94,9 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Pictures (N, 3, H, W) in [0, 1] from the encoder's map ``z`` after ``depth`` stages, the deepest if None."""
         depth = depth or self.depth
-        return self.descended(self.entered(z, depth), depth, skips, skip)[-1]
+        return self.decode_stages(self.normalise(z, depth), depth, skips, skip)[-1]
 
-    def for_synthesis(self) -> Decoder:
+    def inference_copy(self) -> Decoder:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last."""
         twin = copy.deepcopy(self).eval().requires_grad_(False)
         fold_batch_norm(twin)
@@ -140,7 +140,7 @@ def details(z: Tensor) -> Tensor:
     return z - F.interpolate(F.avg_pool2d(z, 2), size=z.shape[-2:])
 
 
-def distance(encoder: RobustClassifier, z: Tensor, depth: int):
+def distance(encoder: Classifier, z: Tensor, depth: int):
     """The loss of inversion by optimisation: ||f(x) - z|| / ||z|| of the map after ``depth`` stages, (N,).
 
     Engstrom et al. 2019, "Adversarial robustness as a prior for learned representations".

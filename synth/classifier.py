@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from synth.autoencoder import Decoder
 
 
-class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
+class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
     """A classifier of pictures in [0, 1], saved as ``model.safetensors`` and ``config.json``.
 
     architecture: one of ``synth.backbones.BACKBONES``, torchvision's.
@@ -117,12 +117,12 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         """Logits: (N, 3, H, W) in [0, 1] -> (N, classes)."""
         return self._network.classifier(self.backbone)(self.representation(x))
 
-    def for_synthesis(self) -> RobustClassifier:
+    def inference_copy(self) -> Classifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
         twin = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}}).eval().requires_grad_(False)
         fold_batch_norm(twin.backbone)
         twin.backbone = freeze(twin.backbone).eval()
-        twin.decoders = {name: decoder.for_synthesis().to(self.device) for name, decoder in self.decoders.items()}
+        twin.decoders = {name: decoder.inference_copy().to(self.device) for name, decoder in self.decoders.items()}
         return twin.to(memory_format=torch.channels_last)
 
     def seeds(self, kind: str, labels: Tensor, *, scale: float = 1, generator: Randomness = None) -> Tensor:
@@ -133,7 +133,7 @@ class RobustClassifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", 
         return draw(labels, self.image_size, scale=scale, generator=generator).to(self.device)
 
     @classmethod
-    def _load_as_safetensor(cls, model, model_file, map_location, strict) -> RobustClassifier:
+    def _load_as_safetensor(cls, model, model_file, map_location, strict) -> Classifier:
         """Every weight must be there, whatever ``strict`` says: a partly loaded model would be silently wrong."""
         try:
             model.load_state_dict(load_file(model_file), strict=True)

@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm
 
 from synth import autoencoder, seal
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.start import Start
 
 DEFAULT = "tiny64-resnet18-slim-l2"
@@ -46,13 +46,13 @@ def listed() -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def for_synthesis() -> list[str]:
+def selectable() -> list[str]:
     """Names of the bundled checkpoints that come with starts, DEFAULT and SECOND first, then of the ``listed`` ones."""
     found = [name for name in bundled() if (BUNDLED / name / "start.safetensors").exists()]
     return sorted(found, key=lambda name: (name != DEFAULT, name != SECOND, name)) + listed()
 
 
-def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> RobustClassifier:
+def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> Classifier:
     """The checkpoint called ``name``, in eval mode: a bundled one, a folder, or "owner/name" on the Hub.
 
     Only safetensors and JSON are read. Every weight must be there, the files must have the checksums of their seal, and
@@ -64,10 +64,10 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
         raise ValueError(f"checkpoint: expected whole files in {name}, got {reason}")
     try:
         config = json.loads((path / "config.json").read_text())
-        model = RobustClassifier(**config)
+        model = Classifier(**config)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"checkpoint: expected a readable config.json in {name}, got {error}") from None
-    model = RobustClassifier._load_as_safetensor(model, path / "model.safetensors", "cpu", True)
+    model = Classifier._load_as_safetensor(model, path / "model.safetensors", "cpu", True)
     reason = seal.mistaken(path, model, model.image_size)
     if reason:
         raise ValueError(f"checkpoint: expected the model that was saved in {name}, but {reason}")

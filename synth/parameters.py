@@ -64,7 +64,7 @@ class Int(Float):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit(Int):
+class FeatureIndex(Int):
     """The index of a component of the representation."""
 
     default: int = 0

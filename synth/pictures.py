@@ -102,7 +102,7 @@ def to_json(settings: dict, indent: int | None = None) -> str:
 
 
 def settings_of(path: str | Path, name: str = "like") -> dict:
-    """The settings inside a PNG that ``save`` made, or a GIF of ``synth.history``; ValueError if it holds none."""
+    """The settings inside a PNG that ``save`` made, or a GIF of ``synth.recorder``; ValueError if it holds none."""
     image = _open(path, name, sized=False)
     try:
         text = image.info["comment"] if image.format == "GIF" else image.text[SETTINGS]

@@ -14,20 +14,20 @@ from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
-from synth import autoencoder, hub, units
+from synth import autoencoder, features, hub
 from synth.autoencoder import Decoder
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.parameters import ClassName, Mask, Picture
 from synth.start import Start
 
 CLASSES = ["circle", "square", "stripe", "dot"]
 
 
-def make_model(architecture: str = "resnet18", image_size: int = 32, width: float = 0.125, **more) -> RobustClassifier:
+def make_model(architecture: str = "resnet18", image_size: int = 32, width: float = 0.125, **more) -> Classifier:
     """A small model in eval mode whose batch-norm statistics and weights are those of no fresh network."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = RobustClassifier(architecture, CLASSES, image_size, width, **more)
+        model = Classifier(architecture, CLASSES, image_size, width, **more)
         norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
         for norm in norms:
             nn.init.uniform_(norm.weight, 0.5, 1.5)
@@ -58,7 +58,7 @@ def make_start(classes: int = 4, components: int = 6, side: int = 32, spread: fl
     )
 
 
-def make_decoders(model: RobustClassifier) -> dict[str, Decoder]:
+def make_decoders(model: Classifier) -> dict[str, Decoder]:
     """Untrained ones: of all pictures, and of squares alone."""
     with torch.random.fork_rng():
         torch.manual_seed(2)
@@ -115,7 +115,7 @@ def fresh_accelerator_for_a_module():
 
 
 @pytest.fixture(scope="session")
-def model() -> RobustClassifier:
+def model() -> Classifier:
     """Shared, so a test must not change it."""
     model = make_model(info={"name": "tiny"})
     model.start, model.decoders = make_start(), make_decoders(model)
@@ -148,7 +148,7 @@ def tiny(tmp_path_factory):
             (folder / name / "examples").mkdir()
         drawn = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
         rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]
-        units.save(folder / "tiny", drawn, rows, {})
+        features.save(folder / "tiny", drawn, rows, {})
         draw_picture().save(folder / "tiny" / "examples" / "square.png")
         draw_picture().rotate(180).save(folder / "plain" / "examples" / "dot.png")
         patch.setattr(hub, "DEFAULT", "tiny")

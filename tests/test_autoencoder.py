@@ -14,7 +14,7 @@ from synth import autoencoder, hub, pictures
 from synth.autoencoder import Decoder, details, distance
 from synth.backbones import BACKBONES
 from synth.tasks import anomaly_detection
-from synth.tasks.style_transfer import recoloured
+from synth.tasks.style_transfer import whiten_and_colour
 from tests.conftest import CLASSES, draw_picture, make_decoders, make_model
 
 
@@ -22,7 +22,7 @@ from tests.conftest import CLASSES, draw_picture, make_decoders, make_model
 def test_stages_lead_to_the_last_map_and_a_decoder_mirrors_them(name):
     size = 64 if name.startswith(("resnet", "mobilenet")) else 128
     width = 0.25 if name in ("resnet18", "mobilenet_v2") else 1
-    model = synth.RobustClassifier(name, CLASSES, size, width).eval()
+    model = synth.Classifier(name, CLASSES, size, width).eval()
     x = torch.rand(1, 3, size, size)
     with torch.no_grad():
         maps = model.maps(x, 99)
@@ -60,15 +60,15 @@ def test_standardised_maps_have_no_mean_and_one_deviation(model):
     decoder = Decoder.mirroring(model, 3)
     decoder.standardise(maps)
     for depth, z in enumerate(maps, 1):
-        channels = decoder.entered(z, depth).transpose(0, 1).flatten(1)
+        channels = decoder.normalise(z, depth).transpose(0, 1).flatten(1)
         assert channels.mean(1).abs().max() < 1e-3
         assert (channels.std(1) < 1.01).all() and (channels.std(1) > 0.99).float().mean() > 0.5
 
 
 def test_the_folded_copy_decodes_the_same(model):
     z = torch.rand(2, 64, 4, 4)
-    torch.testing.assert_close(model.decoder.for_synthesis()(z, 4), model.decoder(z, 4), atol=1e-4, rtol=0)
-    assert not any(one.requires_grad for one in model.for_synthesis().decoder.parameters())
+    torch.testing.assert_close(model.decoder.inference_copy()(z, 4), model.decoder(z, 4), atol=1e-4, rtol=0)
+    assert not any(one.requires_grad for one in model.inference_copy().decoder.parameters())
 
 
 def test_a_decoder_comes_back_with_its_checkpoint_and_is_no_part_of_the_classifier(tmp_path):
@@ -106,9 +106,9 @@ def test_skips_carry_the_finest_details_of_each_stage(model):
     maps = model.maps(torch.rand(1, 3, 32, 32), 3)
     decoder = model.decoder
     for part in (0, 0.5, 1):
-        plain = decoder.descended(decoder.entered(maps[-1], 3), 3)[1]
-        found = decoder.descended(decoder.entered(maps[-1], 3), 3, maps, part)[1]
-        sought = details(decoder.entered(maps[1], 2))
+        plain = decoder.decode_stages(decoder.normalise(maps[-1], 3), 3)[1]
+        found = decoder.decode_stages(decoder.normalise(maps[-1], 3), 3, maps, part)[1]
+        sought = details(decoder.normalise(maps[1], 2))
         torch.testing.assert_close(details(found), part * sought + (1 - part) * details(plain), atol=1e-5, rtol=0)
         torch.testing.assert_close(F.avg_pool2d(found, 2), F.avg_pool2d(plain, 2), atol=1e-5, rtol=0)
 
@@ -167,10 +167,10 @@ def test_denoising_starts_from_the_noise_that_was_asked_for(model, sigma):
 def test_recoloured_features_have_the_mean_and_covariance_of_the_style():
     random = torch.Generator().manual_seed(0)
     content, style = (torch.randn(1, 6, 12, 12, generator=random) * torch.rand(6, 1, 1, generator=random) for _ in "12")
-    found = recoloured(content, style + 1)
+    found = whiten_and_colour(content, style + 1)
     assert torch.allclose(found.mean((2, 3)), style.mean((2, 3)) + 1, atol=1e-4)
     assert torch.allclose(torch.cov(found[0].flatten(1)), torch.cov(style[0].flatten(1)), atol=1e-3)
-    torch.testing.assert_close(recoloured(content, content), content, atol=1e-3, rtol=0)
+    torch.testing.assert_close(whiten_and_colour(content, content), content, atol=1e-3, rtol=0)
 
 
 def test_without_strength_style_transfer_only_decodes(model, picture):

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from synth import TASKS, pictures
-from synth.examples import styles
+from synth.drawings import styles
 from synth.web.editor import editable
 from synth.web.running import LINE, load
 from tests.conftest import draw_picture

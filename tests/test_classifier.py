@@ -12,7 +12,7 @@ from torch import nn
 import synth
 from synth import hub
 from synth.backbones import BACKBONES, backbone
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model, make_start
 
 ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v2")
@@ -54,11 +54,11 @@ def test_full_width_at_224_has_torchvisions_shapes(architecture):
 @pytest.mark.parametrize("architecture", FOREIGN)
 def test_networks_of_others_are_read_as_torchvision_does(architecture):
     torch.manual_seed(0)
-    model, x = RobustClassifier(architecture, CLASSES, 128, mean=MEAN, std=STD).eval(), random_pictures(128, 1)
+    model, x = Classifier(architecture, CLASSES, 128, mean=MEAN, std=STD).eval(), random_pictures(128, 1)
     with torch.no_grad():
         expected = model.backbone(torchvision.transforms.functional.normalize(x, MEAN, STD))
         torch.testing.assert_close(model(x), expected, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(model.for_synthesis()(x), expected, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(model.inference_copy()(x), expected, atol=1e-4, rtol=1e-3)
         features = model.representation(x, identity_gradient=True)
     assert features.shape == (1, model.head.in_features)
     torch.testing.assert_close(features, model.representation(x).detach())
@@ -66,12 +66,12 @@ def test_networks_of_others_are_read_as_torchvision_does(architecture):
 
 def test_only_scalable_networks_take_small_pictures():
     with pytest.raises(ValueError, match="image_size: expected at least 128 and width 1 for densenet161, got 32 and 1"):
-        RobustClassifier("densenet161")
+        Classifier("densenet161")
 
 
 def test_torchvision_weights_give_torchvisions_logits():
     theirs = torchvision.models.resnet18(num_classes=3).eval()
-    model = RobustClassifier("resnet18", ["a", "b", "c"], 224, mean=MEAN, std=STD).eval()
+    model = Classifier("resnet18", ["a", "b", "c"], 224, mean=MEAN, std=STD).eval()
     model.backbone.load_state_dict(theirs.state_dict())
     x = random_pictures(224, 1)
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_torchvision_weights_give_torchvisions_logits():
 @pytest.mark.parametrize("width", [0.25, 0.5, 2])
 def test_width_multiplies_the_channels(width):
     with torch.device("meta"):
-        assert RobustClassifier("resnet18", width=width).head.in_features == 512 * width
+        assert Classifier("resnet18", width=width).head.in_features == 512 * width
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -91,7 +91,7 @@ def test_folded_copy_agrees_and_leaves_the_original(architecture, training):
     model, x = make_model(architecture), random_pictures(32)
     expected, before = model(x).detach(), copy.deepcopy(model.state_dict())
     model.train(training)
-    twin = model.for_synthesis()
+    twin = model.inference_copy()
     torch.testing.assert_close(twin(x), expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(
         twin.representation(x, identity_gradient=True), model.eval().representation(x), atol=1e-4, rtol=1e-4
@@ -261,7 +261,7 @@ def test_from_pretrained_is_as_strict(folder):
     """The Hub mixin's own loader must not leave missing weights at their random start either."""
     remove_key(folder)
     with pytest.raises((ValueError, RuntimeError)):
-        RobustClassifier.from_pretrained(folder)
+        Classifier.from_pretrained(folder)
 
 
 def test_bundled_names_are_found_first(folder, monkeypatch):
@@ -272,7 +272,7 @@ def test_bundled_names_are_found_first(folder, monkeypatch):
 
 def test_unknown_architecture_and_start_are_refused():
     with pytest.raises(ValueError, match=r"^architecture: expected one of resnet18, .*got 'vgg'$"):
-        RobustClassifier("vgg")
+        Classifier("vgg")
     with pytest.raises(ValueError, match=r"^start: expected noise, .*got 'pca'$"):
         make_model().seeds("pca", torch.tensor([0]))
     assert make_model().seeds("noise", torch.tensor([0, 1])).shape == (2, 3, 32, 32)

@@ -75,7 +75,7 @@ def of_the_library(net: nn.Module, prefix: str = "model.") -> dict:
     return found
 
 
-def agrees(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth.RobustClassifier:
+def agrees(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth.Classifier:
     model, x = hub.load(folder), torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(2))
     x[0] *= 0.5
     expected = net((x - mean.view(3, 1, 1)) / std.view(3, 1, 1)).detach()
@@ -84,7 +84,7 @@ def agrees(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth
     return model
 
 
-def exact(net: nn.Module, model: synth.RobustClassifier) -> None:
+def exact(net: nn.Module, model: synth.Classifier) -> None:
     """The very weights, but for the half precision that files hold: with these, equal logits."""
     half = {k: v.half().float() if v.ndim > 1 else v for k, v in net.state_dict().items()}
     net.load_state_dict(half)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from tests.conftest import make_start
-from training import energy, saves
-from training.recipes import Recipe
+from training import energy, train_state
+from training.recipes import TrainConfig
 from training.train import train
 
 
@@ -58,14 +58,14 @@ def stage(tmp_path_factory):
             levels = random.normal(70 + 110 * label, 25, (32, 32, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(levels).save(root / "train" / name / f"{index}.png")
     torch.manual_seed(0)
-    model = RobustClassifier(width=0.125, classes=["dark", "light"])
+    model = Classifier(width=0.125, classes=["dark", "light"])
     with torch.no_grad():
         model.train()(torch.rand(16, 3, 32, 32))
     model.save_pretrained(root / "first")
     make_start(classes=2).save(root / "first" / "start.safetensors")
     settings = dict(attack_steps=1, attack_step_size=0.5, schedule="constant", learning_rate=0.05, freeze_norm=True)
     settings |= dict(initial=str(root / "first"), energy_steps=3, ema=0)
-    return root, Recipe("toy-dual", width=0.125, epochs=2, batch_size=16, **settings)
+    return root, TrainConfig("toy-dual", width=0.125, epochs=2, batch_size=16, **settings)
 
 
 def test_the_second_stage_learns_and_resumes_to_the_same_weights(stage, tmp_path):
@@ -73,12 +73,12 @@ def test_the_second_stage_learns_and_resumes_to_the_same_weights(stage, tmp_path
     whole = train(plan, root, tmp_path / "whole", quiet=True)
     lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").read_text().splitlines()]
     assert lines[1]["loss"] < lines[0]["loss"] and lines[1]["auc"] > 0.5 and lines[1]["energy_steps"] == 0
-    begun = RobustClassifier.from_pretrained(root / "first")
+    begun = Classifier.from_pretrained(root / "first")
     norms = [name for name in whole.state_dict() if "running" in name]
     assert norms and all(torch.equal(whole.state_dict()[name], begun.state_dict()[name]) for name in norms)
 
     train(plan, root, tmp_path / "cut", max_minutes=0, quiet=True)
-    assert len(saves.latest(tmp_path / "cut")[1]["curriculum"]["real"]) == 16
+    assert len(train_state.latest(tmp_path / "cut")[1]["curriculum"]["real"]) == 16
     resumed = train(plan, root, tmp_path / "cut", quiet=True)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
@@ -92,10 +92,10 @@ def test_pictures_from_elsewhere_are_half_of_the_negatives(stage, tmp_path):
 def test_a_second_stage_needs_a_fitting_first(stage, tmp_path):
     root, plan = stage
     with pytest.raises(ValueError, match="^initial: expected"):
-        Recipe("x", energy_steps=3)
+        TrainConfig("x", energy_steps=3)
     with pytest.raises(ValueError, match="^initial: expected a network like"):
         train(dataclasses.replace(plan, width=0.25), root, tmp_path, quiet=True)
     (root / "bare").mkdir()
-    RobustClassifier.from_pretrained(root / "first").save_pretrained(root / "bare")
+    Classifier.from_pretrained(root / "first").save_pretrained(root / "bare")
     with pytest.raises(ValueError, match="^initial: expected a checkpoint with a start"):
         train(dataclasses.replace(plan, initial=str(root / "bare")), root, tmp_path, quiet=True)

@@ -13,12 +13,12 @@ from accelerate import Accelerator
 from PIL import Image
 
 import synth
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.start import Start
 from training import accuracy, evaluate, fit_start, sheets
 from training.card import write_card
 from training.data import Pictures
-from training.statistics import proportion
+from training.intervals import proportion
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,7 +43,7 @@ def checkpoint(tmp_path):
     recipe = {"epsilon": 0.5, "attack_steps": 1, "attack_step_size": 0.5, "attack_start": 0, "batch_size": 16}
     recipe |= {"learning_rate": 0.1, "schedule": "onecycle", "weight_decay": 0, "ema": 0, "padding": 2}
     info = {"name": "toy", "data": "toy", "recipe": recipe, "epochs": 1, "minutes": 0.1, "machine": "a test"}
-    RobustClassifier(width=0.125, classes=["dark", "light"], info=info).save_pretrained(tmp_path / "toy")
+    Classifier(width=0.125, classes=["dark", "light"], info=info).save_pretrained(tmp_path / "toy")
     return tmp_path / "toy"
 
 
@@ -63,7 +63,7 @@ def test_the_attack_is_exact_on_a_linear_model(epsilon, survives):
 
 
 def test_accuracies_fall_with_epsilon_and_count_all_pictures():
-    model = RobustClassifier(width=0.125, classes=["a", "b"]).eval()
+    model = Classifier(width=0.125, classes=["a", "b"]).eval()
     pictures = torch.randint(0, 256, (30, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         labels = model(pictures / 255).argmax(1)
@@ -87,7 +87,7 @@ def test_autoattack_without_its_package_says_so(monkeypatch):
 def test_autoattack_is_no_weaker_than_pgd():
     pytest.importorskip("pyautoattack")
     torch.manual_seed(0)
-    model = RobustClassifier(width=0.125, classes=["a", "b", "c", "d", "e"]).eval()
+    model = Classifier(width=0.125, classes=["a", "b", "c", "d", "e"]).eval()
     pictures = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     with torch.no_grad():
         labels = model(pictures / 255).argmax(1)

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from synth import hub, seal
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from tests.conftest import make_model, make_start
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,7 +139,7 @@ def checkpoint(tmp_path_factory):
 def published(owner, checkpoint):
     """The name under which the checkpoint is on the Hub, its weights, and its revision."""
     told = owner.publish(checkpoint, "--repo", "owner/tiny", "--revision-tag", "v1")
-    weights = RobustClassifier._load_as_safetensor(make_model(), checkpoint / "model.safetensors", "cpu", True)
+    weights = Classifier._load_as_safetensor(make_model(), checkpoint / "model.safetensors", "cpu", True)
     return "owner/tiny", weights.head.weight.flatten().tolist(), told["said"].split()[-1]
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from synth.parameters import Choice, ClassName, Float, Int, Mask, Picture, Unit, flag, seed_parameter, sentence
+from synth.parameters import Choice, ClassName, FeatureIndex, Float, Int, Mask, Picture, flag, seed_parameter, sentence
 from synth.tasks import TASKS
 from synth.tasks.base import is_required
 from tests.conftest import CLASSES, draw_mask, draw_picture
 
 FLOAT = Float(default=1, minimum=0.5, maximum=2, unit="L2", help="A number.")
 INT = Int(default=3, minimum=1, maximum=9, help="A whole number.")
-UNIT = Unit(help="A unit.")
+UNIT = FeatureIndex(help="A unit.")
 CHOICE = Choice(default="a", options=("a", "b"), help="A word.")
 CLASS = ClassName(help="A class.")
 DECLARED = [(task, name) for task in TASKS.values() for name in task.parameters]

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 import synth
-from synth import quality
+from synth import metrics
 from synth.pictures import to_images
 from tests.conftest import CLASSES
 from tests.test_samples import make_judge, make_pictures
@@ -99,7 +99,7 @@ def test_figures_follow_their_definitions(data):
 
 def test_the_truth_itself_has_finite_figures(data):
     found = restoration.figures(data[:][0], data[:][0])
-    assert found["psnr"]["value"] == quality.BEST_PSNR and found["ssim"]["value"] == pytest.approx(1)
+    assert found["psnr"]["value"] == metrics.BEST_PSNR and found["ssim"]["value"] == pytest.approx(1)
     json.dumps(found, allow_nan=False)
 
 

@@ -15,21 +15,21 @@ from accelerate import Accelerator
 from PIL import Image
 
 import synth
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model, make_start
-from training import restoration, samples, statistics
+from training import intervals, restoration, samples
 from training.data import Pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = {"steps": 2, "epsilon": 2}
 
 
-def make_judge(**more) -> RobustClassifier:
+def make_judge(**more) -> Classifier:
     """A classifier of the tiny model's classes with other weights."""
     settings = {"classes": CLASSES, "width": 0.125, "info": {"name": "judge"}} | more
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return RobustClassifier(**settings).eval()
+        return Classifier(**settings).eval()
 
 
 def make_pictures(count: int, seed: int = 0, classes: list[str] = CLASSES) -> Pictures:
@@ -110,7 +110,7 @@ def test_the_bundled_judge_knows_pictures_from_noise():
     labels = torch.arange(len(files))
     noise = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen, blind = (
-        samples.agreement(samples.outputs(standard, x)[1], labels)["value"]
+        samples.judge_accuracy(samples.outputs(standard, x)[1], labels)["value"]
         for x in (pictures.permute(0, 3, 1, 2).contiguous(), noise)
     )
     assert seen >= 0.7 and blind <= 0.3
@@ -131,7 +131,7 @@ def test_the_report_sets_samples_beside_starts_and_real_pictures(model, judge, a
     assert report["judge"]["extractor"] == "judge judge"
     for name, count in {"samples": 12, "starts": 12, "test pictures": 9}.items():
         figures = report["judge"][name]
-        assert figures["agreement"]["count"] == count and 0 <= figures["precision"] <= 1
+        assert figures["judge_accuracy"]["count"] == count and 0 <= figures["precision"] <= 1
     # These test pictures are copies of training pictures; the samples are not.
     for group in (report["judge"], report["pixels"]):
         assert group["test pictures"]["nearest_train"] == 0 < group["samples"]["nearest_train"]
@@ -157,9 +157,9 @@ def test_what_does_not_fit_is_refused_with_one_sentence(model, judge, accelerato
 
 
 def test_the_intervals_are_wilsons_and_the_normal_one():
-    assert statistics.proportion(8, 10) == {"value": 0.8, "count": 10, "interval": [0.4902, 0.9433]}
-    assert statistics.mean([1, 2, 3, 4]) == {"value": 2.5, "count": 4, "interval": [1.2348, 3.7652]}
-    assert statistics.mean([3])["interval"] is None
+    assert intervals.proportion(8, 10) == {"value": 0.8, "count": 10, "interval": [0.4902, 0.9433]}
+    assert intervals.mean([1, 2, 3, 4]) == {"value": 2.5, "count": 4, "interval": [1.2348, 3.7652]}
+    assert intervals.mean([3])["interval"] is None
 
 
 def both(accelerator: Accelerator) -> list[dict]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.tasks import TASKS
 from tests.conftest import CLASSES, make_model, make_start
 from tests.test_samples import make_judge, make_pictures
@@ -21,7 +21,7 @@ def folders(tmp_path_factory):
     classes = sorted(CLASSES)  # as a folder data set has them
     torch.manual_seed(0)
     preset = {"generation": {"tuned": {"steps": 2, "epsilon": 3}}}
-    RobustClassifier(classes=classes, width=0.125, info={"name": "tiny"}, presets=preset).save_pretrained(root / "tiny")
+    Classifier(classes=classes, width=0.125, info={"name": "tiny"}, presets=preset).save_pretrained(root / "tiny")
     make_start().save(root / "tiny" / "start.safetensors")
     make_judge(classes=classes).save_pretrained(root / "judge")
     for split, count in (("train", 24), ("test", 12)):
@@ -52,7 +52,7 @@ def test_a_checkpoint_without_statistics_starts_from_noise():
 
 def test_the_table_is_sorted_by_fid_and_shows_what_changed(model):
     preset, changed = sweep.one_at_a_time(model, {"epsilon": [4]})
-    figures = {"agreement": {"value": 0.5, "count": 8, "interval": [0.2, 0.8]}, "kid": {"mean": 0.1, "std": 0.2}}
+    figures = {"judge_accuracy": {"value": 0.5, "count": 8, "interval": [0.2, 0.8]}, "kid": {"mean": 0.1, "std": 0.2}}
     figures |= {"precision": 0.3, "recall": 0.4, "seconds_per_picture": 0.12345}
     rows = [figures | {"settings": s, "fid": fid} for s, fid in ((None, 5.0), (preset, 9.0), (changed, 7.0))]
     lines = sweep.markdown(rows).splitlines()

@@ -14,7 +14,7 @@ from PIL import Image
 import synth
 from synth import pictures
 from synth.autoencoder import Decoder
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import norms
 from synth.parameters import Choice, Mask, Picture
 from synth.tasks import TASKS
@@ -88,7 +88,7 @@ def test_frames_are_the_start_and_every_step(task, model):
 @every(having(name="steps"))
 def test_closing_stops_the_work(task, model, monkeypatch):
     calls = []
-    for owner, name in ((RobustClassifier, "feature_map"), (Decoder, "descended")):
+    for owner, name in ((Classifier, "feature_map"), (Decoder, "decode_stages")):
         known = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *a, known=known, **k: calls.append(1) or known(*a, **k))
     frames = task.frames(model, **needed(task) | {"steps": 500})

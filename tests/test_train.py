@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 
 import synth
-from synth.classifier import RobustClassifier
-from training import saves
-from training.recipes import RECIPES, Recipe, recipe
+from synth.classifier import Classifier
+from training import train_state
+from training.recipes import RECIPES, TrainConfig, recipe
 from training.train import attack, learning_rate, main, train
 
-PLAN = Recipe(
+PLAN = TrainConfig(
     "toy", width=0.125, epochs=2, batch_size=16, attack_steps=1, attack_step_size=0.5, attack_start=0.5, ema=0.9
 )
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,22 +70,22 @@ def test_a_damaged_save_is_passed_over(toy, whole, tmp_path, capsys):
         train(PLAN, toy, tmp_path, max_minutes=0, quiet=True)
     newest = sorted(tmp_path.glob("state-*.safetensors"))[-1]
     newest.write_bytes(newest.read_bytes()[:-7])
-    assert saves.latest(tmp_path)[1]["step"] == 1
+    assert train_state.latest(tmp_path)[1]["step"] == 1
     assert newest.name in capsys.readouterr().err
     assert same(train(PLAN, toy, tmp_path, quiet=True), whole[1])
 
 
 def test_a_save_without_its_facts_is_passed_over(tmp_path):
     for step in (1, 2):
-        saves.save(tmp_path, step, {"x": torch.ones(2) * step}, {"step": step})
+        train_state.save(tmp_path, step, {"x": torch.ones(2) * step}, {"step": step})
     (tmp_path / "state-00000002.json").unlink()
-    tensors, facts = saves.latest(tmp_path)
+    tensors, facts = train_state.latest(tmp_path)
     assert facts["step"] == 1 and tensors["x"].tolist() == [1, 1]
 
 
 def test_only_the_last_two_saves_are_kept(tmp_path):
     for step in range(5):
-        saves.save(tmp_path, step, {"x": torch.ones(1)}, {})
+        train_state.save(tmp_path, step, {"x": torch.ones(1)}, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"state-{step:08d}.{kind}" for step in (3, 4) for kind in ("json", "safetensors")
     ]
@@ -111,10 +111,10 @@ def test_a_killed_run_continues(toy, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _, facts = saves.latest(tmp_path)
+    _, facts = train_state.latest(tmp_path)
     plan = dataclasses.replace(PLAN, epochs=400)
     train(plan, toy, tmp_path, max_minutes=0, quiet=True)
-    assert saves.latest(tmp_path)[1]["step"] == facts["step"] + 1
+    assert train_state.latest(tmp_path)[1]["step"] == facts["step"] + 1
 
 
 def test_two_processes_train_one_model(toy, tmp_path):
@@ -140,7 +140,7 @@ def test_the_attack_stays_in_its_ball_and_raises_the_loss(toy):
     from accelerate import Accelerator
 
     torch.manual_seed(0)
-    model = RobustClassifier(width=0.125).train()
+    model = Classifier(width=0.125).train()
     x, y = torch.rand(4, 3, 32, 32), torch.arange(4)
     plan = dataclasses.replace(PLAN, attack_steps=3, attack_step_size=0.2)
     moved = attack(model, x, y, 0.5, plan, torch.randn_like(x), Accelerator(cpu=True))
@@ -156,7 +156,7 @@ def test_the_attack_stays_in_its_ball_and_raises_the_loss(toy):
 def test_every_recipe_builds_its_network(name):
     plan = recipe(name)
     with torch.device("meta"):
-        model = RobustClassifier(plan.architecture, image_size=plan.image_size, width=plan.width)
+        model = Classifier(plan.architecture, image_size=plan.image_size, width=plan.width)
     assert model.head.out_features == 10
     falls = learning_rate(plan, 0.5) > learning_rate(plan, 0.999) > 0
     assert learning_rate(plan, 0) >= 0 and falls == (plan.schedule != "constant")
@@ -209,7 +209,7 @@ def test_domains_that_cannot_be_trained_on_are_refused(tmp_path, left, names, wo
 
 
 def test_a_run_borrows_the_tensors_that_fit(tmp_path, toy):
-    lender = RobustClassifier(width=0.125, classes=["a", "b", "c"], info={"name": "lender"})
+    lender = Classifier(width=0.125, classes=["a", "b", "c"], info={"name": "lender"})
     lender.save_pretrained(tmp_path / "lender")
     plan = dataclasses.replace(PLAN, initial=str(tmp_path / "lender"), learning_rate=1e-9, ema=0, epochs=1)
     model = train(plan, toy, tmp_path / "run", quiet=True)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import synth
-from synth.quality import psnr
+from synth.metrics import psnr
 from tests.conftest import make_model
 from training import train_decoder
 from training.data import load

@@ -4,12 +4,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from training.data import Pictures
 from training.translations import measure
 
 
-class Brightness(RobustClassifier):
+class Brightness(Classifier):
     """Reads dark pictures as the first class and light ones as the second, by the mean alone."""
 
     def __init__(self, name: str, scale: float = 1):
@@ -28,7 +28,7 @@ class Brightness(RobustClassifier):
     def head(self):
         return _head(self)
 
-    def for_synthesis(self):
+    def inference_copy(self):
         return self.eval().requires_grad_(False)
 
 

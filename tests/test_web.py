@@ -19,7 +19,7 @@ from gradio import processing_utils
 from PIL import Image
 
 from synth import TASKS, hub, pictures
-from synth.parameters import ClassName, Depth, Float, Mask, Normal, Picture, Twin, Unit
+from synth.parameters import ClassName, Depth, FeatureIndex, Float, Mask, Normal, Picture, Twin
 from synth.web import controls, evidence, running
 from synth.web.controls import control, controls_at
 from synth.web.editor import EDITED, editable, gathered, parse_editor
@@ -55,7 +55,7 @@ def test_every_parameter_has_a_component_that_shows_its_declaration(task):
         component = control(name, kind, model, value)
         if isinstance(component, gr.Slider):
             assert kind.minimum <= component.minimum < kind.minimum + kind.step
-            limits = {Unit: model.head.in_features - 1, Depth: model.decoder.depth}
+            limits = {FeatureIndex: model.head.in_features - 1, Depth: model.decoder.depth}
             assert component.maximum == limits.get(type(kind), kind.maximum)
         elif isinstance(component, gr.Dropdown):
             known = {Normal: ["squares"], Twin: ["none", "tiny", "plain"]}.get(type(kind), CLASSES)

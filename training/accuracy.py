@@ -11,11 +11,11 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.pgd import pgd
 from training.data import Pictures
-from training.statistics import proportion
+from training.intervals import proportion
 
 STEPS = 20
 """Attack steps; each 2.5 * epsilon / STEPS long, from the picture itself, as MadryLab/robustness evaluates."""
@@ -24,7 +24,7 @@ STANDARD = ("apgd-ce", "apgd-t", "fab-t", "square")
 
 
 def under_pgd(
-    model: RobustClassifier, data: Pictures, epsilons: list[float], *, accelerator: Accelerator, batch: int = 128
+    model: Classifier, data: Pictures, epsilons: list[float], *, accelerator: Accelerator, batch: int = 128
 ) -> dict[str, dict]:
     """Accuracy on ``data``, clean and under PGD-20 at each L2 epsilon: {name: {value, count, interval}}.
 
@@ -33,7 +33,7 @@ def under_pgd(
     "clean_superclass", how often the superclass is right. Processes share the pictures; all get the figures.
     """
     epsilons = sorted(epsilons)
-    model = model.for_synthesis().to(accelerator.device)
+    model = model.inference_copy().to(accelerator.device)
     groups = model.group_numbers
     right = []
     for x, y in _share(data, batch, accelerator, model):
@@ -51,7 +51,7 @@ def under_pgd(
 
 
 def under_autoattack(
-    model: RobustClassifier,
+    model: Classifier,
     data: Pictures,
     epsilons: list[float],
     *,
@@ -69,7 +69,7 @@ def under_autoattack(
         raise ValueError("measure: expected pyautoattack to be installed for autoattack, it is not") from None
     epsilons = sorted(epsilons)
     # The package takes views of gradients, which only the standard memory layout allows.
-    model = model.for_synthesis().to(accelerator.device, memory_format=torch.contiguous_format)
+    model = model.inference_copy().to(accelerator.device, memory_format=torch.contiguous_format)
     right = []
     for x, y in _share(data, batch, accelerator, model):
         with torch.no_grad():
@@ -90,7 +90,7 @@ def under_autoattack(
     return _figures([f"{kind}_l2_{epsilon:g}" for epsilon in epsilons], right, len(data))
 
 
-def survivors(model: RobustClassifier, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
+def survivors(model: Classifier, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
     """Which pictures (N, 3, H, W) are still read as ``y`` (N,) after every step of the attack: (N,) bool."""
     standing = torch.arange(len(x), device=x.device)
     moved, chunk = x, STEPS // 4
@@ -115,7 +115,7 @@ def _loss_and_fooled(model, y: Tensor, fooled: Tensor, x: Tensor) -> Tensor:
     return -F.cross_entropy(logits, y, reduction="none")
 
 
-def _share(data: Pictures, batch: int, accelerator: Accelerator, model: RobustClassifier):
+def _share(data: Pictures, batch: int, accelerator: Accelerator, model: Classifier):
     """The batches (x, y) of this process."""
     with accelerator.split_between_processes(list(range(0, len(data), batch))) as begins:
         for begin in tqdm(begins, desc=model.name, mininterval=2, disable=not accelerator.is_local_main_process):

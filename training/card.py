@@ -169,13 +169,13 @@ def _sample_figures(found: dict) -> list[str]:
         rows = []
         for name in ("samples", "starts", "test pictures"):
             one = found[space][name]
-            agreement = f"{one['agreement']['value']:.1%}" if "agreement" in one else ""
-            if "group_agreement" in one:
-                agreement += f" (superclass {one['group_agreement']['value']:.1%})"
+            judge_accuracy = f"{one['judge_accuracy']['value']:.1%}" if "judge_accuracy" in one else ""
+            if "judge_group_accuracy" in one:
+                judge_accuracy += f" (superclass {one['judge_group_accuracy']['value']:.1%})"
             near = f"{one['nearest_train']:.3g}" if "nearest_train" in one else ""
             near += f" ({found['pixels'][name]['nearest_train']:.3g} in pixels)" if near else ""
             figures = (one["inception_score"]["mean"], one["fid"], one["kid"]["mean"], one["precision"], one["recall"])
-            rows.append([name, agreement, *(f"{value:.3g}" for value in figures), near])
+            rows.append([name, judge_accuracy, *(f"{value:.3g}" for value in figures), near])
         parts += [f"Features of {found[space]['extractor']}:", table(head, rows)]
     parts += [f"Not measured: {name} ({' '.join(reason.split())})." for name, reason in found["absent"].items()]
     return parts

@@ -22,7 +22,7 @@ from torch import Tensor
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from synth.backbones import BACKBONES
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from training.recipes import CIFAR10_MEAN, CIFAR10_PAIRS, CIFAR10_PRESETS, CIFAR10_STD
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -63,14 +63,14 @@ NAMES = {
 """Architectures by how file names begin."""
 
 
-def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: float = 1) -> RobustClassifier:
+def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: float = 1) -> Classifier:
     """Our model with the weights of ``state``, tensors by name; ValueError if they are not of ``architecture``."""
     state, normalisation = _parted(state)
     classes = _classes(state)
     if classes not in LAYOUTS:
         raise ValueError(f"file: expected 9, 10 or 1000 classes, got {classes}")
     data, names, size, mean, std = LAYOUTS[classes]
-    model = RobustClassifier(
+    model = Classifier(
         architecture,
         list(names),
         size,

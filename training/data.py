@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 
@@ -86,7 +86,7 @@ def load(source: str | Path, split: str, image_size: int, subset: str = "") -> P
     return Pictures(torch.from_numpy(np.stack(pictures)), labels, names, skipped, groups)
 
 
-def of(model: RobustClassifier, split: str, source: str | Path | None = None) -> Pictures:
+def of(model: Classifier, split: str, source: str | Path | None = None) -> Pictures:
     """The ``split`` of the data that ``model`` was trained on, at its size; from ``source`` instead of its own name."""
     recipe = model.info.get("recipe", {})
     return load(source or model.info["data"], split, model.image_size, recipe.get("subset", ""))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import logit
 from synth.pgd import pgd
@@ -47,7 +47,7 @@ class Curriculum:
         return {"steps": self.steps, "real": self.real, "made": self.made}
 
 
-def climb(model: RobustClassifier, start: Tensor, labels: Tensor, steps: int, step_size: float) -> Tensor:
+def climb(model: Classifier, start: Tensor, labels: Tensor, steps: int, step_size: float) -> Tensor:
     """``start`` (N, 3, S, S) after ``steps`` unit steps up the logit of ``labels`` (N,), with no ball round it."""
     return pgd(logit(model, labels), start, L2(), steps=steps, step_size=step_size)
 

@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 
 from synth import hub
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.version import VERSION
 from training import accuracy, restoration, samples, translations
 from training.card import write_card
@@ -111,7 +111,7 @@ def _check(options) -> None:
         raise ValueError("device: expected cpu, since this machine has no CUDA, got cuda")
 
 
-def _measure(model: RobustClassifier, test: Pictures, options, accelerator: Accelerator) -> dict:
+def _measure(model: Classifier, test: Pictures, options, accelerator: Accelerator) -> dict:
     """The figures of one measure, the same on every process."""
     count = options.count or MEASURES[options.measure]
     epsilon = options.epsilon or [radius * model.image_size / 32 for radius in (0.25, 0.5, 1)]
@@ -131,7 +131,7 @@ def _measure(model: RobustClassifier, test: Pictures, options, accelerator: Acce
     return restoration.measure(model, test, judge=judge, count=count, accelerator=accelerator)
 
 
-def _judge(model: RobustClassifier) -> str:
+def _judge(model: Classifier) -> str:
     """The bundled judge of the model's classes and size; ValueError if there is none."""
     for name in hub.bundled():
         if name.endswith("-judge"):

@@ -18,14 +18,14 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from training import saves
+from training import train_state
 from training.data import Pictures, batches
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
 
 
-class Work(ABC):
+class Trainer(ABC):
     """One training: what a step does, and all that a save must hold.
 
     modules and optimizers: by name; their tensors are saved, resumed and, the first optimizer's rate, reported.
@@ -59,7 +59,7 @@ class Work(ABC):
 
 
 def run(
-    work: Work,
+    work: Trainer,
     data: Pictures,
     *,
     name: str,
@@ -109,7 +109,7 @@ def run(
                     tqdm.write(json.dumps(line), file=sys.stderr)
             if main:
                 facts = {"step": step + 1, "minutes": spent, "totals": totals, "name": name} | work.facts()
-                saves.save(output, step + 1, _tensors(work), facts)
+                train_state.save(output, step + 1, _tensors(work), facts)
                 done = {"epochs": round((step + 1) / steps, 2), "minutes": round(spent, 1)}
                 work.write(output / "checkpoint", done | {"machine": machine(accelerator)})
             accelerator.wait_for_everyone()
@@ -178,7 +178,7 @@ def _parameters(optimizer: Optimizer) -> list[Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _tensors(work: Work) -> dict[str, Tensor]:
+def _tensors(work: Trainer) -> dict[str, Tensor]:
     """Every module's and every optimizer's, "name.rest"."""
     tensors = {f"{name}.{key}": one.clone() for name, m in work.modules.items() for key, one in m.state_dict().items()}
     for name, optimizer in work.optimizers.items():
@@ -188,9 +188,9 @@ def _tensors(work: Work) -> dict[str, Tensor]:
     return tensors
 
 
-def _resume(work: Work, output: Path) -> tuple[int, float, dict[str, float]]:
+def _resume(work: Trainer, output: Path) -> tuple[int, float, dict[str, float]]:
     """Load the newest whole save of ``output``; the steps done, minutes spent, and the epoch's sums so far."""
-    found = saves.latest(output)
+    found = train_state.latest(output)
     if found is None:
         return 0, 0.0, {}
     tensors, facts = found

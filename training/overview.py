@@ -24,7 +24,7 @@ def bundled_table() -> str:
         info, accuracy = config["info"], dict(accuracies(report))
         measured = [f"{accuracy[figure]['value']:.1%}" if figure in accuracy else "" for figure in figures]
         samples = report.get("samples", {}).get("judge", {}).get("samples")
-        quality = f"{samples['fid']:.3g}, {samples['agreement']['value']:.1%}" if samples else ""
+        quality = f"{samples['fid']:.3g}, {samples['judge_accuracy']['value']:.1%}" if samples else ""
         size = (folder / "model.safetensors").stat().st_size / 1e6
         network = f"{config['architecture']}, width {config['width']:g}"
         cost = f"{info['epochs']:g} epochs, {info['minutes']:.0f} min on {info['machine']}"

@@ -86,7 +86,7 @@ CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     """How to train one checkpoint; sizes in pixels, epsilon and step size in L2 over [0, 1] pixels."""
 
     name: str
@@ -179,7 +179,7 @@ _DUAL = dict(
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
+        TrainConfig(
             "cifar10-resnet18-slim-l2",
             epsilon=0.6,
             attack_step_size=0.6,
@@ -187,8 +187,8 @@ RECIPES = {
             epsilon_warmup=0.2,
             **_SLIM,
         ),
-        Recipe("cifar10-resnet18-slim-standard", epsilon=0, **_SLIM),
-        Recipe(
+        TrainConfig("cifar10-resnet18-slim-standard", epsilon=0, **_SLIM),
+        TrainConfig(
             "cifar10-resnet18-slim-l2-dual",
             width=0.5,
             initial="cifar10-resnet18-slim-l2",
@@ -201,36 +201,36 @@ RECIPES = {
             presets=DUAL_PRESETS,
             **_DUAL,
         ),
-        Recipe("tiny64-resnet18-slim-l2-one-step", initial="cifar10-resnet18-slim-l2", **_TINY64 | _TINY64_ROBUST),
-        Recipe(
+        TrainConfig("tiny64-resnet18-slim-l2-one-step", initial="cifar10-resnet18-slim-l2", **_TINY64 | _TINY64_ROBUST),
+        TrainConfig(
             "tiny64-resnet18-slim-l2",
             initial="tiny64-resnet18-slim-l2-one-step",
             **_TINY64
             | {"epsilon": 1.2, "attack_steps": 2, "attack_step_size": 0.8, "attack_start": 0.5}
             | {"epochs": 6, "learning_rate": 0.05},
         ),
-        Recipe("tiny64-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "attack_steps": 3}),
-        Recipe("tiny64-all-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "subset": ""}),
-        Recipe(
+        TrainConfig("tiny64-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "attack_steps": 3}),
+        TrainConfig("tiny64-all-resnet18-l2", **_TINY64 | _TINY64_ROBUST | {"width": 1, "epochs": 60, "subset": ""}),
+        TrainConfig(
             "tiny64-resnet18-slim-standard",
             initial="cifar10-resnet18-slim-standard",
             epsilon=0,
             **_TINY64 | {"epochs": 4},
         ),
-        Recipe(
+        TrainConfig(
             "tiny64-resnet18-slim-l2-dual",
             initial="tiny64-resnet18-slim-l2",
             **_TINY64 | _DUAL | {"epsilon": 1.0, "attack_steps": 3, "attack_step_size": 0.5, "epochs": 3},
             batch_size=64,
             energy_step_size=0.2,
         ),
-        Recipe(
+        TrainConfig(
             "tiny64-judge",
             epsilon=0,
             seed=1,
             **_TINY64 | {"width": 0.375, "epochs": 10, "learning_rate": 0.2, "presets": {}},
         ),
-        Recipe(
+        TrainConfig(
             "two-domains-l2",
             initial="tiny64-resnet18-slim-l2",
             **_TINY64
@@ -238,7 +238,7 @@ RECIPES = {
             | {"data": "huggan/horse2zebra", "subset": "", "epochs": 20, "learning_rate": 0.02},
             batch_size=64,
         ),
-        Recipe(
+        TrainConfig(
             "cifar10-judge",
             width=0.375,
             epsilon=0,
@@ -248,8 +248,8 @@ RECIPES = {
             seed=1,
             presets={},
         ),
-        Recipe("cifar10-resnet18-l2"),
-        Recipe(
+        TrainConfig("cifar10-resnet18-l2"),
+        TrainConfig(
             "cifar10-resnet18-l2-dual",
             initial="cifar10-resnet18-l2",
             attack_steps=10,
@@ -259,10 +259,18 @@ RECIPES = {
             presets=DUAL_PRESETS,
             **_DUAL,
         ),
-        Recipe("cifar10-resnet18-standard", epsilon=0),
-        Recipe("cifar10-mobilenetv2-l2", architecture="mobilenet_v2"),
-        Recipe("cifar10-mobilenetv2-standard", architecture="mobilenet_v2", epsilon=0),
-        Recipe(
+        TrainConfig("cifar10-resnet18-standard", epsilon=0),
+        TrainConfig(
+            "cifar10-mobilenetv2-l2",
+            architecture="mobilenet_v2",
+            epsilon=0.6,
+            attack_step_size=0.6,
+            attack_start=0.5,
+            epsilon_warmup=0.2,
+            **_SLIM | {"width": 1, "learning_rate": 0.1},
+        ),
+        TrainConfig("cifar10-mobilenetv2-standard", architecture="mobilenet_v2", epsilon=0),
+        TrainConfig(
             "cifar10-resnet50-l2",
             architecture="resnet50",
             epochs=350,
@@ -272,12 +280,12 @@ RECIPES = {
             milestones=(150 / 350, 250 / 350),
             ema=0,
         ),
-        Recipe("cifar10-resnet50-standard", architecture="resnet50", epsilon=0),
+        TrainConfig("cifar10-resnet50-standard", architecture="resnet50", epsilon=0),
     )
 }
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str) -> TrainConfig:
     """The recipe called ``name``; ValueError that lists the known ones."""
     if name not in RECIPES:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")

@@ -12,13 +12,13 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
-from synth import quality
-from synth.classifier import RobustClassifier
+from synth import metrics
+from synth.classifier import Classifier
 from synth.parameters import Picture
 from synth.tasks import TASKS, Task
 from training.data import Pictures
-from training.samples import agreement, balanced, check, outputs, spread, to_bytes
-from training.statistics import mean
+from training.intervals import mean
+from training.samples import balanced, check, judge_accuracy, outputs, spread, to_bytes
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Restored:
 
 
 def measure(
-    model: RobustClassifier,
+    model: Classifier,
     data: Pictures,
     *,
-    judge: RobustClassifier | None = None,
+    judge: Classifier | None = None,
     count: int = 500,
     accelerator: Accelerator,
     batch: int = 20,
@@ -72,12 +72,12 @@ def measure(
     report = None
     if accelerator.is_main_process:
         truth, absent = data[:][0], _why_no_lpips() if lpips else {}
-        seen = judge.for_synthesis().to(accelerator.device) if judge is not None else None
+        seen = judge.inference_copy().to(accelerator.device) if judge is not None else None
 
         def accuracy(pictures: Tensor) -> dict:
             if seen is None:
                 return {}
-            return {"judge_accuracy": agreement(outputs(seen, to_bytes(pictures))[1], data.labels)}
+            return {"judge_accuracy": judge_accuracy(outputs(seen, to_bytes(pictures))[1], data.labels)}
 
         def compared(made: Restored, baseline: str) -> dict:
             rows = {"ours": made.ours, "starts": made.starts, baseline: made.baseline}
@@ -98,14 +98,14 @@ def measure(
 
 
 def restore(
-    name: str, model: RobustClassifier, data: Pictures, *, accelerator: Accelerator, batch: int = 20, **settings
+    name: str, model: Classifier, data: Pictures, *, accelerator: Accelerator, batch: int = 20, **settings
 ) -> Restored:
     """Task ``name``, "super_resolution" or "inpainting", and its baseline on ``data``, whose labels are sorted.
 
     A batch holds pictures of one class, and in inpainting they share a random square. Every process gets all results.
     """
-    task, engine = several(TASKS[name]), model.for_synthesis().to(accelerator.device)
-    _, baseline = quality.BASELINES[name]
+    task, engine = several(TASKS[name]), model.inference_copy().to(accelerator.device)
+    _, baseline = metrics.BASELINES[name]
 
     def given(begin: int, end: int) -> dict:
         return {"picture": data[begin:end][0], "class_name": int(data.labels[begin]), "seed": begin, **settings}
@@ -129,11 +129,11 @@ def restore(
 
 
 def figures(pictures: Tensor, truth: Tensor, holes: Tensor | None = None, *, lpips: bool = False) -> dict:
-    """Means with intervals of "psnr" in dB and of "ssim", by ``synth.quality``, for pictures (N, 3, S, S) in [0, 1].
+    """Means with intervals of "psnr" in dB and of "ssim", by ``synth.metrics``, for pictures (N, 3, S, S) in [0, 1].
 
     With ``holes`` (N, 1, S, S), 1 inside, also "psnr_hole"; with ``lpips``, also "lpips".
     """
-    found = quality.figures(pictures, truth, holes)
+    found = metrics.reference_metrics(pictures, truth, holes)
     if lpips:
         found["lpips"] = _lpips(pictures, truth)
     return {name: mean(values.reshape(-1).tolist()) for name, values in found.items()}
@@ -149,7 +149,7 @@ def several(task: Task) -> Task:
 class _Several(Picture):
     """Pictures that share all other settings."""
 
-    def check(self, name: str, value: Tensor, model: RobustClassifier, size: int | None = None) -> Tensor:
+    def check(self, name: str, value: Tensor, model: Classifier, size: int | None = None) -> Tensor:
         return torch.cat([Picture.check(self, name, picture, model, size) for picture in value])
 
 

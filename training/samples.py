@@ -17,10 +17,10 @@ from torch_fidelity import calculate_metrics, register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from tqdm import tqdm
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.tasks import TASKS
 from training.data import Pictures
-from training.statistics import proportion
+from training.intervals import proportion
 
 GENERATION = TASKS["generation"]
 JUDGE, INCEPTION = "synth-judge", "inception-v3-compat"
@@ -43,8 +43,8 @@ class Samples:
 
 
 def measure(
-    model: RobustClassifier,
-    judge: RobustClassifier,
+    model: Classifier,
+    judge: Classifier,
     train: Pictures,
     test: Pictures,
     *,
@@ -81,7 +81,7 @@ def measure(
             "starts": (made.starts, made.labels),
             "test pictures": (real.pictures, real.labels),
         }
-        judge = judge.for_synthesis().to(accelerator.device)
+        judge = judge.inference_copy().to(accelerator.device)
         report = {
             "count": count,
             "settings": {name: values[name] for name in values if name not in ("class_name", "count", "seed")},
@@ -103,9 +103,7 @@ def measure(
     return broadcast_object_list([report])[0]
 
 
-def check(
-    model: RobustClassifier, judge: RobustClassifier | None, *data: Pictures, count: int, fewest: int = FEWEST
-) -> None:
+def check(model: Classifier, judge: Classifier | None, *data: Pictures, count: int, fewest: int = FEWEST) -> None:
     """ValueError unless the judge and the data fit the model and ``count`` is at least ``fewest``."""
     if judge is not None:
         if judge is model or _same_weights(judge, model):
@@ -123,7 +121,7 @@ def check(
         raise ValueError(f"count: expected at least {fewest}, got {count}")
 
 
-def generate(model: RobustClassifier, count: int, *, accelerator: Accelerator, batch: int = 50, **settings) -> Samples:
+def generate(model: Classifier, count: int, *, accelerator: Accelerator, batch: int = 50, **settings) -> Samples:
     """``count`` class-balanced samples, class by class; picture i of a class has seed i, whatever the ``batch``.
 
     settings: as for ``measure``. Every process gets all samples. ValueError for settings that do not fit.
@@ -132,7 +130,7 @@ def generate(model: RobustClassifier, count: int, *, accelerator: Accelerator, b
     if not 1 <= batch <= most:
         raise ValueError(f"batch: expected 1 to {most}, got {batch}")
     GENERATION.check(model, **settings)
-    engine = model.for_synthesis().to(accelerator.device)
+    engine = model.inference_copy().to(accelerator.device)
     parts = []
     for label in range(len(model.classes)):
         size = len(range(label, count, len(model.classes)))
@@ -174,7 +172,7 @@ def balanced(data: Pictures, count: int, seed: int = 0) -> Pictures:
 
 
 def fidelity(
-    pictures: Tensor, reference: Tensor, *, judge: RobustClassifier | None = None, device: torch.device | str = "cpu"
+    pictures: Tensor, reference: Tensor, *, judge: Classifier | None = None, device: torch.device | str = "cpu"
 ) -> dict:
     """torch-fidelity's figures of uint8 pictures (N, 3, S, S) against a ``reference`` (M, 3, S, S), M and N >= 8.
 
@@ -212,24 +210,24 @@ def fidelity(
     }
 
 
-def judged(pictures: Tensor, labels: Tensor, reference: Tensor, judge: RobustClassifier) -> dict:
-    """``fidelity`` in the judge's features, and "agreement": how often the judge sees ``labels`` (N,).
+def judged(pictures: Tensor, labels: Tensor, reference: Tensor, judge: Classifier) -> dict:
+    """``fidelity`` in the judge's features, and "judge_accuracy": how often the judge sees ``labels`` (N,).
 
-    Where the judge knows superclasses, also "group_agreement".
+    Where the judge knows superclasses, also "judge_group_accuracy".
     """
     _, logits = outputs(judge, pictures)
-    seen = {"agreement": agreement(logits, labels)}
+    seen = {"judge_accuracy": judge_accuracy(logits, labels)}
     if judge.groups:
-        seen["group_agreement"] = group_agreement(judge, logits, labels)
+        seen["judge_group_accuracy"] = judge_group_accuracy(judge, logits, labels)
     return {**seen, **fidelity(pictures, reference, judge=judge, device=judge.device)}
 
 
-def agreement(logits: Tensor, labels: Tensor) -> dict:
+def judge_accuracy(logits: Tensor, labels: Tensor) -> dict:
     """How often the largest of ``logits`` (N, classes) is that of ``labels`` (N,), with its interval."""
     return proportion(int((logits.argmax(1) == labels.to(logits.device)).sum()), len(labels))
 
 
-def group_agreement(model: RobustClassifier, logits: Tensor, labels: Tensor) -> dict:
+def judge_group_accuracy(model: Classifier, logits: Tensor, labels: Tensor) -> dict:
     """How often the largest of ``logits`` (N, classes) lies in the superclass of ``labels`` (N,)."""
     numbers = model.group_numbers.to(logits.device)
     right = numbers[logits.argmax(1)] == numbers[labels.to(logits.device)]
@@ -237,7 +235,7 @@ def group_agreement(model: RobustClassifier, logits: Tensor, labels: Tensor) -> 
 
 
 @torch.no_grad()
-def outputs(judge: RobustClassifier, pictures: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
+def outputs(judge: Classifier, pictures: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
     """Representation (N, units) and logits (N, classes), on the judge's device, of uint8 pictures (N, 3, S, S)."""
     features = torch.cat([judge.representation(part.to(judge.device) / 255) for part in pictures.split(batch)])
     return features, judge.head(features)
@@ -276,7 +274,7 @@ class _Images(Dataset):
 class _JudgeFeatures(FeatureExtractorBase):
     """The judge's representation and logits of uint8 pictures."""
 
-    def __init__(self, name: str, features_list: list[str], *, judge: RobustClassifier, **_):
+    def __init__(self, name: str, features_list: list[str], *, judge: Classifier, **_):
         super().__init__(name, features_list)
         self.judge = judge
 
@@ -296,7 +294,7 @@ class _JudgeFeatures(FeatureExtractorBase):
 register_feature_extractor(JUDGE, _JudgeFeatures)
 
 
-def _judge_figures(sets: dict, reference: Pictures, train: Pictures, judge: RobustClassifier) -> dict:
+def _judge_figures(sets: dict, reference: Pictures, train: Pictures, judge: Classifier) -> dict:
     known, _ = outputs(judge, train.pictures)
     figures = {}
     for name, (pictures, labels) in sets.items():
@@ -313,7 +311,7 @@ def _pixel_figures(sets: dict, train: Pictures, device: torch.device) -> dict:
     }
 
 
-def _same_weights(a: RobustClassifier, b: RobustClassifier) -> bool:
+def _same_weights(a: Classifier, b: Classifier) -> bool:
     first, second = a.head.weight.cpu(), b.head.weight.cpu()
     return first.shape == second.shape and torch.equal(first, second)
 

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 
 import synth
 from synth import hub, pictures
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 
 
-def sample_sheet(model: RobustClassifier, **settings) -> Image.Image:
+def sample_sheet(model: Classifier, **settings) -> Image.Image:
     """A row a class, a column a seed (0, 1, 2, ...): random samples, none chosen, class names on the left."""
     columns, zoom = (10, 2) if model.image_size <= 32 else (6, 1)
     rows = [synth.generation(model, class_name=name, count=columns, **settings).pictures for name in model.classes]
@@ -41,7 +41,7 @@ def headed(page: Image.Image, names: list[str], height: int = 20) -> Image.Image
     return tall
 
 
-def write(model: RobustClassifier, folder: Path) -> None:
+def write(model: Classifier, folder: Path) -> None:
     """``samples.png`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size."""
     sample_sheet(model).save(folder / "samples.png")
     (folder / "examples").mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from synth import hub
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.parameters import Choice, Int, flag
 from training.card import table
 from training.data import Pictures, of
@@ -29,7 +29,7 @@ MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 
 FITTED_STARTS = ("gaussian", "mixture", "pca")
 
 
-def around(model: RobustClassifier) -> dict[str, list]:
+def around(model: Classifier) -> dict[str, list]:
     """The values of each swept parameter to try where none are given: {name: values}."""
     preset = GENERATION.defaults(model)
     grid = {"start": list(FITTED_STARTS if model.start else ["noise"])}
@@ -41,7 +41,7 @@ def around(model: RobustClassifier) -> dict[str, list]:
     return grid
 
 
-def one_at_a_time(model: RobustClassifier, grid: dict[str, list]) -> list[dict]:
+def one_at_a_time(model: Classifier, grid: dict[str, list]) -> list[dict]:
     """The tuned preset's values of the swept parameters, then these with one changed at a time, each once.
 
     ValueError for a value that generation does not take.
@@ -58,8 +58,8 @@ def one_at_a_time(model: RobustClassifier, grid: dict[str, list]) -> list[dict]:
 
 
 def sweep(
-    model: RobustClassifier,
-    judge: RobustClassifier,
+    model: Classifier,
+    judge: Classifier,
     train: Pictures,
     test: Pictures,
     rows: list[dict],
@@ -74,7 +74,7 @@ def sweep(
     against ``count`` class-balanced random training pictures. ValueError for a judge, data or count that do not fit.
     """
     check(model, judge, train, test, count=count)
-    judge = judge.for_synthesis().to(accelerator.device)
+    judge = judge.inference_copy().to(accelerator.device)
     reference, real = balanced(train, count).pictures, balanced(test, count)
 
     def figures(pictures, labels) -> dict:
@@ -90,7 +90,7 @@ def sweep(
 def markdown(rows: list[dict]) -> str:
     """Markdown of what ``sweep`` yields, by FID; bold settings differ from those of the first row that has any."""
     preset = next((row["settings"] for row in rows if row["settings"]), {})
-    names = ["agreement", "FID", "KID", "precision", "recall", "seconds a picture"]
+    names = ["judge_accuracy", "FID", "KID", "precision", "recall", "seconds a picture"]
     lines = []
     for row in sorted(rows, key=lambda row: row["fid"]):
         settings = row["settings"]
@@ -99,9 +99,9 @@ def markdown(rows: list[dict]) -> str:
         else:
             shown = {name: f"{settings[name]:g}" if name in MULTIPLES else settings[name] for name in SWEPT}
             cells = [f"**{shown[name]}**" if settings[name] != preset[name] else shown[name] for name in SWEPT]
-        low, high = row["agreement"]["interval"]
+        low, high = row["judge_accuracy"]["interval"]
         cells += [
-            f"{row['agreement']['value']:.1%} ({low:.1%} to {high:.1%})",
+            f"{row['judge_accuracy']['value']:.1%} ({low:.1%} to {high:.1%})",
             f"{row['fid']:g}",
             f"{row['kid']['mean']:g} ± {row['kid']['std']:g}",
             f"{row['precision']:g}",

@@ -18,27 +18,27 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from synth import hub
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
 from training import energy, loop
 from training.data import Pictures, augment, load
-from training.recipes import RECIPES, Recipe, recipe
+from training.recipes import RECIPES, TrainConfig, recipe
 
 FEWEST = 4
 """Pictures that a class needs."""
 
 
 def train(
-    plan: Recipe,
+    plan: TrainConfig,
     source: str | Path,
     output: Path,
     *,
     names: list[str] | None = None,
     max_minutes: float = math.inf,
     quiet: bool = False,
-) -> RobustClassifier:
+) -> Classifier:
     """Train ``plan`` on the data set ``source``, continuing whatever ``output`` holds; returns the averaged model.
 
     ``names``: of the classes, instead of those of the data set. ``training/loop.py`` says what ``output`` gets, when.
@@ -46,20 +46,20 @@ def train(
     began, accelerator = time.monotonic(), loop.accelerate()
     torch.manual_seed(plan.seed)
     held_out, data = split(_enough(load(source, "train", plan.image_size, plan.subset), names), plan)
-    work = Classification(plan, data, held_out, accelerator)
+    work = ClassifierTrainer(plan, data, held_out, accelerator)
     budget = {"began": began, "max_minutes": max_minutes, "quiet": quiet}
     shape = {"name": plan.name, "epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}
     loop.run(work, data, output=output, accelerator=accelerator, **shape, **budget)
     return work.result.eval()
 
 
-class Classification(loop.Work):
+class ClassifierTrainer(loop.Trainer):
     """L2 adversarial training of a classifier, perhaps with the second stage of ``training/energy.py``."""
 
-    def __init__(self, plan: Recipe, data: Pictures, held_out: Pictures, accelerator: Accelerator):
+    def __init__(self, plan: TrainConfig, data: Pictures, held_out: Pictures, accelerator: Accelerator):
         self.plan, self.data, self.held_out, self.accelerator = plan, data, held_out, accelerator
         pairs = plan.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
-        self.model = model = RobustClassifier(
+        self.model = model = Classifier(
             architecture=plan.architecture,
             classes=data.classes,
             image_size=plan.image_size,
@@ -151,7 +151,7 @@ class Classification(loop.Work):
         self.curriculum.__init__(self.curriculum.auc, self.curriculum.most, **facts["curriculum"])
 
 
-def _negatives(plan: Recipe, model: RobustClassifier, elsewhere: Tensor | None, count: int, generator):
+def _negatives(plan: TrainConfig, model: Classifier, elsewhere: Tensor | None, count: int, generator):
     """Pictures (N, 3, S, S) for the second stage to drive up the logits of the classes (N,) beside them.
 
     Half are starts of synthesis, half pictures from elsewhere if there are any.
@@ -165,7 +165,7 @@ def _negatives(plan: Recipe, model: RobustClassifier, elsewhere: Tensor | None, 
 
 
 def attack(
-    model: RobustClassifier, x: Tensor, y: Tensor, epsilon: float, plan: Recipe, direction, accelerator
+    model: Classifier, x: Tensor, y: Tensor, epsilon: float, plan: TrainConfig, direction, accelerator
 ) -> Tensor:
     """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy, with the model in eval mode.
 
@@ -184,7 +184,7 @@ def attack(
     return x
 
 
-def learning_rate(plan: Recipe, progress: float) -> float:
+def learning_rate(plan: TrainConfig, progress: float) -> float:
     """The rate after the fraction ``progress`` of the training."""
     if plan.schedule == "constant":
         return plan.learning_rate
@@ -193,7 +193,7 @@ def learning_rate(plan: Recipe, progress: float) -> float:
     return plan.learning_rate * loop.one_cycle(progress)
 
 
-def _facts(plan: Recipe) -> dict:
+def _facts(plan: TrainConfig) -> dict:
     return {name: value for name, value in dataclasses.asdict(plan).items() if name not in ("presets", "pairs")}
 
 
@@ -218,14 +218,14 @@ def split(data: Pictures, plan) -> tuple[Pictures, Pictures]:
     return data.subset(order[:held]), data.subset(order[held:])
 
 
-def _groups(model: nn.Module, plan: Recipe) -> list[dict]:
+def _groups(model: nn.Module, plan: TrainConfig) -> list[dict]:
     """Weight decay for convolutions and linear layers, none for biases and batch norm."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     return [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0}]
 
 
-def _validate(model: RobustClassifier, data: Pictures, plan: Recipe, device) -> dict:
+def _validate(model: Classifier, data: Pictures, plan: TrainConfig, device) -> dict:
     """Clean and PGD-10 accuracy at the training epsilon on the held-out pictures."""
     if not len(data):
         return {}
@@ -242,7 +242,7 @@ def _validate(model: RobustClassifier, data: Pictures, plan: Recipe, device) -> 
     return {"held_out_clean": round(clean, 4), f"held_out_pgd10_{epsilon:g}": round(robust, 4)}
 
 
-def _begin_with(model: RobustClassifier, plan: Recipe) -> None:
+def _begin_with(model: Classifier, plan: TrainConfig) -> None:
     """Weights (and starts) of the checkpoint that a run begins with; ValueError if it does not fit.
 
     A second stage goes on with the same network. Any other run takes the tensors whose name and shape fit its own, so

@@ -23,9 +23,9 @@ from torch.nn.utils import parametrizations
 
 from synth import autoencoder, hub, seal
 from synth.autoencoder import Decoder
-from synth.classifier import RobustClassifier
-from synth.quality import psnr
-from synth.tasks.anomaly_detection import examined
+from synth.classifier import Classifier
+from synth.metrics import psnr
+from synth.tasks.anomaly_detection import anomaly_scores
 from training import loop
 from training.data import Pictures, augment, of
 from training.train import split
@@ -76,7 +76,7 @@ class Plan:
 
 def train(
     plan: Plan,
-    encoder: RobustClassifier,
+    encoder: Classifier,
     data: Pictures,
     output: Path,
     *,
@@ -90,22 +90,20 @@ def train(
     began, accelerator = time.monotonic(), loop.accelerate(DistributedDataParallelKwargs(find_unused_parameters=True))
     torch.manual_seed(plan.seed)
     held_out, data = split(data, plan)
-    work = Decoding(plan, encoder, data, held_out, accelerator)
+    work = DecoderTrainer(plan, encoder, data, held_out, accelerator)
     budget = {"began": began, "max_minutes": max_minutes, "quiet": quiet}
     shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}
     loop.run(work, data, name=f"{encoder.name} decoder", output=output, accelerator=accelerator, **shape, **budget)
     return work.result.eval()
 
 
-class Decoding(loop.Work):
+class DecoderTrainer(loop.Trainer):
     """Learning to decode the maps of a frozen encoder, from a random depth at each step."""
 
-    def __init__(
-        self, plan: Plan, encoder: RobustClassifier, data: Pictures, held_out: Pictures, accelerator: Accelerator
-    ):
+    def __init__(self, plan: Plan, encoder: Classifier, data: Pictures, held_out: Pictures, accelerator: Accelerator):
         self.plan, self.data, self.held_out, self.accelerator = plan, data, held_out, accelerator
         self.source, device = encoder, accelerator.device
-        self.encoder = encoder.for_synthesis().to(device)
+        self.encoder = encoder.inference_copy().to(device)
         self.decoder = Decoder.mirroring(encoder, plan.depth, plan.width).to(device, memory_format=torch.channels_last)
         self.decoder.info = {"encoder": encoder.name, "plan": dataclasses.asdict(plan), "classes": data.classes}
         with torch.no_grad():
@@ -131,11 +129,11 @@ class Decoding(loop.Work):
         x = augment(self.data[index][0], generator, plan.padding)
         x = x[accelerator.process_index :: accelerator.num_processes].to(accelerator.device)
         with accelerator.autocast():
-            maps = [self.decoder.entered(z, k) for k, z in enumerate(self.maps(x, depth), 1)]
+            maps = [self.decoder.normalise(z, k) for k, z in enumerate(self.maps(x, depth), 1)]
             decoded = self.wrapped(maps[-1], depth)
             losses = {"pixel": (decoded[-1] - x).abs().mean()}
             if plan.feature:
-                again = self.decoder.entered(self.encoder.maps(decoded[-1], depth)[-1], depth)
+                again = self.decoder.normalise(self.encoder.maps(decoded[-1], depth)[-1], depth)
                 losses["feature"] = F.mse_loss(again.float(), maps[-1].float())
             if plan.stages and depth > 1:
                 pairs = zip(decoded[1:-1], maps[-2::-1], strict=True)
@@ -180,7 +178,7 @@ class Decoding(loop.Work):
             self.result.eval()
             x = self.held_out[:SCORED][0].to(self.accelerator.device)
             relative = bool(self.plan.name) and self.encoder.decoder is not None
-            *_, (_, _, found) = examined(self.encoder, self.result, x, relative=relative)
+            *_, (_, _, found) = anomaly_scores(self.encoder, self.result, x, relative=relative)
             self.result.info["normal_scores"] = [round(value, 6) for value in found.sort().values.tolist()]
         shutil.copytree(hub.folder(self.source.source), folder, dirs_exist_ok=True)
         autoencoder.save(folder, {**self.source.decoders, self.plan.name: self.result})
@@ -201,7 +199,7 @@ class _Chain(nn.Module):
         self.decoder = decoder
 
     def forward(self, z: Tensor, depth: int) -> list[Tensor]:
-        return self.decoder.descended(z, depth)
+        return self.decoder.decode_stages(z, depth)
 
 
 class Discriminator(nn.Module):

@@ -8,13 +8,13 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
-from synth import quality
-from synth.classifier import RobustClassifier
+from synth import metrics
+from synth.classifier import Classifier
 from synth.tasks import TASKS
 from training.data import Pictures
+from training.intervals import mean, proportion
 from training.restoration import several
 from training.samples import balanced, outputs, spread, to_bytes
-from training.statistics import mean, proportion
 
 LAYOUT = 8
 """Pictures are compared at this many pixels a side for what no translation need change: the layout of colours."""
@@ -23,10 +23,10 @@ BORDER = 1 / 8
 
 
 def measure(
-    model: RobustClassifier,
+    model: Classifier,
     data: Pictures,
     *,
-    judge: RobustClassifier,
+    judge: Classifier,
     pairs: list[tuple[str, str]] | None = None,
     count: int = 50,
     accelerator: Accelerator,
@@ -44,7 +44,7 @@ def measure(
     """
     pairs = list(pairs or model.pairs.items())
     _check(model, judge, data, pairs, count)
-    task, engine = several(TASKS["translation"]), model.for_synthesis().to(accelerator.device)
+    task, engine = several(TASKS["translation"]), model.inference_copy().to(accelerator.device)
     sources = {name: _of(data, name, count) for name, _ in pairs}
     parts = [(pair, begin) for pair in pairs for begin in range(0, len(sources[pair[0]]), batch)]
 
@@ -56,7 +56,7 @@ def measure(
     made, seconds = spread(work, parts, accelerator=accelerator, title=f"{model.name}, translations")
     report = None
     if accelerator.is_main_process:
-        seen = judge.for_synthesis().to(accelerator.device)
+        seen = judge.inference_copy().to(accelerator.device)
         found = {}
         for source, target in pairs:
             after = torch.cat([one for (pair, _), one in zip(parts, made, strict=True) if pair == (source, target)])
@@ -98,7 +98,7 @@ def _of(data: Pictures, name: str, count: int) -> Pictures:
     return balanced(data.subset((data.labels == data.classes.index(name)).nonzero().squeeze(1)), count)
 
 
-def _compared(before: Tensor, after: Tensor, source: str, target: str, judge: RobustClassifier) -> dict[str, Tensor]:
+def _compared(before: Tensor, after: Tensor, source: str, target: str, judge: Classifier) -> dict[str, Tensor]:
     """Every figure, a value a picture, for pictures (N, 3, S, S) in [0, 1]."""
     change, side = (after - before).abs(), before.shape[-1]
     rim = torch.ones(side, side)
@@ -111,7 +111,7 @@ def _compared(before: Tensor, after: Tensor, source: str, target: str, judge: Ro
         "layout": F.adaptive_avg_pool2d(after - before, LAYOUT).abs().mean((1, 2, 3)),
         "border": (change.mean(1) * rim).sum((1, 2)) / rim.sum(),
         "centre": (change.mean(1) * (1 - rim)).sum((1, 2)) / (1 - rim).sum(),
-        "ssim": quality.figures(after, before)["ssim"].reshape(-1),
+        "ssim": metrics.reference_metrics(after, before)["ssim"].reshape(-1),
     }
 
 

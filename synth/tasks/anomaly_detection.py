@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synth.autoencoder import Decoder
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.parameters import Choice, Float, Int, Normal, Picture
 from synth.pgd import iterate
@@ -67,7 +67,7 @@ class AnomalyDetection(Inversion):
         begun = torch.cat([p.picture, torch.zeros_like(p.picture)])
         yield frame(0, p.steps, begun, begun.new_zeros(2), begun, captions=captions)
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
-        found = examined(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
+        found = anomaly_scores(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
         for step, (rebuilt, usual, score) in enumerate(found, 1):
             pictures = torch.cat([rebuilt, heat(rebuilt, p.picture, usual)])
             words = f"score {score.item():.2f} times the usual" if relative else f"score {score.item():.4f}"
@@ -76,8 +76,8 @@ class AnomalyDetection(Inversion):
             yield frame(step, p.steps, pictures, score.expand(2), begun, captions=captions, note=words)
 
 
-def examined(
-    model: RobustClassifier, decoder: Decoder, x: Tensor, steps: int = STEPS, step_size: float = STEP_SIZE, *, relative
+def anomaly_scores(
+    model: Classifier, decoder: Decoder, x: Tensor, steps: int = STEPS, step_size: float = STEP_SIZE, *, relative
 ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
     """What ``decoder`` rebuilds of ``x`` (N, 3, H, W) at each step, and the scores (N,) so far.
 
@@ -91,18 +91,22 @@ def examined(
         yield (rebuilt, usual[0], scores / residual(usual[0], x)) if relative else (rebuilt, None, scores)
 
 
-def fitted(model: RobustClassifier, decoder: Decoder, x: Tensor, steps: int, step_size: float, depth: int):
+def fitted(model: Classifier, decoder: Decoder, x: Tensor, steps: int, step_size: float, depth: int):
     """What ``decoder`` makes of the features of ``x`` (N, 3, H, W), then after each step of theirs towards ``x``."""
 
     @torch.no_grad()
     def rebuilt(z: Tensor) -> Tensor:
-        return decoder.descended(z, depth)[-1]
+        return decoder.decode_stages(z, depth)[-1]
 
     with torch.no_grad():
-        z = decoder.entered(model.maps(x, depth)[-1], depth)
+        z = decoder.normalise(model.maps(x, depth)[-1], depth)
     yield rebuilt(z)
     for state in iterate(
-        lambda z: residual(decoder.descended(z, depth)[-1], x), z, L2(boxed=False), steps=steps - 1, step_size=step_size
+        lambda z: residual(decoder.decode_stages(z, depth)[-1], x),
+        z,
+        L2(boxed=False),
+        steps=steps - 1,
+        step_size=step_size,
     ):
         yield rebuilt(state.pictures)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from synth import pictures
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.parameters import ClassName, Depth, Mask, Parameter, Picture, sentence
 from synth.randomness import Generators
 from synth.version import VERSION
@@ -61,7 +61,7 @@ class Task(ABC):
 
     @abstractmethod
     def run(
-        self, model: RobustClassifier, p: SimpleNamespace, generators: Generators, frame: Callable[..., Frame]
+        self, model: Classifier, p: SimpleNamespace, generators: Generators, frame: Callable[..., Frame]
     ) -> Iterator[Frame]:
         """Frames of the start and of every step, for checked parameters ``p`` and the frozen, folded ``model``.
 
@@ -70,7 +70,7 @@ class Task(ABC):
 
     def __init__(self):
         self.__name__, self.__qualname__ = self.name, self.name
-        order = [inspect.Parameter("model", inspect.Parameter.POSITIONAL_ONLY, annotation=RobustClassifier)]
+        order = [inspect.Parameter("model", inspect.Parameter.POSITIONAL_ONLY, annotation=Classifier)]
         for name, parameter in self.parameters.items():
             required = is_required(parameter)
             default = inspect.Parameter.empty if required else parameter.default
@@ -79,16 +79,14 @@ class Task(ABC):
         self.__signature__ = inspect.Signature(order, return_annotation=Frame)
         self.__doc__ = inspect.cleandoc(type(self).__doc__) + "\n\n" + "\n".join(self._lines())
 
-    def __call__(
-        self, model: RobustClassifier, /, *, callback: Callable[[Frame], object] | None = None, **settings
-    ) -> Frame:
+    def __call__(self, model: Classifier, /, *, callback: Callable[[Frame], object] | None = None, **settings) -> Frame:
         """Run to the end and return the last frame; ``callback`` sees every one. ValueError for bad settings."""
         for frame in self.frames(model, **settings):
             if callback is not None:
                 callback(frame)
         return frame
 
-    def frames(self, model: RobustClassifier, /, *, preset: str = "tuned", **settings) -> Iterator[Frame]:
+    def frames(self, model: Classifier, /, *, preset: str = "tuned", **settings) -> Iterator[Frame]:
         """Yield a frame for the start and after every step; closing the iterator stops the work.
 
         Values that are not given come from the checkpoint's ``preset``, then from the declaration. The model itself
@@ -101,11 +99,11 @@ class Task(ABC):
             "version": VERSION,
             "settings": {**values, **self._readable(values, model)},
         }
-        engine = model.for_synthesis()
+        engine = model.inference_copy()
         p = SimpleNamespace(**{name: _to(value, engine.device) for name, value in values.items()})
         yield from self.run(engine, p, Generators(values.get("seed", 0)), partial(Frame, settings=record))
 
-    def defaults(self, model: RobustClassifier, preset: str = "tuned") -> dict:
+    def defaults(self, model: Classifier, preset: str = "tuned") -> dict:
         """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint."""
         known = {**self.presets, **model.presets.get(self.name, {})}
         names = list({"tuned": 0} | known)
@@ -116,7 +114,7 @@ class Task(ABC):
             values |= {name: min(values[name], model.decoder.depth) for name in self._depths}
         return values
 
-    def check(self, model: RobustClassifier, *, preset: str = "tuned", **settings) -> dict:
+    def check(self, model: Classifier, *, preset: str = "tuned", **settings) -> dict:
         """All parameters, checked and converted; ValueError for the first that does not fit or is not known."""
         unknown = [name for name in settings if name not in self.parameters]
         if unknown:
@@ -136,7 +134,7 @@ class Task(ABC):
                 values[name] = parameter.check(name, value, model)
         return values
 
-    def picture_size(self, model: RobustClassifier, values: dict) -> int:
+    def picture_size(self, model: Classifier, values: dict) -> int:
         """The side in pixels at which the task wants its picture."""
         return model.image_size
 
@@ -144,7 +142,7 @@ class Task(ABC):
     def _depths(self) -> list[str]:
         return [name for name, kind in self.parameters.items() if isinstance(kind, Depth)]
 
-    def _readable(self, values: dict, model: RobustClassifier) -> dict:
+    def _readable(self, values: dict, model: Classifier) -> dict:
         kinds = self.parameters.items()
         return {
             name: kind.names(model)[values[name]]

@@ -2,7 +2,7 @@
 
 from synth.parameters import Float, Picture, seed_parameter
 from synth.randomness import draw
-from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
+from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
 
 class Denoising(Inversion):
@@ -39,6 +39,6 @@ class Denoising(Inversion):
     def run(self, model, p, generators, frame):
         noisy = (p.picture + p.sigma / 255 * draw(p.picture, generators)).clamp(0, 1)
         maps = model.maps(noisy, p.depth)
-        yield frame(0, 1, noisy, missed(model, noisy, maps[-1], p.depth), noisy)
+        yield frame(0, 1, noisy, feature_error(model, noisy, maps[-1], p.depth), noisy)
         x = model.decoder(maps[-1], p.depth, maps, p.skip)
-        yield frame(1, 1, x, missed(model, x, maps[-1], p.depth), noisy)
+        yield frame(1, 1, x, feature_error(model, x, maps[-1], p.depth), noisy)

@@ -90,10 +90,10 @@ class Generation(Synthesis):
             return
         decoder, total = model.decoder, p.latent_steps + sum(steps_at_each_size(p).values())
         with torch.no_grad():
-            z = decoder.entered(model.maps(start, depth)[-1], depth)
+            z = decoder.normalise(model.maps(start, depth)[-1], depth)
             yield frame(0, total, start, loss(start), start)
         climb = iterate(
-            lambda z: loss(decoder.descended(z, depth)[-1]),
+            lambda z: loss(decoder.decode_stages(z, depth)[-1]),
             z,
             L2(boxed=False),
             steps=p.latent_steps,
@@ -101,6 +101,6 @@ class Generation(Synthesis):
         )
         for state in climb:
             with torch.no_grad():
-                x = decoder.descended(state.pictures, depth)[-1]
+                x = decoder.decode_stages(state.pictures, depth)[-1]
             yield frame(state.step, total, x, state.loss, start)
         yield from self.descend(replace(problem, start=x), p, generators, frame, start=start, before=p.latent_steps)

@@ -3,7 +3,7 @@
 import torch
 
 from synth.parameters import Int, Picture
-from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
+from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
 
 class Interpolation(Inversion):
@@ -29,6 +29,6 @@ class Interpolation(Inversion):
         faded = (1 - part) * p.picture + part * p.other
         first, last = (model.maps(x, p.depth)[-1] for x in (p.picture, p.other))
         z = (1 - part) * first + part * last
-        yield frame(0, 1, faded, missed(model, faded, z, p.depth), faded)
+        yield frame(0, 1, faded, feature_error(model, faded, z, p.depth), faded)
         x = model.decoder(z, p.depth)
-        yield frame(1, 1, x, missed(model, x, z, p.depth), faded)
+        yield frame(1, 1, x, feature_error(model, x, z, p.depth), faded)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from synth.autoencoder import distance
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.multiscale import size_parameter
 from synth.parameters import Depth, Parameter
 from synth.tasks.base import Task
@@ -17,13 +17,13 @@ class Inversion(Task):
 
     first_setting = "depth"
 
-    def check(self, model: RobustClassifier, *, preset: str = "tuned", **settings) -> dict:
+    def check(self, model: Classifier, *, preset: str = "tuned", **settings) -> dict:
         values = super().check(model, preset=preset, **settings)
         if model.decoder is None:
             raise ValueError(f"checkpoint: expected one that python -m training.train_decoder ran on, got {model.name}")
         return values
 
-    def picture_size(self, model: RobustClassifier, values: dict) -> int:
+    def picture_size(self, model: Classifier, values: dict) -> int:
         """The checkpoint's own size, or as many times larger as asked for: encoder and decoder take any."""
         return model.image_size * int(values.get("size", 1))
 
@@ -43,7 +43,7 @@ def inversion_size(default: str = "1") -> Parameter:
     return size_parameter(default, words)
 
 
-def missed(model: RobustClassifier, x: Tensor, sought: Tensor, depth: int) -> Tensor:
+def feature_error(model: Classifier, x: Tensor, sought: Tensor, depth: int) -> Tensor:
     """How far the features of ``x`` (N, 3, H, W) are from the map ``sought`` that they were decoded from, (N,)."""
     with torch.no_grad():
         return distance(model, sought, depth)(x)

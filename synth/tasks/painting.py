@@ -2,7 +2,7 @@
 
 from synth.constraints import L2, Inside
 from synth.objectives import activation, keep
-from synth.parameters import Choice, Float, Mask, Picture, Unit
+from synth.parameters import Choice, FeatureIndex, Float, Mask, Picture
 from synth.tasks.synthesis import Problem, Synthesis, optimisation, seen
 
 
@@ -18,7 +18,7 @@ class Painting(Synthesis):
     parameters = {
         "picture": Picture(help="The picture to paint on."),
         "mask": Mask(help="White where to paint."),
-        "unit": Unit(help="Which feature: a component of the representation."),
+        "unit": FeatureIndex(help="Which feature: a component of the representation."),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
         "strength": Float(
             default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."

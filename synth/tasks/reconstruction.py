@@ -9,7 +9,7 @@ from synth.objectives import Objective, jittered, smoothed
 from synth.parameters import Float, Int, Picture, Twin, seed_parameter
 from synth.pgd import cosine, iterate
 from synth.randomness import draw
-from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
+from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
 
 class Reconstruction(Inversion):
@@ -52,7 +52,7 @@ class Reconstruction(Inversion):
             deep = min(depth, twin.decoder.depth)
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
             names.append(f"decoded from {twin.name}")
-        losses, names = [missed(model, row, z, depth) for row in rows], (*names, "optimised")
+        losses, names = [feature_error(model, row, z, depth) for row in rows], (*names, "optimised")
         loss, start = Objective(distance(model, z, depth)), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
 
         def at(step, picture, value):
@@ -81,4 +81,4 @@ def other(model, name: str):
         if not name:
             return None
         raise ValueError(f"beside: expected a checkpoint with a decoder, got {name}")
-    return twin.for_synthesis()
+    return twin.inference_copy()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from synth.parameters import Float, Picture
-from synth.tasks.inversion import Inversion, depth_parameter, inversion_size, missed
+from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
 LEAST = 1e-3
 """Of the largest eigenvalue: directions of less variance are left out of whitening."""
@@ -34,15 +34,15 @@ class StyleTransfer(Inversion):
     def run(self, model, p, generators, frame):
         start = x = p.picture
         style, sought = model.maps(p.style, p.depth), model.maps(start, p.depth)
-        yield frame(0, p.depth, x, missed(model, x, sought[-1], p.depth), start)
+        yield frame(0, p.depth, x, feature_error(model, x, sought[-1], p.depth), start)
         for done, depth in enumerate(range(p.depth, 0, -1), 1):
             z = model.maps(x, depth)[-1]
-            z = z + p.strength * (recoloured(z, style[depth - 1]) - z)
+            z = z + p.strength * (whiten_and_colour(z, style[depth - 1]) - z)
             x = model.decoder(z, depth)
-            yield frame(done, p.depth, x, missed(model, x, z, depth), start)
+            yield frame(done, p.depth, x, feature_error(model, x, z, depth), start)
 
 
-def recoloured(content: Tensor, style: Tensor) -> Tensor:
+def whiten_and_colour(content: Tensor, style: Tensor) -> Tensor:
     """``content`` (1, C, h, w) with the mean and covariance over places of ``style`` (1, C, h', w')."""
     (flat, mean, values, vectors), (_, other, levels, axes) = _spectrum(content), _spectrum(style)
     kept, used = values > LEAST * values.max(), levels > LEAST * levels.max()

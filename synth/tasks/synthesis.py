@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import L2, Constraint
 from synth.multiscale import REACH, at_both_sizes, enlarged, factors
 from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
@@ -33,7 +33,7 @@ class Synthesis(Task):
     """Projected gradient descent on a ``problem``, which is all that most tasks declare."""
 
     @abstractmethod
-    def problem(self, model: RobustClassifier, p: SimpleNamespace, generators: Generators) -> Problem:
+    def problem(self, model: Classifier, p: SimpleNamespace, generators: Generators) -> Problem:
         """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
 
     def run(self, model, p, generators, frame):
@@ -151,7 +151,7 @@ def class_objective() -> dict[str, Parameter]:
     }
 
 
-def class_loss(model: RobustClassifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
+def class_loss(model: Classifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
     """The loss of being seen as ``labels`` (N,) that the user chose, jittered."""
     loss = logit if p.objective == "logit" else cross_entropy
     return seen(loss(model, labels), p, generators)
@@ -162,7 +162,7 @@ def seen(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objecti
     return jittered(smoothed(loss, p.smoothing), p.jitter, generators)
 
 
-def class_or_predicted(model: RobustClassifier, label: int | None, seen: Tensor) -> Tensor:
+def class_or_predicted(model: Classifier, label: int | None, seen: Tensor) -> Tensor:
     """The given class, or the one that the model sees in ``seen`` (N, 3, H, W): labels (N,)."""
     if label is not None:
         return torch.full((len(seen),), label, device=seen.device)

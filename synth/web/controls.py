@@ -6,11 +6,12 @@ import math
 
 import gradio as gr
 
-from synth import RobustClassifier, Task, hub
+from synth import Classifier, Task, hub
 from synth.parameters import (
     Choice,
     ClassName,
     Depth,
+    FeatureIndex,
     Float,
     Int,
     Mask,
@@ -18,7 +19,6 @@ from synth.parameters import (
     Parameter,
     Picture,
     Twin,
-    Unit,
     sentence,
 )
 
@@ -26,14 +26,14 @@ FEW = 12
 """Classes that are shown all at once unless one is chosen."""
 
 
-def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.components.Component:
+def control(name: str, kind: Parameter, model: Classifier, value) -> gr.components.Component:
     """The component for a parameter; returned from a handler, it updates the one on the page."""
     label = {"lam": "Lambda", "class_name": "Class"}.get(name, name.replace("_", " ").capitalize())
     words = {"label": f"{label} ({kind.unit})" if kind.unit else label, "info": kind.help}
     if isinstance(kind, Normal):
         return gr.Dropdown([(sentence(kind.blank), ""), *kind.names(model)], value=value or "", **words)
     if isinstance(kind, Twin):
-        others = [("The standard one, if there is any", ""), ("None", "none"), *hub.for_synthesis()]
+        others = [("The standard one, if there is any", ""), ("None", "none"), *hub.selectable()]
         return gr.Dropdown(others, value=value, allow_custom_value=True, **words)
     if isinstance(kind, ClassName):
         blank = [(kind.blank.capitalize(), "")] if kind.optional else []
@@ -44,7 +44,7 @@ def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.co
     if isinstance(kind, Int) and kind.maximum > 10_000:
         return gr.Number(value, precision=0, **words)
     if isinstance(kind, Float):
-        maximum = model.head.in_features - 1 if isinstance(kind, Unit) else kind.maximum
+        maximum = model.head.in_features - 1 if isinstance(kind, FeatureIndex) else kind.maximum
         if isinstance(kind, Depth):
             maximum = 4 if model.decoder is None else model.decoder.depth
         minimum = math.ceil(kind.minimum / kind.step) * kind.step  # or the slider's stops would not be round numbers
@@ -55,19 +55,19 @@ def control(name: str, kind: Parameter, model: RobustClassifier, value) -> gr.co
     raise TypeError(f"no component for {type(kind).__name__}")
 
 
-def choices(model: RobustClassifier) -> list[tuple[str, str]]:
+def choices(model: Classifier) -> list[tuple[str, str]]:
     """(shown, name) of every class, superclass by superclass, so that typing "dog" finds all dogs."""
     groups = [*model.groups, ""]
     order = sorted(model.classes, key=lambda name: groups.index(model.group(name)))
     return [(f"{name} ({model.group(name)})" if model.group(name) else name, name) for name in order]
 
 
-def first(model: RobustClassifier) -> str:
+def first(model: Classifier) -> str:
     """The class to show first."""
     return next(iter(model.pairs), model.classes[0])
 
 
-def controls_at(task: Task, names: list[str], model: RobustClassifier, preset: str = "tuned", **kept) -> list:
+def controls_at(task: Task, names: list[str], model: Classifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
     values = task.defaults(model, preset)
     shown, kinds = first(model), task.parameters
@@ -79,6 +79,6 @@ def controls_at(task: Task, names: list[str], model: RobustClassifier, preset: s
     return [control(name, task.parameters[name], model, values[name]) for name in names]
 
 
-def presets(task: Task, model: RobustClassifier) -> list[str]:
+def presets(task: Task, model: Classifier) -> list[str]:
     """Names of the task's presets with this checkpoint, the default first."""
     return list({"tuned": 0} | task.presets | model.presets.get(task.name, {}))

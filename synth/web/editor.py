@@ -7,8 +7,8 @@ import math
 import gradio as gr
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
-from synth import RobustClassifier, Task, hub, pictures
-from synth.examples import sketches, styles
+from synth import Classifier, Task, hub, pictures
+from synth.drawings import sketches, styles
 from synth.web.running import one_sentence
 
 DRAWN = ("sketch",)
@@ -78,7 +78,7 @@ def gathered(task: Task, values: dict) -> tuple[dict, str]:
     return values | {"picture": picture, "mask": mask}, note
 
 
-def examples(task: Task, model: RobustClassifier, name: str = "picture") -> dict[str, Image.Image]:
+def examples(task: Task, model: Classifier, name: str = "picture") -> dict[str, Image.Image]:
     """Pictures for the parameter ``name``, by what they show: the checkpoint's own, the first of ``pairs`` first.
 
     Drawings where there are none or for tasks that want them; styles, or the last picture first, where declared.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from synth import hub
-from synth.units import Units
+from synth.features import FeatureGallery
 from synth.web.editor import PRIVATE
 from synth.web.running import load, one_sentence
 
@@ -32,21 +32,21 @@ def gallery(checkpoint: gr.Dropdown, unit: gr.Slider) -> None:
 
     def renewed(name: str):
         with one_sentence():
-            return gr.Accordion(visible=bool(units_of(name))), "", items(name)
+            return gr.Accordion(visible=bool(features_of(name))), "", items(name)
 
     search.change(found, [checkpoint, search], shown, trigger_mode="always_last", **PRIVATE)
     checkpoint.change(renewed, checkpoint, [part, search, shown], **PRIVATE)
     shown.select(chosen, shown, unit, **PRIVATE)
 
 
-def units_of(checkpoint: str) -> Units:
+def features_of(checkpoint: str) -> FeatureGallery:
     load(checkpoint)  # a checkpoint of the Hub is here only then
-    return Units.load(hub.folder(checkpoint))
+    return FeatureGallery.load(hub.folder(checkpoint))
 
 
 def items(checkpoint: str, text: str = "") -> list[tuple]:
     """What the gallery shows for a search."""
-    return [(unit.picture.resize((96, 96), 0), unit.caption) for unit in units_of(checkpoint).search(text)]
+    return [(unit.picture.resize((96, 96), 0), unit.caption) for unit in features_of(checkpoint).search(text)]
 
 
 def chosen(items: list, at: gr.SelectData) -> int:

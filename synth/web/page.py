@@ -11,8 +11,8 @@ from PIL import Image
 
 import synth
 import synth.web.whole_files
-from synth import TASKS, RobustClassifier, Task, hub
-from synth.parameters import ClassName, Mask, Picture, Unit
+from synth import TASKS, Classifier, Task, hub
+from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.controls import controls_at, presets
 from synth.web.editor import DRAWN, PRIVATE, READY, editable, editor, examples
 from synth.web.endpoints import endpoints
@@ -97,7 +97,7 @@ def checkpoints() -> tuple[gr.Dropdown, gr.Dropdown]:
     """The chooser of the checkpoint, and that of one to compare it with."""
     with gr.Row():
         words = {"label": "Checkpoint", "info": "One of these, a folder, or owner/name on the Hugging Face Hub."}
-        names, shared = hub.for_synthesis(), {"allow_custom_value": True, "min_width": 240}
+        names, shared = hub.selectable(), {"allow_custom_value": True, "min_width": 240}
         checkpoint = gr.Dropdown(names, value=first_checkpoint(), **words, **shared)
         words = {"label": "Compare with", "info": "Does the same with a second checkpoint, beside the first."}
         other = gr.Dropdown([NOTHING, *names], value=NOTHING, **words, **shared)
@@ -153,7 +153,7 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
             shelve(name)
         else:
             place(name)
-            if isinstance(kinds[name], Unit):
+            if isinstance(kinds[name], FeatureIndex):
                 features(checkpoint, controls[name])
     preset = gr.Radio(presets(task, model), value="tuned", label="Preset", info="Fills in the settings that follow.")
     place(*[name for name in settings if not kinds[name].more])
@@ -207,7 +207,7 @@ def connect(
             return renewed(tabs, load(values[checkpoint]), values)
 
     def sent(run: Run, name: str):
-        if run.history is None:
+        if run.recorder is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
         return {bar: gr.Tabs(selected=name), tabs[name].controls["picture"]: result(run)}
 
@@ -246,7 +246,7 @@ def connect(
     query.change(opened, {query, *chosen}, [bar, checkpoint, *every], **PRIVATE)
 
 
-def renewed(tabs: dict[str, Tab], model: RobustClassifier, values: dict) -> dict:
+def renewed(tabs: dict[str, Tab], model: Classifier, values: dict) -> dict:
     """Every tab for another checkpoint: its presets, bounds, classes and examples; what the user chose stays if it can.
 
     A picture that is still an example becomes an example of the new checkpoint; a user's own stays. Without pictures
@@ -270,7 +270,7 @@ def renewed(tabs: dict[str, Tab], model: RobustClassifier, values: dict) -> dict
     return updates
 
 
-def restored(tab: Tab, model: RobustClassifier, settings: dict) -> dict:
+def restored(tab: Tab, model: Classifier, settings: dict) -> dict:
     """A tab's controls at ``settings``; pictures that these lack stay as they are."""
     names = [name for name in tab.controls if not isinstance(tab.task.parameters[name], (Picture, Mask))]
     parts = controls_at(tab.task, names, model, **{name: settings[name] for name in names if name in settings})

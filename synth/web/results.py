@@ -7,8 +7,8 @@ import inspect
 import gradio as gr
 
 from synth import Frame, Task
-from synth.history import History
-from synth.quality import compare
+from synth.metrics import compare
+from synth.recorder import Recorder
 from synth.web.editor import PRIVATE, gathered
 from synth.web.endpoints import QUEUE
 from synth.web.reuse import Reuse
@@ -83,8 +83,8 @@ class Results:
 
     def _own(self, checkpoint: str, settings: dict, note: str, shown: dict, keep):
         with one_sentence():
-            history = History(load(checkpoint))
-        for frame, status in stream(self.task, checkpoint, settings, history.add):
+            recorder = Recorder(load(checkpoint))
+        for frame, status in stream(self.task, checkpoint, settings, recorder.add):
             shown[self.status] = status
             if frame is not None:
                 shown |= {self.status: status + note, self.result: keep(sheet(frame))}
@@ -95,7 +95,7 @@ class Results:
         frame.save(path := keep(sheet(frame)), zoom=zoom(frame))
         shown |= {
             self.file: gr.DownloadButton(value=path, interactive=True),
-            **self.watch.finished(Run(history, frame), keep),
+            **self.watch.finished(Run(recorder, frame), keep),
         }
         yield shown
         return frame

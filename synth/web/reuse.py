@@ -59,7 +59,7 @@ class Reuse:
     def keep(self, run: Run, payload: dict, earlier: list):
         """The result takes the place of the picture; that is remembered."""
         before = parse_editor(payload)[0]
-        if run.history is None or before is None:
+        if run.recorder is None or before is None:
             return gr.skip(), gr.skip(), "Nothing to keep yet: press Run first."
         return result(run), [*earlier, before], f"kept {len(earlier) + 1}: choose what comes next"
 

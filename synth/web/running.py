@@ -14,7 +14,7 @@ from functools import lru_cache
 import gradio as gr
 import torch
 
-from synth import Frame, RobustClassifier, Task, hub
+from synth import Classifier, Frame, Task, hub
 
 RATE = 8
 """Frames a second that the browser is sent, at most."""
@@ -80,13 +80,13 @@ def computed(function: Callable, *arguments):
 
 
 @lru_cache(maxsize=3)
-def load(checkpoint: str) -> RobustClassifier:
+def load(checkpoint: str) -> Classifier:
     """The checkpoint, from the few that were used last or from its files; ValueError if there is no such thing."""
     return hub.load(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def first_checkpoint() -> str:
-    return hub.for_synthesis()[0]
+    return hub.selectable()[0]
 
 
 def download(checkpoint: str) -> Iterator[str]:

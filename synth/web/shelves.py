@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import gradio as gr
 from PIL import Image
 
-from synth import RobustClassifier, Task
+from synth import Classifier, Task
 from synth.web.editor import DRAWN, examples, parse_editor
 from synth.web.running import load, one_sentence
 
@@ -31,7 +31,7 @@ class Shelf:
     placed: gr.State
 
 
-def place_shelf(task: Task, model: RobustClassifier, name: str) -> Shelf:
+def place_shelf(task: Task, model: Classifier, name: str) -> Shelf:
     """The shelf of the parameter ``name``, put where it is called; its first example is taken."""
     gallery = gr.Gallery(shelved(task, model, name), label="Or start from one of these", **SHELF)
     return Shelf(gallery, gr.State(checksum(next(iter(examples(task, model, name).values())))))
@@ -63,12 +63,12 @@ def chooser(task: Task, name: str, goal: bool) -> Callable:
     return chosen
 
 
-def becomes(task: Task, model: RobustClassifier, example: str) -> str:
+def becomes(task: Task, model: Classifier, example: str) -> str:
     """The class to choose beside an example: what it shows, or, to translate it, what it turns into well."""
     return example if task.name in DRAWN else model.pairs.get(example, example)
 
 
-def shelved(task: Task, model: RobustClassifier, name: str = "picture") -> list[tuple]:
+def shelved(task: Task, model: Classifier, name: str = "picture") -> list[tuple]:
     """The examples with what they show, or what they turn into, below."""
     found = examples(task, model, name)
     goals = {name: becomes(task, model, name) for name in found if task.name == "translation"}

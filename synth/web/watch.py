@@ -10,7 +10,7 @@ import gradio as gr
 import pandas as pd
 
 from synth import Frame, Task
-from synth.history import History, save_zip
+from synth.recorder import Recorder, save_zip
 from synth.web.editor import PRIVATE
 from synth.web.running import computed
 from synth.web.views import picked, sheet, zoom
@@ -23,7 +23,7 @@ KEPT = 1800
 class Run:
     """What a tab remembers of its last run: how it went, its last frame, and which of its pictures is chosen."""
 
-    history: History | None = None
+    recorder: Recorder | None = None
     frame: Frame | None = None
     chosen: int = 0
 
@@ -62,19 +62,19 @@ class Watch:
         return dict(zip(self.outputs, [*updates, *plots(run)], strict=True))
 
     def _chosen(self, run: Run, at: gr.SelectData):
-        if run.history is None:
+        if run.recorder is None:
             return gr.skip()
         run = replace(run, chosen=picked(run.frame, *at.index))
         return [run, f"picture {run.chosen + 1} is chosen", *plots(run)]
 
     def _gif(self, run: Run):
-        yield from self._made(run, "gif", lambda path: run.history.save_gif(path, zoom=zoom(run.frame)))
+        yield from self._made(run, "gif", lambda path: run.recorder.save_gif(path, zoom=zoom(run.frame)))
 
     def _zip(self, run: Run):
         yield from self._made(run, "zip", lambda path: save_zip(run.frame, path))
 
     def _made(self, run: Run, kind: str, save):
-        if run.history is None:
+        if run.recorder is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
         with tempfile.TemporaryDirectory() as folder:
             save(path := f"{folder}/{self.task.name}.{kind}")
@@ -83,18 +83,18 @@ class Watch:
 
 def scrubbed(run: Run, step: int):
     """The kept pictures nearest to ``step``, and the words for it."""
-    if run.history is None:
+    if run.recorder is None:
         return gr.skip()
-    steps = run.history.steps
+    steps = run.recorder.steps
     index = min(range(len(steps)), key=lambda index: abs(steps[index] - step))
-    return run.history.sheet(index, zoom=zoom(run.frame)), f"step {steps[index]} of the run"
+    return run.recorder.sheet(index, zoom=zoom(run.frame)), f"step {steps[index]} of the run"
 
 
 def plots(run: Run) -> list[pd.DataFrame]:
     """Class probabilities, loss and distance of the chosen picture over the steps."""
-    history, ends = run.history, (0, run.frame.step)
-    away = [row | {"line": "distance"} for row in history.rows("distance", run.chosen)]
-    if history.epsilon is not None:
-        away += [{"step": step, "distance": history.epsilon, "line": "epsilon"} for step in ends]
-    rows = (computed(partial(history.class_rows, picture=run.chosen)), history.rows("loss", run.chosen), away)
+    recorder, ends = run.recorder, (0, run.frame.step)
+    away = [row | {"line": "distance"} for row in recorder.rows("distance", run.chosen)]
+    if recorder.epsilon is not None:
+        away += [{"step": step, "distance": recorder.epsilon, "line": "epsilon"} for step in ends]
+    rows = (computed(partial(recorder.class_rows, picture=run.chosen)), recorder.rows("loss", run.chosen), away)
     return [pd.DataFrame(part) for part in rows]

@@ -9,7 +9,7 @@ from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 import synth
-from synth import pictures, quality
+from synth import metrics, pictures
 from synth.tasks import TASKS
 from tests.conftest import draw_mask, draw_picture, make_model, needed
 
@@ -26,35 +26,35 @@ def make_pair(count: int = 3):
 
 def test_equal_pictures_are_perfect():
     _, truth = make_pair()
-    assert quality.psnr(truth, truth).tolist() == [quality.BEST_PSNR] * 3
-    assert quality.ssim(truth, truth).tolist() == pytest.approx([1] * 3)
+    assert metrics.psnr(truth, truth).tolist() == [metrics.BEST_PSNR] * 3
+    assert metrics.ssim(truth, truth).tolist() == pytest.approx([1] * 3)
 
 
 @pytest.mark.parametrize("shift", [0.5, 0.1, 0.01])
 def test_psnr_of_a_constant_error(shift):
     truth = torch.full((2, 3, 8, 8), 0.3)
-    assert quality.psnr(truth + shift, truth).tolist() == pytest.approx([-20 * math.log10(shift)] * 2, abs=1e-3)
+    assert metrics.psnr(truth + shift, truth).tolist() == pytest.approx([-20 * math.log10(shift)] * 2, abs=1e-3)
 
 
 def test_ssim_of_flat_pictures():
     """Without variance only the comparison of means is left: (2 a b + c) / (a^2 + b^2 + c), c = 0.01^2."""
     a, b, c = 0.3, 0.5, 1e-4
-    found = quality.ssim(torch.full((1, 3, 16, 16), a), torch.full((1, 3, 16, 16), b))
+    found = metrics.ssim(torch.full((1, 3, 16, 16), a), torch.full((1, 3, 16, 16), b))
     assert found.tolist() == pytest.approx([(2 * a * b + c) / (a * a + b * b + c)], abs=1e-4)
 
 
 def test_psnr_agrees_with_torchmetrics():
     x, truth = make_pair()
     expected = peak_signal_noise_ratio(x, truth, data_range=1.0, reduction="none", dim=(1, 2, 3))
-    assert torch.allclose(quality.psnr(x, truth), expected, atol=1e-4)
+    assert torch.allclose(metrics.psnr(x, truth), expected, atol=1e-4)
 
 
 def test_figures_of_a_picture_are_those_that_it_has_alone():
     x, truth = make_pair()
-    together = quality.figures(x, truth, torch.ones(1, 1, 32, 32))
+    together = metrics.reference_metrics(x, truth, torch.ones(1, 1, 32, 32))
     assert set(together) == {"psnr", "psnr_hole", "ssim"}
     for index in range(3):
-        alone = quality.figures(x[[index]], truth[[index]], torch.ones(1, 1, 32, 32))
+        alone = metrics.reference_metrics(x[[index]], truth[[index]], torch.ones(1, 1, 32, 32))
         assert all(alone[key].shape == (1,) for key in alone)
         assert all(abs(alone[key] - together[key][index]) < 1e-4 for key in alone)
 
@@ -64,7 +64,7 @@ def test_holes_of_any_size_count_alone():
     holes = torch.zeros(2, 1, 32, 32)
     holes[0, :, :4, :4], holes[1, :, :16, 8:] = 1, 1
     x = truth + torch.where(holes > 0, 0.1, 0.3)
-    assert quality.psnr(x, truth, holes).tolist() == pytest.approx([20, 20], abs=1e-3)
+    assert metrics.psnr(x, truth, holes).tolist() == pytest.approx([20, 20], abs=1e-3)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (448, 448), (90, 64)])
@@ -72,37 +72,37 @@ def test_holes_of_any_size_count_alone():
 def test_super_resolution_of_a_large_picture_has_its_original(model, size, factor):
     given = draw_picture(*size)
     frame = synth.super_resolution(model, picture=given, factor=factor, steps=3)
-    found = quality.compare(frame, given)
+    found = metrics.compare(frame, given)
     truth = pictures.to_tensor(given, 32)
     low = (F.avg_pool2d(truth, int(factor)) * 255).round() / 255
     plain = F.interpolate(low, size=(32, 32), mode="bicubic").clamp(0, 1)
     assert set(found) == {"ours", "bicubic"} and set(found["ours"]) == {"psnr", "ssim"}
-    assert found["ours"]["psnr"] == pytest.approx(quality.psnr(frame.pictures, truth).item())
-    assert found["ours"]["ssim"] == pytest.approx(quality.ssim(frame.pictures, truth).item())
-    assert found["bicubic"]["psnr"] == pytest.approx(quality.psnr(plain, truth).item(), abs=0.3)  # rounded twice
+    assert found["ours"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures, truth).item())
+    assert found["ours"]["ssim"] == pytest.approx(metrics.ssim(frame.pictures, truth).item())
+    assert found["bicubic"]["psnr"] == pytest.approx(metrics.psnr(plain, truth).item(), abs=0.3)  # rounded twice
 
 
 def test_a_result_that_is_the_original_is_perfect(model):
     given = Image.new("RGB", (64, 64), (90, 120, 30))  # flat, so that filling loses nothing
     frame = next(synth.inpainting.frames(model, picture=given, class_name=0))
-    assert quality.compare(frame, given)["mean fill"]["psnr"] > 80
-    assert quality.compare(frame, given)["ours"]["psnr"] > 80
+    assert metrics.compare(frame, given)["mean fill"]["psnr"] > 80
+    assert metrics.compare(frame, given)["ours"]["psnr"] > 80
 
 
 @pytest.mark.parametrize("enlarged", [1, 7], ids=["as it is", "pixel by pixel"])
 @pytest.mark.parametrize("size", [(8, 8), (24, 24), (64, 31)])
 def test_a_small_picture_is_no_original(model, size, enlarged):
     given = draw_picture(*size) if enlarged == 1 else draw_picture(8, 8).resize((8 * size[0], 8 * size[0]), 0)
-    assert quality.compare(synth.super_resolution(model, picture=given, steps=2), given) is None
+    assert metrics.compare(synth.super_resolution(model, picture=given, steps=2), given) is None
 
 
 def test_a_size_that_the_factor_does_not_divide():
     given, model = draw_picture(64, 64), make_model(image_size=30)
     frame = synth.super_resolution(model, picture=given, factor="4", steps=2, class_name=0)
     assert frame.pictures.shape[-1] == 28
-    found = quality.compare(frame, given)
+    found = metrics.compare(frame, given)
     assert found["ours"]["psnr"] == pytest.approx(
-        quality.psnr(frame.pictures, pictures.to_tensor(given, 28)).item(), abs=1e-3
+        metrics.psnr(frame.pictures, pictures.to_tensor(given, 28)).item(), abs=1e-3
     )
 
 
@@ -111,7 +111,7 @@ def test_a_size_that_the_factor_does_not_divide():
 def test_inpainting_has_its_original(model, picture, given, outside):
     mask = draw_mask() if given else None
     frame = synth.inpainting(model, picture=picture, mask=mask, steps=3, seed=5, outside=outside)
-    found = quality.compare(frame, picture)
+    found = metrics.compare(frame, picture)
     truth = tensor(picture)
     if given:
         hole = pictures.to_mask(mask, 32) > 0
@@ -121,35 +121,35 @@ def test_inpainting_has_its_original(model, picture, given, outside):
     colour = torch.stack([channel[~hole[0, 0]].mean() for channel in truth[0]]).view(1, 3, 1, 1)
     plain = torch.where(hole, colour, truth)
     assert set(found) == {"ours", "mean fill"} and set(found["ours"]) == {"psnr", "psnr_hole", "ssim"}
-    assert found["ours"]["psnr"] == pytest.approx(quality.psnr(frame.pictures, truth).item(), abs=1e-3)
-    assert found["ours"]["ssim"] == pytest.approx(quality.ssim(frame.pictures, truth).item(), abs=1e-4)
-    assert found["mean fill"]["psnr"] == pytest.approx(quality.psnr(plain, truth).item(), abs=1e-3)
-    assert found["mean fill"]["ssim"] == pytest.approx(quality.ssim(plain, truth).item(), abs=1e-4)
+    assert found["ours"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures, truth).item(), abs=1e-3)
+    assert found["ours"]["ssim"] == pytest.approx(metrics.ssim(frame.pictures, truth).item(), abs=1e-4)
+    assert found["mean fill"]["psnr"] == pytest.approx(metrics.psnr(plain, truth).item(), abs=1e-3)
+    assert found["mean fill"]["ssim"] == pytest.approx(metrics.ssim(plain, truth).item(), abs=1e-4)
     assert found["mean fill"]["psnr_hole"] < found["mean fill"]["psnr"], "the rest is exact"
 
 
-KNOWN = (*quality.BASELINES, "reconstruction", "denoising")
+KNOWN = (*metrics.BASELINES, "reconstruction", "denoising")
 
 
 def test_reconstructions_and_cleaned_pictures_are_compared_with_the_picture(model, picture):
     truth = pictures.to_tensor(picture, 32)
     frame = synth.reconstruction(model, picture=picture, steps=2)
-    found = quality.compare(frame, picture)
+    found = metrics.compare(frame, picture)
     assert list(found) == list(frame.captions) == ["decoded", "optimised"]
-    assert found["optimised"]["psnr"] == pytest.approx(quality.psnr(frame.pictures[1:], truth).item())
+    assert found["optimised"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures[1:], truth).item())
     frame = synth.denoising(model, picture=picture, sigma=50)
-    found = quality.compare(frame, picture)
-    assert found["noisy"]["psnr"] == pytest.approx(quality.psnr(frame.start, truth).item())
-    assert quality.compare(synth.denoising(model, picture=picture, sigma=0), picture) is None
+    found = metrics.compare(frame, picture)
+    assert found["noisy"]["psnr"] == pytest.approx(metrics.psnr(frame.start, truth).item())
+    assert metrics.compare(synth.denoising(model, picture=picture, sigma=0), picture) is None
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in KNOWN])
 def test_other_tasks_have_no_original(model, name):
     frame = next(TASKS[name].frames(model, **needed(TASKS[name])))
-    assert quality.compare(frame, draw_picture()) is None
+    assert metrics.compare(frame, draw_picture()) is None
 
 
 def test_what_is_no_picture_is_refused(model, picture):
     frame = synth.super_resolution(model, picture=picture, steps=1)
     with pytest.raises(ValueError, match="^picture: expected a picture, got 3"):
-        quality.compare(frame, 3)
+        metrics.compare(frame, 3)

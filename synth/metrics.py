@@ -32,7 +32,7 @@ def ssim(x: Tensor, truth: Tensor) -> Tensor:
     return structural_similarity_index_measure(x, truth, data_range=1.0, reduction="none").reshape(-1)
 
 
-def figures(x: Tensor, truth: Tensor, holes: Tensor | None = None) -> dict[str, Tensor]:
+def reference_metrics(x: Tensor, truth: Tensor, holes: Tensor | None = None) -> dict[str, Tensor]:
     """Named values (N,): "psnr" and "ssim", and with ``holes`` (N or 1, 1, H, W), 1 inside, "psnr_hole" too."""
     inside = {} if holes is None else {"psnr_hole": psnr(x, truth, holes)}
     return {"psnr": psnr(x, truth), **inside, "ssim": ssim(x, truth)}
@@ -70,10 +70,10 @@ def compare(frame: Frame, given) -> dict | None:
     ours, truth = frame.pictures.cpu(), values.get("picture")
     if name == "reconstruction":
         rows = dict(zip(frame.captions, ours.split(1), strict=True))
-        return {row: _plain(figures(x, truth)) for row, x in rows.items()}
+        return {row: _plain(reference_metrics(x, truth)) for row, x in rows.items()}
     if name == "denoising":
         rows = {"ours": ours, "noisy": frame.start.cpu()}
-        return {row: _plain(figures(x, truth)) for row, x in rows.items()} if values["sigma"] else None
+        return {row: _plain(reference_metrics(x, truth)) for row, x in rows.items()} if values["sigma"] else None
     if name not in BASELINES:
         return None
     if name == "super_resolution":
@@ -85,7 +85,7 @@ def compare(frame: Frame, given) -> dict | None:
         return None
     title, baseline = BASELINES[name]
     plain, holes = baseline(values)
-    return {row: _plain(figures(x, truth, holes)) for row, x in (("ours", ours), (title, plain))}
+    return {row: _plain(reference_metrics(x, truth, holes)) for row, x in (("ours", ours), (title, plain))}
 
 
 def _plain(found: dict[str, Tensor]) -> dict[str, float]:

@@ -13,14 +13,14 @@ from PIL import Image
 from torch import Tensor
 
 from synth import pictures
-from synth.classifier import RobustClassifier
+from synth.classifier import Classifier
 from synth.constraints import norms
 from synth.tasks.base import Frame
 
 MOST = 60
-"""Steps that a history keeps."""
+"""Steps that a recorder keeps."""
 BYTES = 2**27
-"""Bytes of pictures that a history keeps, though never fewer than two steps."""
+"""Bytes of pictures that a recorder keeps, though never fewer than two steps."""
 BATCH = 64
 FIRST, LAST = 600, 1800
 """Milliseconds that an animation rests on its first and its last step."""
@@ -43,17 +43,17 @@ class Moment:
     probabilities: Tensor | None
 
 
-class History:
+class Recorder:
     """The frames of one run, thinned out evenly as it grows; the first and the newest are always there.
 
     for frame in task.frames(model, ...):
-        history.add(frame)
+        recorder.add(frame)
 
     model: of the run. Its class probabilities are worked out when they are first asked for, not during the run.
     most: how many steps to keep, at least 2; fewer where pictures are so many that they would exceed BYTES.
     """
 
-    def __init__(self, model: RobustClassifier, most: int = MOST):
+    def __init__(self, model: Classifier, most: int = MOST):
         if most < 2:
             raise ValueError(f"most: expected at least 2, got {most}")
         self.model, self.most, self.settings = model, most, {}
@@ -118,7 +118,7 @@ class History:
 
     @property
     def loss(self) -> Tensor:
-        """(kept, N): of the pictures before the step, from which it descended; for step 0 of the start."""
+        """(kept, N): of the pictures before the step, from which it decode_stages; for step 0 of the start."""
         return torch.stack([moment.loss for moment in self._moments])
 
     @property
@@ -134,7 +134,7 @@ class History:
     def _probabilities(self, wanted: list[int]) -> Tensor:
         """Those of some pictures, (kept, wanted, classes), worked out where they are not known yet."""
         unknown = [moment for moment in self._moments if moment.probabilities[wanted].isnan().any()]
-        engine = self.model.for_synthesis() if unknown else None
+        engine = self.model.inference_copy() if unknown else None
         for _, alike in groupby(unknown, lambda moment: moment.levels.shape):
             alike = list(alike)
             levels = torch.cat([moment.levels[wanted] for moment in alike])
@@ -182,7 +182,7 @@ class History:
         ValueError if nothing was added, or for a zoom or seconds that do not fit; OSError as for any file.
         """
         if not self._moments:
-            raise ValueError("history: expected at least one frame, got none")
+            raise ValueError("recorder: expected at least one frame, got none")
         if zoom is not None and not 1 <= zoom <= 64:
             raise ValueError(f"zoom: expected 1 to 64, got {zoom}")
         if not 0.1 <= seconds <= 60:

@@ -8,21 +8,21 @@ import shutil
 import pytest
 import torch
 
-from synth import pictures, units
-from synth.units import Units
+from synth import features, pictures
+from synth.features import FeatureGallery
 from tests.conftest import make_model, make_start
-from training import units as training_units
+from training import features as training_features
 
 
 @pytest.fixture(scope="module")
 def drawn(model):
-    return training_units.draw(model)
+    return training_features.draw(model)
 
 
 @pytest.fixture
 def folder(drawn, tmp_path):
     made, rows = drawn
-    units.save(tmp_path, pictures.to_images(made), rows, training_units.SETTINGS)
+    features.save(tmp_path, pictures.to_images(made), rows, training_features.SETTINGS)
     return tmp_path
 
 
@@ -46,7 +46,7 @@ def test_the_classes_are_those_that_the_last_layer_gives_weight(drawn, model):
 
 
 def test_what_is_saved_comes_back_in_order_of_use(folder, drawn):
-    found = Units.load(folder)
+    found = FeatureGallery.load(folder)
     assert len(found) == len(drawn[0]) and [unit.lifts for unit in found] == sorted(u.lifts for u in found)[::-1]
     for unit in found:
         assert unit.picture.tobytes() == pictures.to_images(drawn[0][unit.index][None])[0].tobytes()
@@ -54,7 +54,7 @@ def test_what_is_saved_comes_back_in_order_of_use(folder, drawn):
 
 
 def test_search(folder):
-    found = Units.load(folder)
+    found = FeatureGallery.load(folder)
     assert found.search("") == found
     assert [unit.index for unit in found.search(" 7 ")] == [7]
     squares = found.search("SQ")
@@ -63,29 +63,29 @@ def test_search(folder):
 
 
 def test_a_checkpoint_without_pictures_of_its_units_has_none(tmp_path):
-    assert Units.load(tmp_path) == []
+    assert FeatureGallery.load(tmp_path) == []
 
 
 @pytest.mark.parametrize("damage", ["json", "rows", "picture"])
 def test_damaged_files_are_told_in_one_sentence(damage, folder):
-    facts = json.loads((folder / units.FACTS).read_text())
+    facts = json.loads((folder / features.FACTS).read_text())
     if damage == "json":
-        (folder / units.FACTS).write_text("{")
+        (folder / features.FACTS).write_text("{")
     elif damage == "rows":
-        (folder / units.FACTS).write_text(json.dumps(facts | {"units": [{}]}))
+        (folder / features.FACTS).write_text(json.dumps(facts | {"units": [{}]}))
     else:
-        (folder / units.SHEET).write_bytes(b"no picture")
+        (folder / features.SHEET).write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"^checkpoint: expected readable units\.png and units\.json in "):
-        Units.load(folder)
+        FeatureGallery.load(folder)
 
 
 def test_the_command_writes_beside_the_weights(tmp_path, monkeypatch, capsys):
     make_model(info={"name": "tiny"}).save_pretrained(tmp_path / "tiny")
     make_start().save(tmp_path / "tiny" / "start.safetensors")
-    monkeypatch.setitem(training_units.SETTINGS, "steps", 1)
-    training_units.main([str(tmp_path / "tiny")])
-    assert len(Units.load(tmp_path / "tiny")) == 64
+    monkeypatch.setitem(training_features.SETTINGS, "steps", 1)
+    training_features.main([str(tmp_path / "tiny")])
+    assert len(FeatureGallery.load(tmp_path / "tiny")) == 64
     shutil.rmtree(tmp_path / "tiny")
     with pytest.raises(SystemExit):
-        training_units.main([str(tmp_path / "tiny")])
+        training_features.main([str(tmp_path / "tiny")])
     assert "checkpoint: expected one of" in capsys.readouterr().err

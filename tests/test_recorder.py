@@ -1,4 +1,4 @@
-"""A history keeps what the run showed, within its bounds; what it writes holds the same pictures and settings."""
+"""A recorder keeps what the run showed, within its bounds; what it writes holds the same pictures and settings."""
 
 import itertools
 import json
@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import synth
-from synth import history, pictures
+from synth import pictures, recorder
 from synth.constraints import norms
-from synth.history import History, save_zip
+from synth.recorder import Recorder, save_zip
 from synth.tasks import TASKS, Frame
 from tests.conftest import CLASSES, draw_picture, needed
 
@@ -20,8 +20,8 @@ PICTURE = draw_picture()
 
 
 def make_run(model, task="generation", most=60, **settings):
-    """A history and the frames that it was made of."""
-    kept, frames = History(model, most), list(TASKS[task].frames(model, **settings))
+    """A recorder and the frames that it was made of."""
+    kept, frames = Recorder(model, most), list(TASKS[task].frames(model, **settings))
     for frame in frames:
         kept.add(frame)
     return kept, frames
@@ -43,7 +43,7 @@ def run(model):
 @pytest.mark.parametrize("most", [2, 3, 7, 60])
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 60, 61, 62, 301])
 def test_first_and_last_are_kept_whatever_the_length(most, count):
-    kept = History(None, most)
+    kept = Recorder(None, most)
     for frame in make_frames(count):
         kept.add(frame)
         assert kept.steps[0] == 0 and kept.steps[-1] == frame.step, "at every moment, so that a run can be stopped"
@@ -53,7 +53,7 @@ def test_first_and_last_are_kept_whatever_the_length(most, count):
 
 @pytest.mark.parametrize("count", [60, 61, 100, 301, 1000])
 def test_what_is_kept_is_spread_evenly(count):
-    kept = History(None)
+    kept = Recorder(None)
     for frame in make_frames(count):
         kept.add(frame)
     gaps = [after - before for before, after in itertools.pairwise(kept.steps)]
@@ -63,11 +63,11 @@ def test_what_is_kept_is_spread_evenly(count):
 
 
 def test_many_pictures_are_kept_at_fewer_steps(monkeypatch):
-    monkeypatch.setattr(history, "BYTES", 10 * 2 * 3 * 4 * 4)
-    kept = History(None)
+    monkeypatch.setattr(recorder, "BYTES", 10 * 2 * 3 * 4 * 4)
+    kept = Recorder(None)
     for frame in make_frames(100):
         kept.add(frame)
-        assert sum(moment.levels.numel() for moment in kept._moments) <= history.BYTES
+        assert sum(moment.levels.numel() for moment in kept._moments) <= recorder.BYTES
     assert len(kept) >= 5 and kept.steps[-1] == 99
 
 
@@ -100,11 +100,11 @@ def test_probabilities_are_those_of_the_model(model, run):
 
 def test_the_model_is_asked_once_a_step_and_after_the_run_only(model, monkeypatch):
     asked = []
-    fold = type(model).for_synthesis
+    fold = type(model).inference_copy
     frames = list(synth.generation.frames(model, count=2, steps=8))
-    monkeypatch.setattr(type(model), "for_synthesis", lambda self: asked.append(self) or fold(self))
-    monkeypatch.setattr(history, "BATCH", 3)
-    kept = History(model, most=6)
+    monkeypatch.setattr(type(model), "inference_copy", lambda self: asked.append(self) or fold(self))
+    monkeypatch.setattr(recorder, "BATCH", 3)
+    kept = Recorder(model, most=6)
     for frame in frames[:4]:
         kept.add(frame)
     assert not asked
@@ -155,7 +155,7 @@ def test_gif_has_every_kept_step_its_size_and_its_settings(model, tmp_path, coun
             truth = np.asarray(kept.sheet(index, zoom=4), dtype=float)
             assert 10 * np.log10(255**2 / np.square(shown - truth).mean()) > 28
             assert (shown[:, 128:130] == 255).all(), "the frame stays white"
-    assert durations == [history.FIRST, *[200] * 8, history.LAST]
+    assert durations == [recorder.FIRST, *[200] * 8, recorder.LAST]
     assert pictures.settings_of(tmp_path / "x.gif") == frames[0].settings
 
 
@@ -167,12 +167,12 @@ def test_a_gif_repeats_its_run(model, tmp_path):
 
 
 def test_a_gif_of_equal_steps_takes_as_long(tmp_path):
-    kept = History(None)
+    kept = Recorder(None)
     for frame in make_frames(5):
         kept.add(Frame(frame.step, 4, frame.start + 0.5, frame.loss, frame.start, frame.settings))
     kept.save_gif(tmp_path / "x.gif", seconds=1)
     with Image.open(tmp_path / "x.gif") as image:
-        assert image.info["duration"] == history.FIRST + 3 * 200 + history.LAST
+        assert image.info["duration"] == recorder.FIRST + 3 * 200 + recorder.LAST
         assert image.convert("RGB").getpixel((0, 0)) == (128, 128, 128)
 
 
@@ -199,11 +199,11 @@ def test_zip_holds_every_picture_to_the_bit_with_its_settings(model, tmp_path, t
 def test_what_does_not_fit_is_refused_with_one_sentence(run, tmp_path):
     kept, frames = run
     for call, words in [
-        (lambda: History(None, most=1), "most: expected at least 2"),
+        (lambda: Recorder(None, most=1), "most: expected at least 2"),
         (lambda: kept.add(frames[3]), "frame: expected a step after 6, got 3"),
         (lambda: kept.pictures(7), "index: expected 0 to 6, got 7"),
         (lambda: kept.sheet(-1), "index: expected 0 to 6, got -1"),
-        (lambda: History(None).save_gif(tmp_path / "x.gif"), "history: expected at least one frame"),
+        (lambda: Recorder(None).save_gif(tmp_path / "x.gif"), "recorder: expected at least one frame"),
         (lambda: kept.save_gif(tmp_path / "x.gif", zoom=0), "zoom: expected 1 to 64"),
         (lambda: kept.save_gif(tmp_path / "x.gif", seconds=0), "seconds: expected 0.1 to 60"),
     ]:

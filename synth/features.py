@@ -13,7 +13,7 @@ SHEET, FACTS = "units.png", "units.json"
 
 
 @dataclass(frozen=True)
-class Unit:
+class Feature:
     """One component of R(x): the picture that drives it up, the classes whose logits it raises, and how much."""
 
     index: int
@@ -28,11 +28,11 @@ class Unit:
         return f"{self.index}: {', '.join(self.classes)}"
 
 
-class Units(list[Unit]):
+class FeatureGallery(list[Feature]):
     """The units of a checkpoint, those that raise a logit most first."""
 
     @classmethod
-    def load(cls, folder: str | Path) -> Units:
+    def load(cls, folder: str | Path) -> FeatureGallery:
         """From the files beside a checkpoint's weights, none if there are no such files; ValueError if damaged."""
         folder = Path(folder)
         if not (folder / FACTS).exists() or not (folder / SHEET).exists():
@@ -45,17 +45,19 @@ class Units(list[Unit]):
                 corners = [(i % columns * size, i // columns * size) for i in range(len(rows))]
                 tiles = [sheet.crop((left, top, left + size, top + size)) for left, top in corners]
             found = zip(tiles, rows, strict=True)
-            units = [Unit(i, tile, row["classes"], row["lifts"]) for i, (tile, row) in enumerate(found)]
+            units = [Feature(i, tile, row["classes"], row["lifts"]) for i, (tile, row) in enumerate(found)]
         except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError) as error:
             raise ValueError(f"checkpoint: expected readable {SHEET} and {FACTS} in {folder}, got {error!r}") from None
         return cls(sorted(units, key=lambda unit: -unit.lifts))
 
-    def search(self, text: str) -> Units:
+    def search(self, text: str) -> FeatureGallery:
         """Those whose number is ``text``, or that serve a class whose name begins with it; all for an empty text."""
         text = text.strip().lower()
         if text.isdecimal():
-            return Units(unit for unit in self if unit.index == int(text))
-        return Units(unit for unit in self if not text or any(n.lower().startswith(text) for n in unit.classes))
+            return FeatureGallery(unit for unit in self if unit.index == int(text))
+        return FeatureGallery(
+            unit for unit in self if not text or any(n.lower().startswith(text) for n in unit.classes)
+        )
 
 
 def save(folder: str | Path, pictures: list[Image.Image], rows: list[dict], made: dict) -> None:

@@ -1,4 +1,4 @@
-"""A picture of every unit of the representation: ``python -m training.units CHECKPOINT``.
+"""A picture of every unit of the representation: ``python -m training.features CHECKPOINT``.
 
 It takes a minute or two on a CPU, needs no data, and lets people of the app choose features to paint by looking.
 """
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from synth import hub, units
-from synth.classifier import RobustClassifier
+from synth import features, hub
+from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import Objective, jittered, smoothed
 from synth.pgd import pgd
@@ -36,13 +36,13 @@ LEAST = 0.1
 """A class is served if it has this share of the unit's positive weights."""
 
 
-def draw(model: RobustClassifier, batch: int = 64, quiet: bool = True) -> tuple[Tensor, list[dict]]:
+def draw(model: Classifier, batch: int = 64, quiet: bool = True) -> tuple[Tensor, list[dict]]:
     """Pictures (units, 3, S, S) that drive up one unit each, and for each unit the classes that it serves.
 
     A row holds "classes", {name: share of the unit's positive weights in the last layer}, "activation", the unit's
     value in the picture, and "lifts", what that adds to the logit of the first class.
     """
-    engine, generators = model.for_synthesis(), Generators(0)
+    engine, generators = model.inference_copy(), Generators(0)
     weight = engine.head.weight.clamp_min(0)
     first = weight.argmax(0).cpu()
     pool = engine.seeds(
@@ -76,13 +76,13 @@ def draw(model: RobustClassifier, batch: int = 64, quiet: bool = True) -> tuple[
     return pictures, rows
 
 
-def activations(model: RobustClassifier, wanted: Tensor) -> Objective:
+def activations(model: Classifier, wanted: Tensor) -> Objective:
     """Minus one unit for each picture, ``wanted`` (N,), with an identity gradient through the last ReLU."""
     return Objective(lambda x: -model.representation(x, identity_gradient=True).gather(1, wanted[:, None])[:, 0])
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.units", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m training.features", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="a bundled checkpoint or a folder, with its start.safetensors")
     options = parser.parse_args(arguments)
     try:
@@ -90,8 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
         pictures, rows = draw(model, quiet=False)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
-    made = {**SETTINGS, "seconds": round(time.monotonic() - began), "command": f"training.units {options.checkpoint}"}
-    units.save(hub.folder(options.checkpoint), to_images(pictures), rows, made)
+    made = {
+        **SETTINGS,
+        "seconds": round(time.monotonic() - began),
+        "command": f"training.features {options.checkpoint}",
+    }
+    features.save(hub.folder(options.checkpoint), to_images(pictures), rows, made)
 
 
 if __name__ == "__main__":
