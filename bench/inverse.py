@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bench.runs import PLAIN, Family, Given, holes, make
 from synth.classifier import Classifier
 from synth.objectives import cross_entropy
-from synth.tasks.inpainting import filled
+from synth.tasks.inpainting import fill_hole
 from synth.tasks.super_resolution import enlarged
 from training.data import Pictures
 from training.intervals import mean
@@ -61,7 +61,7 @@ class Measured:
         if hidden is None:
             small = to_bytes(F.avg_pool2d(given.truth, factor)).float() / 255
             return cls(factor * small, enlarged(small, factor, "bicubic"), given.labels, factor=factor)
-        return cls(given.truth * (1 - hidden), filled(given.truth, hidden, "surroundings", None), given.labels, hidden)
+        return cls(given.truth * (1 - hidden), fill_hole(given.truth, hidden), given.labels, hidden)
 
     @cached_property
     def physics(self) -> deepinv.physics.LinearPhysics:

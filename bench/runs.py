@@ -14,7 +14,6 @@ from torch import Tensor
 import synth
 from bench.judging import Judge
 from bench.tricks import TRICKS
-from synth import metrics
 from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.pgd import cosine, iterate
@@ -196,4 +195,4 @@ def holes(engine: Classifier, given: Given) -> Tensor:
     """The squares that inpainting hides of what it is given, (N, 1, S, S)."""
     task = several(TASKS["inpainting"])
     known = [{name: part[name] for name in ("picture", "seed")} for part in given.parts]
-    return torch.cat([metrics.mean_fill(task.check(engine, **one))[1] for one in known])
+    return torch.cat([task.hole(task.check(engine, **one)) for one in known])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import synth
 from synth import pictures
@@ -320,6 +320,17 @@ def test_inpainting_starts_without_what_was_in_the_hole(model, picture, mask, fi
         synth.inpainting(model, picture=one, mask=mask, fill=fill, steps=1, seed=3).start for one in (picture, other)
     ]
     torch.testing.assert_close(*starts, atol=1e-6, rtol=0)
+
+
+def test_painting_without_a_mask_paints_a_disc_in_the_middle(model):
+    picture = draw_picture(448, 448)
+    disc = Image.new("L", picture.size)
+    ImageDraw.Draw(disc).ellipse((112, 112, 336, 336), fill=255)
+    frame = synth.painting(model, picture=picture, steps=3)
+    assert torch.equal(frame.pictures, synth.painting(model, picture=picture, mask=disc, steps=3).pictures)
+    changed = (frame.pictures != frame.start).any(1)[0]
+    assert 0 < changed.sum() <= 17**2 and not changed[:8].any() and not changed[:, :8].any()
+    assert frame.settings["settings"]["mask"] is None, "so that the default holds when it is repeated"
 
 
 def test_inpainting_without_a_mask_takes_a_random_square(model, picture):

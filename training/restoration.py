@@ -105,14 +105,14 @@ def restore(
     A batch holds pictures of one class, and in inpainting they share a random square. Every process gets all results.
     """
     task, engine = several(TASKS[name]), model.inference_copy().to(accelerator.device)
-    _, baseline = metrics.BASELINES[name]
 
     def given(begin: int, end: int) -> dict:
         return {"picture": data[begin:end][0], "class_name": int(data.labels[begin]), "seed": begin, **settings}
 
     def work(part: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        frame = task(engine, **given(*part))
-        return frame.pictures.cpu(), frame.start.cpu(), *baseline(task.check(engine, **given(*part)))
+        frame, values = task(engine, **given(*part)), task.check(engine, **given(*part))
+        hole = task.hole(values) if "mask" in values else None
+        return frame.pictures.cpu(), frame.start.cpu(), task.baseline(values), hole
 
     parts = _one_class_each(data.labels, batch)
     made, seconds = spread(work, parts, accelerator=accelerator, title=f"{model.name}, {name}")

@@ -33,6 +33,7 @@ class AnomalyDetection(Inversion):
 
     name = "anomaly_detection"
     title = "Anomalies"
+    order = 12
     equation = r"s(x) = \|G_{normal}(f(x)) - x\|_2^2 \,/\, \|G_{all}(f(x)) - x\|_2^2"
     parameters = {
         "picture": Picture(help="The picture to examine."),

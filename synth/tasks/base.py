@@ -48,16 +48,24 @@ class Frame:
 class Task(ABC):
     """A use of a robust classifier: ``task(model, **settings)`` runs it, ``task.frames(...)`` shows it happening.
 
-    A subclass declares ``name``, ``title``, ``parameters``, ``presets`` and ``run``, and is listed in ``TASKS``.
-    ``first_setting``: the parameters before it say what to do; presets fill in it and those that follow.
+    A subclass in a file of this package declares ``name``, ``title``, ``order``, ``parameters``, ``presets`` and
+    ``run``; ``TASKS`` finds it.
+
+    order: its place among the tasks.
+    first_setting: the parameters before it say what to do; presets fill in it and those that follow.
+    drawn: whether the user draws the picture.
+    shows_target: whether the captions of examples name the class that they turn into, too.
     """
 
     name: str
     title: str
+    order: int
     equation: str
     parameters: dict[str, Parameter]
     presets: dict[str, dict] = {}
     first_setting = "epsilon"
+    drawn = False
+    shows_target = False
 
     @abstractmethod
     def run(
@@ -67,6 +75,21 @@ class Task(ABC):
 
         ``frame`` makes one; it knows the settings.
         """
+
+    def target_class(self, model: Classifier, example: str) -> str:
+        """The class to choose beside an example picture of the class ``example``."""
+        return model.pairs.get(example, example)
+
+    def default_mask(self, picture: Tensor, generators: Generators) -> Tensor | None:
+        """The mask (1, 1, S, S) for ``picture`` (N, 3, S, S) where the user passes none; None for no mask."""
+        return None
+
+    def compare(self, frame: Frame, original) -> dict[str, dict[str, float]] | None:
+        """{"ours": {"psnr", "ssim"}, baseline: the same} against the original, or None where it is not known.
+
+        original: the picture that the user passed. ValueError if it is no picture.
+        """
+        return None
 
     def __init__(self):
         self.__name__, self.__qualname__ = self.name, self.name

@@ -1,5 +1,6 @@
 """Taking noise out of a picture."""
 
+from synth import metrics
 from synth.parameters import Float, Picture, seed_parameter
 from synth.randomness import draw
 from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
@@ -13,6 +14,7 @@ class Denoising(Inversion):
 
     name = "denoising"
     title = "Denoise"
+    order = 10
     equation = r"\hat x = G\big(f(x + n)\big), \quad n \sim \mathcal{N}(0, \sigma^2)"
     parameters = {
         "picture": Picture(help="The picture to clean."),
@@ -42,3 +44,10 @@ class Denoising(Inversion):
         yield frame(0, 1, noisy, feature_error(model, noisy, maps[-1], p.depth), noisy)
         x = model.decoder(maps[-1], p.depth, maps, p.skip)
         yield frame(1, 1, x, feature_error(model, x, maps[-1], p.depth), noisy)
+
+    def compare(self, frame, original):
+        """Beside the noisy picture; a picture that came noisy has no original."""
+        values = frame.settings["settings"]
+        if not values["sigma"]:
+            return None
+        return metrics.table({"ours": frame.pictures, "noisy": frame.start}, values["picture"])

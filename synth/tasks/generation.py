@@ -21,6 +21,7 @@ class Generation(Synthesis):
 
     name = "generation"
     title = "Generate"
+    order = 1
     equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y), \quad x_0 \sim \mathcal{G}_y"
     parameters = {
         "class_name": ClassName(help="What to make.", optional=True, blank="every class in turn", every=True),

@@ -3,10 +3,11 @@
 import torch
 import torch.nn.functional as F
 
+from synth import metrics
 from synth.constraints import L2, Inside
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
-from synth.randomness import Randomness, draw
+from synth.randomness import Generators, Randomness, draw
 from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
@@ -18,6 +19,7 @@ class Inpainting(Synthesis):
 
     name = "inpainting"
     title = "Inpaint"
+    order = 2
     equation = (
         r"\hat x = \arg\min_{\|x' - x\|_2 \le \varepsilon} \mathcal{L}(x', y) + \lambda \|(x - x') \odot (1 - m)\|_2"
     )
@@ -55,13 +57,32 @@ class Inpainting(Synthesis):
     }  # fmt: skip
 
     def problem(self, model, p, generators):
-        mask = random_square(p.picture.shape[-1], generators[0]).to(p.picture) if p.mask is None else p.mask
-        start = filled(p.picture, mask, p.fill, generators)
+        mask = self.default_mask(p.picture, generators) if p.mask is None else p.mask
+        start = fill_hole(p.picture, mask, p.fill, generators)
         labels = class_or_predicted(model, p.class_name, start)
         loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
         if p.outside == "exact":
             return Problem(loss, start, Inside(ball, mask))
         return Problem(loss + p.lam * keep(start, 1 - mask), start, ball)
+
+    def default_mask(self, picture, generators):
+        return random_square(picture.shape[-1], generators[0]).to(picture)
+
+    def hole(self, values: dict) -> torch.Tensor:
+        """The mask (N, 1, S, S) of checked ``values``, or the random square that a run draws for them."""
+        picture, mask = values["picture"], values["mask"]
+        mask = self.default_mask(picture, Generators(values["seed"])) if mask is None else mask
+        return mask.expand(len(picture), -1, -1, -1)
+
+    def baseline(self, values: dict) -> torch.Tensor:
+        """The picture (N, 3, S, S) of checked ``values`` with the mean of the rest in the hole."""
+        return fill_hole(values["picture"], self.hole(values), "mean")
+
+    def compare(self, frame, original):
+        """Beside the mean fill; the rows hold "psnr_hole" too."""
+        values = frame.settings["settings"]
+        rows = {"ours": frame.pictures, "mean fill": self.baseline(values)}
+        return metrics.table(rows, values["picture"], self.hole(values))
 
 
 def random_square(size: int, generator: torch.Generator) -> torch.Tensor:
@@ -73,8 +94,13 @@ def random_square(size: int, generator: torch.Generator) -> torch.Tensor:
     return mask
 
 
-def filled(picture: torch.Tensor, mask: torch.Tensor, fill: str, generator: Randomness) -> torch.Tensor:
-    """The picture (1, 3, H, W) with its hole filled: its channel means, its surroundings grown in, or noise."""
+def fill_hole(
+    picture: torch.Tensor, mask: torch.Tensor, fill: str = "surroundings", generator: Randomness = None
+) -> torch.Tensor:
+    """Pictures (N, 3, H, W) with their holes filled: by channel means, grown-in surroundings, or noise.
+
+    mask: (N or 1, 1, H, W), 1 in the hole.
+    """
     known = 1 - mask
     mean = (picture * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
     hole = mean.expand_as(picture)

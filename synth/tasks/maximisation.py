@@ -15,6 +15,7 @@ class Maximisation(Synthesis):
 
     name = "maximisation"
     title = "Maximise"
+    order = 7
     equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y) \text{ for each } y"
     parameters = {
         "picture": Picture(help="Where to start from."),

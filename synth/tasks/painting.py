@@ -1,5 +1,8 @@
 """Painting with the classifier's features."""
 
+from PIL import Image, ImageDraw
+
+from synth import pictures
 from synth.constraints import L2, Inside
 from synth.objectives import activation, keep
 from synth.parameters import Choice, FeatureIndex, Float, Mask, Picture
@@ -14,10 +17,11 @@ class Painting(Synthesis):
 
     name = "painting"
     title = "Paint features"
+    order = 6
     equation = r"x_I = \arg\max_{x'} R(x')_f - \lambda_P \|(x - x') \odot (1 - m)\|"
     parameters = {
         "picture": Picture(help="The picture to paint on."),
-        "mask": Mask(help="White where to paint."),
+        "mask": Mask(help="White where to paint.", optional=True, blank="a disc in the middle"),
         "unit": FeatureIndex(help="Which feature: a component of the representation."),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
         "strength": Float(
@@ -51,6 +55,12 @@ class Painting(Synthesis):
 
     def problem(self, model, p, generators):
         loss, ball = p.strength * seen(activation(model, p.unit), p, generators), L2(p.epsilon)
+        mask = self.default_mask(p.picture, generators) if p.mask is None else p.mask
         if p.outside == "exact":
-            return Problem(loss, p.picture, Inside(ball, p.mask))
-        return Problem(loss + p.lam * keep(p.picture, 1 - p.mask), p.picture, ball)
+            return Problem(loss, p.picture, Inside(ball, mask))
+        return Problem(loss + p.lam * keep(p.picture, 1 - mask), p.picture, ball)
+
+    def default_mask(self, picture, generators):
+        disc = Image.new("L", (448, 448))  # drawn finely, then shrunk like any mask
+        ImageDraw.Draw(disc).ellipse((112, 112, 336, 336), fill=255)
+        return pictures.to_mask(disc, picture.shape[-1]).to(picture)

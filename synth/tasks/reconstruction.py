@@ -2,7 +2,7 @@
 
 import torch
 
-from synth import hub
+from synth import hub, metrics
 from synth.autoencoder import distance
 from synth.constraints import L2
 from synth.objectives import Objective, jittered, smoothed
@@ -20,6 +20,7 @@ class Reconstruction(Inversion):
 
     name = "reconstruction"
     title = "Reconstruct"
+    order = 8
     equation = r"\hat x = G(f(x)), \qquad x_\text{opt} = \arg\min_{x'} \|f(x') - f(x)\|_2 / \|f(x)\|_2"
     parameters = {
         "picture": Picture(help="The picture to take apart and rebuild."),
@@ -66,6 +67,11 @@ class Reconstruction(Inversion):
         seen = jittered(smoothed(loss, 1), p.jitter, generators)
         for state in iterate(seen, start, L2(), steps=p.steps, step_size=size):
             yield at(state.step, state.pictures, state.loss)
+
+    def compare(self, frame, original):
+        """A row for each picture of the frame, by its caption."""
+        rows = dict(zip(frame.captions, frame.pictures.split(1), strict=True))
+        return metrics.table(rows, frame.settings["settings"]["picture"])
 
 
 def other(model, name: str):

@@ -15,6 +15,8 @@ class Sketch(Synthesis):
 
     name = "sketch"
     title = "Sketch"
+    order = 5
+    drawn = True
     equation = r"x = \arg\min_{\|x' - x_\text{sketch}\|_2 \le \varepsilon} \mathcal{L}(x', y)"
     parameters = {
         "picture": Picture(help="The drawing."),
@@ -33,6 +35,9 @@ class Sketch(Synthesis):
     presets = {
         "paper": {"epsilon": 40, "steps": 60, "step_size": 1, "objective": "cross-entropy", "jitter": 0, "texture": 0}
     }
+
+    def target_class(self, model, example):
+        return example
 
     def problem(self, model, p, generators):
         grain = draw(p.picture, generators)

@@ -18,6 +18,7 @@ class StyleTransfer(Inversion):
 
     name = "style_transfer"
     title = "Style"
+    order = 11
     equation = (
         r"\hat z = \Sigma_s^{1/2} \Sigma_c^{-1/2} (z_c - \mu_c) + \mu_s, \quad"
         r"x \leftarrow G_k\big(\alpha \hat z + (1 - \alpha) z_c\big), \quad k = K, \dots, 1"

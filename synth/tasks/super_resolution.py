@@ -1,7 +1,9 @@
 """Adding detail to a small picture."""
 
+import torch
 import torch.nn.functional as F
 
+from synth import metrics, pictures
 from synth.constraints import L2, SameMean
 from synth.multiscale import enlarged
 from synth.objectives import consistency
@@ -17,6 +19,7 @@ class SuperResolution(Synthesis):
 
     name = "super_resolution"
     title = "Super-resolve"
+    order = 4
     equation = r"\hat x_H = \arg\min_{\|x' - \uparrow(x_L)\| < \varepsilon} \mathcal{L}(x', y)"
     parameters = {
         "picture": Picture(help="The small picture; a larger one is shrunk first."),
@@ -65,3 +68,20 @@ class SuperResolution(Synthesis):
         if p.consistency == "soft":
             loss = loss + p.lam * start[0].numel() * consistency(p.picture, lambda x: F.avg_pool2d(x, factor))
         return Problem(loss, start, ball)
+
+    def baseline(self, values: dict) -> torch.Tensor:
+        """The bicubic enlargement of the small picture in checked ``values``, (N, 3, S, S)."""
+        return enlarged(values["picture"], int(values["factor"]), "bicubic")
+
+    def compare(self, frame, original):
+        """Beside bicubic enlargement.
+
+        An ``original`` that is smaller than the result, or that was such a one enlarged pixel by pixel, is none.
+        """
+        values, size = frame.settings["settings"], frame.pictures.shape[-1]
+        image = pictures.read(original)
+        truth = pictures.to_tensor(image, size)
+        blocks = enlarged(values["picture"], int(values["factor"]), "nearest")
+        if min(image.size) < size or torch.allclose(truth, blocks):
+            return None
+        return metrics.table({"ours": frame.pictures, "bicubic": self.baseline(values)}, truth)

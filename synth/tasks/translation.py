@@ -14,6 +14,8 @@ class Translation(Synthesis):
 
     name = "translation"
     title = "Translate"
+    order = 3
+    shows_target = True
     equation = r"x = \arg\min_{\|x' - x_0\|_2 \le \varepsilon} \mathcal{L}(x', y_\text{target})"
     parameters = {
         "picture": Picture(help="The picture to change."),

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 import gradio as gr
-from PIL import Image, ImageChops, ImageDraw, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from synth import Classifier, Task, hub, pictures
 from synth.drawings import sketches, styles
 from synth.web.running import one_sentence
 
-DRAWN = ("sketch",)
-"""Tasks whose picture is drawn in the browser."""
 EDITED = 448
 """Side in pixels of pictures in the browser: a multiple of 32, 64 and 224, so that nothing is lost."""
 COLOURS = ["#151515", "#ffffff", "#8a8d91", "#c0392b", "#f4e36a", "#6aa84f", "#9fd0f0", "#2f6fa8", "#8f5427"]
@@ -63,7 +61,7 @@ def parse_editor(payload: dict | None, *, drawn: bool = False) -> tuple[Image.Im
 
 def gathered(task: Task, values: dict) -> tuple[dict, str]:
     """The task's settings from what the controls hold, and a note on a mask that nobody drew."""
-    if task.name in DRAWN:
+    if task.drawn:
         return values | {"picture": parse_editor(values["picture"], drawn=True)[0]}, ""
     if "mask" not in values:
         return values, ""
@@ -71,10 +69,7 @@ def gathered(task: Task, values: dict) -> tuple[dict, str]:
     if picture is not None and uploaded is not None:
         uploaded = ImageOps.fit(pictures.read_mask(uploaded).convert("L"), picture.size, Image.Resampling.NEAREST)
         mask = uploaded if mask is None else ImageChops.lighter(mask, uploaded)
-    note = "" if mask is not None else f"; no mask was drawn, so {kind.blank or 'a disc in the middle'} is used"
-    if picture is not None and mask is None and not kind.optional:
-        mask, (width, height) = Image.new("L", picture.size), picture.size
-        ImageDraw.Draw(mask).ellipse((width // 4, height // 4, width * 3 // 4, height * 3 // 4), fill=255)
+    note = "" if mask is not None else f"; no mask was drawn, so {kind.blank} is used"
     return values | {"picture": picture, "mask": mask}, note
 
 
@@ -87,7 +82,7 @@ def examples(task: Task, model: Classifier, name: str = "picture") -> dict[str, 
     if shelf == "styles":
         return {style: editable(image) for style, image in styles().items()}
     drawn = sketches(model.classes)
-    if task.name in DRAWN:
+    if task.drawn:
         return {name: editable(image) for name, image in drawn.items()}
     files = {path.stem: path for path in sorted((hub.folder(model.source) / "examples").glob("*.png"))}
     known = [name for name in model.pairs if name in files] or list(files)
@@ -100,7 +95,7 @@ def editor(task: Task, image: Image.Image) -> gr.ImageEditor:
 
     It gets no change or input event: with one, the browser also sends every stroke ahead, and no button waits for that.
     """
-    kind, drawn, name = task.parameters["picture"], task.name in DRAWN, f"editor-{task.name}"
+    kind, drawn, name = task.parameters["picture"], task.drawn, f"editor-{task.name}"
     gr.Markdown(
         f"{kind.help} Draw on it." if drawn else f"{kind.help} Draw over it: {task.parameters['mask'].help.lower()}"
     )

@@ -14,7 +14,7 @@ import synth.web.whole_files
 from synth import TASKS, Classifier, Task, hub
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.controls import controls_at, presets
-from synth.web.editor import DRAWN, PRIVATE, READY, editable, editor, examples
+from synth.web.editor import PRIVATE, READY, editable, editor, examples
 from synth.web.endpoints import endpoints
 from synth.web.evidence import evidence
 from synth.web.features import gallery as features
@@ -22,7 +22,7 @@ from synth.web.links import from_link, from_picture
 from synth.web.results import NOTHING, Results
 from synth.web.reuse import result
 from synth.web.running import download, first_checkpoint, load, one_sentence
-from synth.web.shelves import Shelf, becomes, checksum, chooser, place_shelf, shelved, untouched
+from synth.web.shelves import Shelf, checksum, chooser, place_shelf, shelved, untouched
 from synth.web.watch import Run
 
 NEW_SEED = "() => Math.floor(Math.random() * 2 ** 31)"
@@ -130,18 +130,18 @@ def left(task: Task, checkpoint: gr.Dropdown, draw) -> tuple[gr.Radio, dict, dic
 
     def place(*names: str, **kept) -> None:
         if choose:
-            kept["class_name"] = becomes(task, model, next(iter(examples(task, model))))
+            kept["class_name"] = task.target_class(model, next(iter(examples(task, model))))
         controls.update(zip(names, controls_at(task, names, model, **kept), strict=True))
 
     def shelve(name: str) -> None:
         samples = examples(task, model, name)
-        if name == "picture" and (task.name in DRAWN or "mask" in kinds):
+        if name == "picture" and (task.drawn or "mask" in kinds):
             controls[name] = editor(task, next(iter(samples.values())))
         else:
             place(name, **{name: next(iter(samples.values()))})
             controls[name].upload(cropped, controls[name], controls[name], **PRIVATE)
         shelves[name] = place_shelf(task, model, name)
-        if draw is not None and task.name not in DRAWN and kinds[name].shelf != "styles":
+        if draw is not None and not task.drawn and kinds[name].shelf != "styles":
             real = gr.Button("A picture from the data set", size="sm")
             real.click(drawn, checkpoint, controls[name], **PRIVATE)
 
@@ -263,7 +263,7 @@ def renewed(tabs: dict[str, Tab], model: Classifier, values: dict) -> dict:
                 name, image = next(iter(examples(tab.task, model, parameter).items()))
                 updates |= {control: image, shelf.placed: checksum(image)}
                 if any(not tab.task.parameters[choice].optional for choice in tab.choices):
-                    kept["class_name"] = becomes(tab.task, model, name)
+                    kept["class_name"] = tab.task.target_class(model, name)
         updates[tab.preset] = gr.Radio(presets(tab.task, model), value="tuned")
         parts = controls_at(tab.task, names, model, **kept)
         updates |= zip((tab.controls[name] for name in names), parts, strict=True)

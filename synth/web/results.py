@@ -7,7 +7,6 @@ import inspect
 import gradio as gr
 
 from synth import Frame, Task
-from synth.metrics import compare
 from synth.recorder import Recorder
 from synth.web.editor import PRIVATE, gathered
 from synth.web.endpoints import QUEUE
@@ -73,7 +72,7 @@ class Results:
                 shown = {self.twin: gr.Image(visible=False), self.quality: gr.Markdown(visible=False)}
                 frame = yield from self._own(checkpoint, settings, note, shown, keep)
                 beside = None if other == NOTHING else (yield from self._beside(other, settings, shown, keep))
-                table = figures(settings.get("picture"), frame, beside)
+                table = figures(self.task, settings.get("picture"), frame, beside)
                 if table:
                     shown[self.quality] = gr.Markdown(table, visible=True)
                 yield shown
@@ -109,14 +108,14 @@ class Results:
         return frame
 
 
-def figures(picture, frame: Frame, beside: Frame | None) -> str:
+def figures(task: Task, picture, frame: Frame, beside: Frame | None) -> str:
     """A table of likeness to the original, where it is known from the given ``picture``; else nothing."""
-    found = compare(frame, picture)
+    found = task.compare(frame, picture)
     if found is None:
         return ""
     found = {"this result" if name == "ours" else name: of for name, of in found.items()}
     if beside is not None:
-        rows, name = compare(beside, picture), beside.settings["checkpoint"]
+        rows, name = task.compare(beside, picture), beside.settings["checkpoint"]
         found |= {name: rows["ours"]} if "ours" in rows else {f"{name}: {row}": of for row, of in rows.items()}
     holes = all("psnr_hole" in of for of in found.values())
     head = "| against the original | PSNR | SSIM |" + (" PSNR in the hole |" if holes else "")

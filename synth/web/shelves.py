@@ -10,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from synth import Classifier, Task
-from synth.web.editor import DRAWN, examples, parse_editor
+from synth.web.editor import examples, parse_editor
 from synth.web.running import load, one_sentence
 
 SHELF = {
@@ -57,20 +57,15 @@ def chooser(task: Task, name: str, goal: bool) -> Callable:
         with one_sentence():
             model = load(checkpoint)
             example, image = list(examples(task, model, name).items())[at.index]
-            target = becomes(task, model, example)
+            target = task.target_class(model, example)
         return [checksum(image), image, *([target if target in model.classes else gr.skip()] if goal else [])]
 
     return chosen
 
 
-def becomes(task: Task, model: Classifier, example: str) -> str:
-    """The class to choose beside an example: what it shows, or, to translate it, what it turns into well."""
-    return example if task.name in DRAWN else model.pairs.get(example, example)
-
-
 def shelved(task: Task, model: Classifier, name: str = "picture") -> list[tuple]:
     """The examples with what they show, or what they turn into, below."""
     found = examples(task, model, name)
-    goals = {name: becomes(task, model, name) for name in found if task.name == "translation"}
+    goals = {name: task.target_class(model, name) for name in found if task.shows_target}
     captions = {name: f"{name} \u2192 {goals[name]}" if goals.get(name, name) != name else name for name in found}
     return [(image.resize((128, 128), Image.Resampling.BOX), captions[name]) for name, image in found.items()]
