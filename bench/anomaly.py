@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
-from synth.autoencoder import Decoder, distance
+from synth.autoencoder import Decoder
 from synth.classifier import Classifier
+from synth.objectives import feature_distance
 from synth.tasks.anomaly_detection import anomaly_scores
 from training import loop
 from training.data import Pictures, load
@@ -76,7 +77,7 @@ def scores(engine: Classifier, decoder: Decoder, x: Tensor, relative: bool) -> d
         kinds = {"decoded": decoded[-1], f"optimised in {STEPS} steps": optimised[-1]}
         with torch.no_grad():
             z = engine.maps(part, decoder.depth)[-1]
-            kinds["decoded, in features"] = distance(engine, z, decoder.depth)(decoded[0])
+            kinds["decoded, in features"] = feature_distance(engine, z, decoder.depth)(decoded[0])
         for kind, values in kinds.items():
             found.setdefault(kind, []).append(values)
     return {kind: torch.cat(values) for kind, values in found.items()}

@@ -24,10 +24,10 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 import synth
 from bench import anomaly
 from synth import hub, metrics, pictures
-from synth.autoencoder import distance
 from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.drawings import styles
+from synth.objectives import feature_distance
 from synth.pgd import cosine, pgd
 from synth.randomness import draw
 from synth.tasks.style_transfer import whiten_and_colour
@@ -62,7 +62,7 @@ def reconstruction(model: Classifier, twin: Classifier, judge: Classifier, optio
             for some in part.split(BATCH):
                 z, noise = engine.maps(some, engine.decoder.depth)[-1], draw(some, torch.Generator().manual_seed(0))
                 start, sizes = (0.5 + 0.1 * noise).clamp(0, 1), cosine(some.shape[-1] / model.image_size)
-                loss = distance(engine, z, engine.decoder.depth)
+                loss = feature_distance(engine, z, engine.decoder.depth)
                 found.append(pgd(loss, start, L2(), steps=60, step_size=sizes))
             seen = None if labels is None else labels[: len(part)]
             name = f"{encoder.name}, depth {engine.decoder.depth}, optimised in 60 steps"

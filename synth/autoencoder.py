@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -17,7 +16,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from synth.classifier import Classifier, compact, fold_batch_norm
+from synth.inference import fold_batch_norm
+from synth.seal import compact
 
 FILES = ("decoder.safetensors", "decoder.json")
 SCALE = 0.1
@@ -43,17 +43,6 @@ class Decoder(nn.Module):
         )
         self.means = nn.ParameterList(nn.Parameter(torch.zeros(n), requires_grad=False) for n in channels)
         self.deviations = nn.ParameterList(nn.Parameter(torch.ones(n), requires_grad=False) for n in channels)
-
-    @classmethod
-    def mirroring(cls, encoder: Classifier, depth: int, width: float = 1) -> Decoder:
-        """An untrained decoder of the first ``depth`` stages of ``encoder``; ValueError if it has fewer."""
-        size = encoder.image_size
-        with torch.no_grad():
-            maps = encoder.maps(torch.zeros(1, 3, size, size, device=encoder.device), 99)
-        if not 1 <= depth <= len(maps):
-            raise ValueError(f"depth: expected 1 to {len(maps)}, the stages of {encoder.name}, got {depth}")
-        sides = [size, *(one.shape[-1] for one in maps[:depth])]
-        return cls([one.shape[1] for one in maps[:depth]], [a // b for a, b in pairwise(sides)], width)
 
     @property
     def depth(self) -> int:
@@ -138,15 +127,6 @@ def details(z: Tensor) -> Tensor:
     if z.shape[-1] < 2:
         return torch.zeros_like(z)
     return z - F.interpolate(F.avg_pool2d(z, 2), size=z.shape[-2:])
-
-
-def distance(encoder: Classifier, z: Tensor, depth: int):
-    """The loss of inversion by optimisation: ||f(x) - z|| / ||z|| of the map after ``depth`` stages, (N,).
-
-    Engstrom et al. 2019, "Adversarial robustness as a prior for learned representations".
-    """
-    size = z.flatten(1).norm(dim=1)
-    return lambda x: (encoder.maps(x, depth)[-1] - z).flatten(1).norm(dim=1) / size
 
 
 def _block(given: int, made: int, scale: int, width: float) -> nn.Sequential:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from synth import seal
+from synth.autoencoder import Decoder
 from synth.backbones import backbone
-from synth.frozen import freeze
+from synth.inference import fold_batch_norm, freeze
 from synth.randomness import Randomness
+from synth.seal import compact
 from synth.start import Start, noise
-
-if TYPE_CHECKING:
-    from synth.autoencoder import Decoder
 
 
 class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
@@ -109,6 +107,19 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
             found.append(x)
         return found
 
+    def stage_shapes(self, depth: int) -> tuple[list[int], list[int]]:
+        """Channels of the map after each of the first ``depth`` stages, and by how much each stage shrinks its input.
+
+        ValueError if there are fewer stages.
+        """
+        with torch.no_grad():
+            x = torch.zeros(1, 3, self.image_size, self.image_size, device=self.device)
+            shapes = [x.shape, *(z.shape for z in self.maps(x, 99))]
+        if not 1 <= depth < len(shapes):
+            raise ValueError(f"depth: expected 1 to {len(shapes) - 1}, the stages of {self.name}, got {depth}")
+        pairs = list(pairwise(shapes[: depth + 1]))
+        return [after[1] for _, after in pairs], [before[3] // after[3] for before, after in pairs]
+
     def representation(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
         """R(x), the input of the last linear layer: (N, 3, H, W) in [0, 1] -> (N, units)."""
         return self.feature_map(x, identity_gradient=identity_gradient).mean((2, 3))
@@ -154,21 +165,3 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         saved = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}})
         saved.load_state_dict(state)
         seal.write(Path(save_directory), saved, self.image_size)
-
-
-def fold_batch_norm(module: nn.Module) -> None:
-    """Replace every convolution that a batch norm follows by one convolution, in place."""
-    previous = "", None
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and isinstance(previous[1], nn.Conv2d):
-            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
-            setattr(module, name, nn.Identity())
-        else:
-            fold_batch_norm(child)
-        previous = name, child
-
-
-def compact(tensor: Tensor) -> Tensor:
-    """As it is saved: matrices in half precision, vectors as they are."""
-    tensor = tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor
-    return tensor.contiguous().clone()

@@ -48,6 +48,15 @@ def activation(model: nn.Module, unit: int) -> Objective:
     return Objective(lambda x: -model.representation(x, identity_gradient=True)[:, unit])
 
 
+def feature_distance(model: nn.Module, z: Tensor, depth: int) -> Objective:
+    """The loss of inversion by optimisation: ||f(x) - z|| / ||z|| of the map after ``depth`` stages.
+
+    Engstrom et al. 2019, "Adversarial robustness as a prior for learned representations".
+    """
+    size = z.flatten(1).norm(dim=1)
+    return Objective(lambda x: (model.maps(x, depth)[-1] - z).flatten(1).norm(dim=1) / size)
+
+
 def jittered(objective: Objective, most: int, generator: Randomness) -> Objective:
     """``objective`` of the pictures shifted by up to ``most`` pixels, each its own way each time.
 

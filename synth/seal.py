@@ -34,6 +34,12 @@ def answer(model: nn.Module, size: int) -> list[float]:
     return [round(value, 5) for value in logits.tolist()]
 
 
+def compact(tensor: Tensor) -> Tensor:
+    """As it is saved: matrices in half precision, vectors as they are."""
+    tensor = tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor
+    return tensor.contiguous().clone()
+
+
 def write(folder: Path, model: nn.Module, size: int) -> None:
     """Seal the files in ``folder``; ``model`` is what they hold."""
     sums = {name: _sha256(folder / name) for name in SEALED if (folder / name).exists()}

@@ -62,7 +62,7 @@ def make_decoders(model: Classifier) -> dict[str, Decoder]:
     """Untrained ones: of all pictures, and of squares alone."""
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        decoders = {name: Decoder.mirroring(model, depth).eval() for name, depth in (("", 4), ("squares", 2))}
+        decoders = {name: Decoder(*model.stage_shapes(depth)).eval() for name, depth in (("", 4), ("squares", 2))}
         for decoder in decoders.values():
             decoder.standardise(model.maps(torch.rand(8, 3, model.image_size, model.image_size), decoder.depth))
             decoder.info["normal_scores"] = [0.01, 0.02, 0.2]

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 
 import synth
 from synth import autoencoder, hub, pictures
-from synth.autoencoder import Decoder, details, distance
+from synth.autoencoder import Decoder, details
 from synth.backbones import BACKBONES
+from synth.objectives import feature_distance
 from synth.tasks import anomaly_detection
 from synth.tasks.style_transfer import whiten_and_colour
 from tests.conftest import CLASSES, draw_picture, make_decoders, make_model
@@ -31,7 +32,7 @@ def test_stages_lead_to_the_last_map_and_a_decoder_mirrors_them(name):
         assert [one.shape for one in model.maps(x, 2)] == [one.shape for one in maps[:2]]
         if name != "vgg16_bn":  # its last map is that of a linear layer
             torch.testing.assert_close(maps[-1], model.feature_map(x))
-        decoder = Decoder.mirroring(model, 3, width=0.1).eval()
+        decoder = Decoder(*model.stage_shapes(3), width=0.1).eval()
         assert decoder(maps[2], 3).shape == x.shape
 
 
@@ -50,14 +51,14 @@ def test_every_depth_and_size_decodes_to_a_picture(model, depth, size):
 @pytest.mark.parametrize("depth", [0, 5])
 def test_a_depth_that_the_encoder_lacks_is_refused(model, depth, picture):
     with pytest.raises(ValueError, match="^depth: expected 1 to "):
-        Decoder.mirroring(model, depth)
+        model.stage_shapes(depth)
     with pytest.raises(ValueError, match="^depth: expected 1 to "):
         synth.interpolation(model, picture=picture, other=picture, depth=depth)
 
 
 def test_standardised_maps_have_no_mean_and_one_deviation(model):
     maps = model.maps(torch.rand(64, 3, 32, 32), 3)
-    decoder = Decoder.mirroring(model, 3)
+    decoder = Decoder(*model.stage_shapes(3))
     decoder.standardise(maps)
     for depth, z in enumerate(maps, 1):
         channels = decoder.normalise(z, depth).transpose(0, 1).flatten(1)
@@ -116,7 +117,7 @@ def test_skips_carry_the_finest_details_of_each_stage(model):
 def test_the_distance_is_relative_and_zero_for_the_picture_itself(model):
     x = torch.rand(3, 3, 32, 32)
     z = model.maps(x, 2)[-1]
-    loss = distance(model, z, 2)
+    loss = feature_distance(model, z, 2)
     assert loss(x).max() == 0
     other = model.maps(x.flip(0), 2)[-1]
     expected = [(other[i] - z[i]).norm() / z[i].norm() for i in range(3)]
@@ -133,7 +134,7 @@ def test_reconstruction_decodes_and_optimises(model, picture):
     with torch.no_grad():
         decoded = model.decoder(model.maps(x, 2)[-1], 2)
     torch.testing.assert_close(frame.pictures[:1], decoded, atol=1e-4, rtol=0)
-    start = distance(model, model.maps(x, 2)[-1], 2)(frame.start[1:])
+    start = feature_distance(model, model.maps(x, 2)[-1], 2)(frame.start[1:])
     assert frame.loss[1] < 0.8 * start
 
 

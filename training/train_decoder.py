@@ -104,7 +104,8 @@ class DecoderTrainer(loop.Trainer):
         self.plan, self.data, self.held_out, self.accelerator = plan, data, held_out, accelerator
         self.source, device = encoder, accelerator.device
         self.encoder = encoder.inference_copy().to(device)
-        self.decoder = Decoder.mirroring(encoder, plan.depth, plan.width).to(device, memory_format=torch.channels_last)
+        self.decoder = Decoder(*encoder.stage_shapes(plan.depth), plan.width)
+        self.decoder.to(device, memory_format=torch.channels_last)
         self.decoder.info = {"encoder": encoder.name, "plan": dataclasses.asdict(plan), "classes": data.classes}
         with torch.no_grad():
             self.decoder.standardise(self.encoder.maps(data[:512][0].to(device), plan.depth))

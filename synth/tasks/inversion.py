@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synth.autoencoder import distance
 from synth.classifier import Classifier
 from synth.multiscale import size_parameter
+from synth.objectives import feature_distance
 from synth.parameters import Depth, Parameter
 from synth.tasks.base import Task
 
@@ -46,4 +46,4 @@ def inversion_size(default: str = "1") -> Parameter:
 def feature_error(model: Classifier, x: Tensor, sought: Tensor, depth: int) -> Tensor:
     """How far the features of ``x`` (N, 3, H, W) are from the map ``sought`` that they were decoded from, (N,)."""
     with torch.no_grad():
-        return distance(model, sought, depth)(x)
+        return feature_distance(model, sought, depth)(x)

@@ -3,9 +3,8 @@
 import torch
 
 from synth import hub, metrics
-from synth.autoencoder import distance
 from synth.constraints import L2
-from synth.objectives import Objective, jittered, smoothed
+from synth.objectives import feature_distance, jittered, smoothed
 from synth.parameters import Float, Int, Picture, Twin, seed_parameter
 from synth.pgd import cosine, iterate
 from synth.randomness import draw
@@ -54,7 +53,7 @@ class Reconstruction(Inversion):
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
             names.append(f"decoded from {twin.name}")
         losses, names = [feature_error(model, row, z, depth) for row in rows], (*names, "optimised")
-        loss, start = Objective(distance(model, z, depth)), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
+        loss, start = feature_distance(model, z, depth), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
 
         def at(step, picture, value):
             pictures = torch.cat([*rows, picture])

@@ -1,4 +1,4 @@
-"""Networks whose weights no longer change, for speed: convolutions packed once for oneDNN, ReLUs and sums inside them.
+"""Networks for inference: batch norm folded, convolutions packed once for oneDNN, ReLUs and sums inside them.
 
 Outside single precision on the CPU the same modules run as PyTorch runs them.
 """
@@ -13,7 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet
+
+
+def fold_batch_norm(module: nn.Module) -> None:
+    """Replace every convolution that a batch norm follows by one convolution, in place."""
+    previous = "", None
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and isinstance(previous[1], nn.Conv2d):
+            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
+            setattr(module, name, nn.Identity())
+        else:
+            fold_batch_norm(child)
+        previous = name, child
 
 
 def freeze(module: nn.Module) -> nn.Module:

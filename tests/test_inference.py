@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from synth.frozen import Convolution, Sequence, freeze
+from synth.inference import Convolution, Sequence, freeze
 
 CASES = [  # channels in and out, side, kernel, stride, groups
     (8, 16, 9, 3, 1, 1),
