@@ -135,7 +135,7 @@ def mask() -> Image.Image:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A folder of checkpoints, in place of the bundled ones, that holds one called tiny and its twin, plain."""
-    from synth.web.running import load
+    from synth.web.checkpoints import load
 
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("checkpoints")

@@ -354,7 +354,7 @@ def test_the_app_starts_from_just_what_a_space_would_hold(server, stranger, owne
     code += f"value = snapshot_download('owner/app', repo_type='space', local_dir={str(tmp_path / 'app')!r})"
     stranger(code)
     assert (tmp_path / "app" / "checkpoints" / "hub.txt").read_text().strip() == published[0]
-    start = "from synth.web.page import build\nfrom synth.web.running import first_checkpoint, load\n"
+    start = "from synth.web.page import build\nfrom synth.web.checkpoints import first_checkpoint, load\n"
     start += "page = build(); print(first_checkpoint(), load(first_checkpoint()).name); page.close()"
     settings = {"HF_ENDPOINT": server.address, "HF_HOME": str(stranger.home), "HF_HUB_DISABLE_XET": "1"}
     settings |= {"HF_HUB_OFFLINE": "0", "PYTHONPATH": str(tmp_path / "app"), "PYTHONSAFEPATH": "1"}

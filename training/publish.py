@@ -23,7 +23,7 @@ from training.card import write_card
 FILES = ("README.md", "config.json", "model.safetensors", "seal.json", "evaluation.json", "start.safetensors")
 PICTURES = ("samples.png", "units.png", "units.json", "examples/*.png")
 ROOT = Path(__file__).resolve().parent.parent
-SPACE = ("app.py", "requirements.txt", "README.md", "synth/**/*.py", "docs/evidence/*.png")
+SPACE = ("app.py", "requirements.txt", "README.md", "synth/**/*.py", "synth/web/page.*", "docs/evidence/*.png")
 """What the app needs; the checkpoints come from the Hub."""
 COLLECTION = "Robust classifiers for image synthesis"
 

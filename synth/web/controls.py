@@ -23,7 +23,7 @@ from synth.parameters import (
 )
 
 FEW = 12
-"""Classes that are shown all at once unless one is chosen."""
+"""Classes that a run can show all at once; of more than these, one is chosen at first."""
 
 
 def control(name: str, kind: Parameter, model: Classifier, value) -> gr.components.Component:
@@ -37,8 +37,8 @@ def control(name: str, kind: Parameter, model: Classifier, value) -> gr.componen
         return gr.Dropdown(others, value=value, allow_custom_value=True, **words)
     if isinstance(kind, ClassName):
         blank = [(kind.blank.capitalize(), "")] if kind.optional else []
-        known = value if value in model.classes else "" if blank else first(model)
-        return gr.Dropdown([*blank, *choices(model)], value=known, **words)
+        known = value if value in model.classes else "" if blank else first_class(model)
+        return gr.Dropdown([*blank, *class_choices(model)], value=known, **words)
     if isinstance(kind, Choice):
         return gr.Dropdown(list(kind.options), value=value, **words)
     if isinstance(kind, Int) and kind.maximum > 10_000:
@@ -55,26 +55,24 @@ def control(name: str, kind: Parameter, model: Classifier, value) -> gr.componen
     raise TypeError(f"no component for {type(kind).__name__}")
 
 
-def choices(model: Classifier) -> list[tuple[str, str]]:
+def class_choices(model: Classifier) -> list[tuple[str, str]]:
     """(shown, name) of every class, superclass by superclass, so that typing "dog" finds all dogs."""
     groups = [*model.groups, ""]
     order = sorted(model.classes, key=lambda name: groups.index(model.group(name)))
     return [(f"{name} ({model.group(name)})" if model.group(name) else name, name) for name in order]
 
 
-def first(model: Classifier) -> str:
+def first_class(model: Classifier) -> str:
     """The class to show first."""
     return next(iter(model.pairs), model.classes[0])
 
 
 def controls_at(task: Task, names: list[str], model: Classifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
-    values = task.defaults(model, preset)
-    shown, kinds = first(model), task.parameters
-    goal = model.pairs.get(shown, shown) if "picture" in kinds else shown  # a picture becomes something else
+    values, shown, kinds = task.defaults(model, preset), first_class(model), task.parameters
     for name, kind in kinds.items():
         if isinstance(kind, ClassName) and kind.every and len(model.classes) > FEW:
-            values[name] = goal
+            values[name] = task.target_class(model, shown) if "picture" in kinds else shown
     values |= kept
     return [control(name, task.parameters[name], model, values[name]) for name in names]
 

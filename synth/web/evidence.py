@@ -1,4 +1,4 @@
-"""What was measured, in stored pictures: the last tab."""
+"""The last tab: stored pictures of what was measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 FOLDER = Path(__file__).parents[2] / "docs" / "evidence"
-SHOWN = {
+CAPTIONS = {
     "robust": "**What robustness buys.** Same seeds, same number of gradients: the robust classifier, its standard "
     "twin, and the twin with the tricks of feature visualisation. `python -m bench.evidence robust`",
     "robust-figures": "",
@@ -21,19 +21,19 @@ SHOWN = {
     "inverse": "**A prior among priors.** Super-resolution and inpainting from the same measurements; blue is the "
     "classifier. `python -m bench.evidence inverse`",
 }
-"""Words above each picture of FOLDER, in order; those that are not there are left out."""
+"""Captions above the pictures of FOLDER, in order; those that are not there are left out."""
 
 
-def evidence() -> None:
+def add_evidence() -> None:
     """The tab, if there is anything to show; pictures are loaded when it is opened."""
-    found = [name for name in SHOWN if (FOLDER / f"{name}.png").exists()]
-    if not found:
+    names = [name for name in CAPTIONS if (FOLDER / f"{name}.png").exists()]
+    if not names:
         return
     gr.set_static_paths([FOLDER])
     with gr.Tab("Evidence", id="evidence"):
         gr.Markdown("Measured with the bundled checkpoints; the tables, counts and commands are in bench/README.md.")
-        for name in found:
-            if SHOWN[name]:
-                gr.Markdown(SHOWN[name])
+        for name in names:
+            if CAPTIONS[name]:
+                gr.Markdown(CAPTIONS[name])
             source = html.escape(f"gradio_api/file={FOLDER / name}.png")
             gr.HTML(f'<img loading="lazy" style="max-width: 100%" alt="{name}" src="{source}">')

@@ -1,54 +1,52 @@
-"""Choosing a feature to paint by looking."""
+"""Choosing a feature to paint by its picture."""
 
 from __future__ import annotations
 
 import gradio as gr
 
 from synth import hub
-from synth.features import FeatureGallery
-from synth.web.editor import PRIVATE
-from synth.web.running import load, one_sentence
+from synth.features import Feature, FeatureGallery
+from synth.web.checkpoints import load
+from synth.web.events import PRIVATE, show_errors
 
 HEIGHT = 330
 
 
-def gallery(checkpoint: gr.Dropdown, unit: gr.Slider) -> None:
-    """Pictures of the checkpoint's units, searchable; a click sets ``unit``."""
-    with gr.Accordion("Choose a feature by looking", elem_classes="features") as part:
-        words = "A class, or a number. Each picture drives one feature up; below it, the classes that it speaks for."
+def add_feature_gallery(checkpoint: gr.Dropdown, feature: gr.Slider) -> None:
+    """Pictures of the checkpoint's features, searchable; a click sets ``feature``."""
+    with gr.Accordion("Choose a feature by its picture", elem_classes="features") as accordion:
+        words = "Type a class or a number. Each picture shows one feature, with the classes that it raises most."
         search = gr.Textbox(label="Find", info=words, placeholder="lion")
-        look = {
-            "format": "png",
-            "columns": 6,
-            "height": HEIGHT,
-            "allow_preview": False,
-            "elem_classes": "picture",
-        }
-        shown = gr.Gallery(items(checkpoint.value), show_label=False, object_fit="contain", **look)
+        features = search_features(checkpoint.value)
+        look = {"format": "png", "columns": 6, "height": HEIGHT, "allow_preview": False, "elem_classes": "picture"}
+        gallery = gr.Gallery(items(features), show_label=False, object_fit="contain", **look)
+        indices = gr.State([feature.index for feature in features])
 
-    def found(name: str, text: str):
-        with one_sentence():
-            return items(name, text)
+    def find(name: str, text: str):
+        with show_errors():
+            features = search_features(name, text)
+        return items(features), [feature.index for feature in features]
 
-    def renewed(name: str):
-        with one_sentence():
-            return gr.Accordion(visible=bool(features_of(name))), "", items(name)
+    def renew(name: str):
+        items, indices = find(name, "")
+        return gr.Accordion(visible=bool(items)), "", items, indices
 
-    search.change(found, [checkpoint, search], shown, trigger_mode="always_last", **PRIVATE)
-    checkpoint.change(renewed, checkpoint, [part, search, shown], **PRIVATE)
-    shown.select(chosen, shown, unit, **PRIVATE)
+    search.change(find, [checkpoint, search], [gallery, indices], trigger_mode="always_last", **PRIVATE)
+    checkpoint.change(renew, checkpoint, [accordion, search, gallery, indices], **PRIVATE)
+    gallery.select(choose_feature, indices, feature, **PRIVATE)
 
 
-def features_of(checkpoint: str) -> FeatureGallery:
+def search_features(checkpoint: str, text: str = "") -> list[Feature]:
+    """The checkpoint's features that fit ``text``."""
     load(checkpoint)  # a checkpoint of the Hub is here only then
-    return FeatureGallery.load(hub.folder(checkpoint))
+    return FeatureGallery.load(hub.folder(checkpoint)).search(text)
 
 
-def items(checkpoint: str, text: str = "") -> list[tuple]:
-    """What the gallery shows for a search."""
-    return [(unit.picture.resize((96, 96), 0), unit.caption) for unit in features_of(checkpoint).search(text)]
+def items(features: list[Feature]) -> list[tuple]:
+    """The pictures and captions of a gallery of features."""
+    return [(feature.picture.resize((96, 96), 0), feature.caption) for feature in features]
 
 
-def chosen(items: list, at: gr.SelectData) -> int:
-    """The number of the unit that was clicked."""
-    return int(items[at.index][1].split(":")[0])
+def choose_feature(indices: list[int], at: gr.SelectData) -> int:
+    """The index of the feature that was clicked."""
+    return indices[at.index]

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from synth import TASKS, Task
 from synth.parameters import Float, Mask, Parameter, Picture
 from synth.pictures import settings_of
-from synth.web.running import load
+from synth.web.checkpoints import load
 
 
 def link(task: Task, checkpoint: str, values: dict) -> str:
@@ -22,15 +22,15 @@ def link(task: Task, checkpoint: str, values: dict) -> str:
 
 def from_link(query: dict[str, str]) -> tuple[Task, str, dict]:
     """(task, checkpoint, settings) of a link's query; ValueError for what no tab has."""
-    words = dict(query)
-    task, checkpoint = _task(words.pop("task", None)), words.pop("checkpoint", "")
+    values = dict(query)
+    task, checkpoint = _task(values.pop("task", None)), values.pop("checkpoint", "")
     model = load(checkpoint)
-    given = {name: _parsed(task.parameters.get(name), value) for name, value in words.items()}
-    for name, value in given.items():
+    settings = {name: _parse(task.parameters.get(name), value) for name, value in values.items()}
+    for name, value in settings.items():
         if name not in task.parameters or isinstance(task.parameters[name], (Picture, Mask)):
             raise ValueError(f"{name}: expected a setting of {task.name} that a link can hold")
         task.parameters[name].check(name, value, model)
-    return task, checkpoint, task.defaults(model) | given
+    return task, checkpoint, task.defaults(model) | settings
 
 
 def from_picture(path: str) -> tuple[Task, str, dict]:
@@ -49,7 +49,7 @@ def _task(name) -> Task:
     return TASKS[name]
 
 
-def _parsed(kind: Parameter | None, value: str):
+def _parse(kind: Parameter | None, value: str):
     try:
         return float(value) if isinstance(kind, Float) else value
     except ValueError:

@@ -8,26 +8,20 @@ import gradio as gr
 
 from synth import Frame, Task
 from synth.recorder import Recorder
-from synth.web.editor import PRIVATE, gathered
-from synth.web.endpoints import QUEUE
+from synth.web.checkpoints import NOTHING, load
+from synth.web.editor import task_settings
+from synth.web.events import PRIVATE, QUEUE, show_errors
+from synth.web.inspection import KEPT, Inspection, Run
 from synth.web.reuse import Reuse
-from synth.web.running import load, one_sentence, stream
-from synth.web.views import SHOWN, album, sheet, zoom
-from synth.web.watch import KEPT, Run, Watch
+from synth.web.running import Waiting, describe, stream
+from synth.web.views import IMAGE, image_files, sheet, zoom
 
-NOTHING = "nothing"
 PAPERS = {
     "Santurkar et al. 2019": "1906.09453",
     "Rojas-Gomez et al. 2021": "2106.06927",
     "Engstrom et al. 2019": "1906.00945",
     "Li et al. 2017": "1705.08086",
 }
-SCRUB = "Scrub through the run"
-STARTING = """() => {  // say so at once; on a phone, go to where the result will be
-    const results = [...document.querySelectorAll('.result')].filter(part => part.offsetParent);
-    if (innerWidth < 700) results[0]?.scrollIntoView({behavior: 'smooth', block: 'center'});
-    return 'starting'
-}"""
 
 
 class Results:
@@ -39,26 +33,30 @@ class Results:
             run = gr.Button("Run", variant="primary", min_width=100)
             stop = gr.Button("Stop", min_width=100)
         self.status = gr.Markdown("Ready: press Run.", elem_classes="status")
+        self.stopped = gr.State()
         with gr.Row(elem_classes="result"):
-            self.start = gr.Image(label="Start", visible=False, **SHOWN)
-            self.result = gr.Image(label="Result", **SHOWN)
-            self.twin = gr.Image(visible=False, **SHOWN)
-        self.quality = gr.Markdown(visible=False)
-        given = [checkpoint, *controls.values()]
-        memory, scrub = gr.State(Run(), time_to_live=KEPT), gr.Slider(0, 1, 0, step=1, visible=False, label=SCRUB)
+            self.start = gr.Image(label="Start", visible=False, **IMAGE)
+            self.result = gr.Image(label="Result", **IMAGE)
+            self.other_result = gr.Image(visible=False, **IMAGE)
+        self.metrics = gr.Markdown(visible=False)
+        inputs = [checkpoint, *controls.values()]
+        run_state = gr.State(Run(), time_to_live=KEPT)
+        scrubber = gr.Slider(0, 1, 0, step=1, visible=False, label="Scrub through the run")
         self.file = gr.DownloadButton("Save the PNG with its settings inside", interactive=False)
-        self.reuse = Reuse(task, memory, self.status, controls, given)
-        self.watch = Watch(task, memory, scrub, self.result, self.status)
+        self.reuse = Reuse(task, run_state, self.status, self.stopped, controls, inputs)
+        self.inspection = Inspection(task, run_state, scrubber, self.result, self.status)
         with gr.Accordion("How it works", open=False):
             latex = [{"left": "$$", "right": "$$", "display": True}]
             gr.Markdown(explanation(task), latex_delimiters=latex)
 
-        run.click(None, None, self.status, js=STARTING, **PRIVATE)  # before the other, or it comes last
-        outputs = [self.status, self.start, self.result, self.twin, self.quality, self.file, *self.watch.outputs]
-        event = run.click(self.run, [other, *given], outputs, **QUEUE, **PRIVATE)
-        self.reuse.follow(event)
-        halted = stop.click(None, None, None, cancels=[event, self.reuse.varied], **PRIVATE)
-        halted.then(stopped, self.status, self.status, **PRIVATE)
+        # Before the other event, or this status would come last.
+        run.click(None, None, self.status, js="() => synth.starting()", **PRIVATE)
+        run.click(lambda: "stopped", None, self.stopped, queue=False, **PRIVATE)
+        outputs = [self.status, self.stopped, self.start, self.result, self.other_result, self.metrics, self.file]
+        event = run.click(self.run, [other, *inputs], [*outputs, *self.inspection.outputs], **QUEUE, **PRIVATE)
+        self.reuse.update_link_after(event)
+        cancelled = stop.click(None, None, None, cancels=[event, self.reuse.variations], **PRIVATE)
+        cancelled.then(stop_status, self.stopped, [self.status, self.stopped], **PRIVATE)
 
     def run(self, other: str, checkpoint: str, *values):
         """Updates of the outputs while the task runs, then while the other checkpoint does the same.
@@ -66,64 +64,69 @@ class Results:
         The browser may leave out updates that come fast: the last one holds all that is to stay.
         """
         try:
-            with one_sentence():
-                settings, note = gathered(self.task, dict(zip(self.controls, values, strict=True)))
-            with album() as keep:
-                shown = {self.twin: gr.Image(visible=False), self.quality: gr.Markdown(visible=False)}
-                frame = yield from self._own(checkpoint, settings, note, shown, keep)
-                beside = None if other == NOTHING else (yield from self._beside(other, settings, shown, keep))
-                table = figures(self.task, settings.get("picture"), frame, beside)
+            with show_errors():
+                settings, note = task_settings(self.task, dict(zip(self.controls, values, strict=True)))
+            with image_files() as save:
+                updates = {self.other_result: gr.Image(visible=False), self.metrics: gr.Markdown(visible=False)}
+                frame = yield from self._run(checkpoint, settings, note, updates, save)
+                second = None if other == NOTHING else (yield from self._run_other(other, settings, updates, save))
+                table = metrics_table(self.task, settings.get("picture"), frame, second)
                 if table:
-                    shown[self.quality] = gr.Markdown(table, visible=True)
-                yield shown
+                    updates[self.metrics] = gr.Markdown(table, visible=True)
+                yield updates | {self.stopped: None}
         except gr.Error as error:
-            yield {self.status: error.message}
+            yield {self.status: error.message, self.stopped: None}
             raise
 
-    def _own(self, checkpoint: str, settings: dict, note: str, shown: dict, keep):
-        with one_sentence():
+    def _run(self, checkpoint: str, settings: dict, note: str, updates: dict, save):
+        with show_errors():
             recorder = Recorder(load(checkpoint))
-        for frame, status in stream(self.task, checkpoint, settings, recorder.add):
-            shown[self.status] = status
-            if frame is not None:
-                shown |= {self.status: status + note, self.result: keep(sheet(frame))}
-            if frame is not None and self.start not in shown:
-                one = len(frame.pictures) == 1
-                shown[self.start] = gr.Image(keep(sheet(frame, frame.start)) if one else None, visible=one)
-            yield shown
-        frame.save(path := keep(sheet(frame)), zoom=zoom(frame))
-        shown |= {
-            self.file: gr.DownloadButton(value=path, interactive=True),
-            **self.watch.finished(Run(recorder, frame), keep),
-        }
-        yield shown
+        for progress in stream(self.task, checkpoint, settings, recorder.add):
+            if isinstance(progress, Waiting):
+                updates |= {self.status: describe(progress), self.stopped: "stopped"}
+            else:
+                frame, words = progress.frame, describe(progress) + note
+                updates |= {self.status: words, self.stopped: f"stopped at {words}", self.result: save(sheet(frame))}
+                if self.start not in updates:
+                    single = len(frame.pictures) == 1
+                    start = save(sheet(frame, frame.start)) if single else None
+                    updates[self.start] = gr.Image(start, visible=single)
+            yield updates
+        path = save(sheet(frame))
+        frame.save(path, zoom=zoom(frame))
+        updates[self.file] = gr.DownloadButton(value=path, interactive=True)
+        updates |= self.inspection.finish(Run(recorder, frame), save)
+        yield updates
         return frame
 
-    def _beside(self, other: str, settings: dict, shown: dict, keep):
-        for frame, status in stream(self.task, other, settings):
-            shown[self.status] = f"{other}: {status}"
-            if frame is not None:
-                shown[self.twin] = gr.Image(keep(sheet(frame)), label=other, visible=True)
-            yield shown
+    def _run_other(self, other: str, settings: dict, updates: dict, save):
+        for progress in stream(self.task, other, settings):
+            words = f"{other}: {describe(progress)}"
+            updates |= {self.status: words, self.stopped: f"stopped at {words}"}
+            if not isinstance(progress, Waiting):
+                frame = progress.frame
+                updates[self.other_result] = gr.Image(save(sheet(frame)), label=other, visible=True)
+            yield updates
         return frame
 
 
-def figures(task: Task, picture, frame: Frame, beside: Frame | None) -> str:
-    """A table of likeness to the original, where it is known from the given ``picture``; else nothing."""
-    found = task.compare(frame, picture)
-    if found is None:
+def metrics_table(task: Task, picture, frame: Frame, other: Frame | None) -> str:
+    """A table of likeness to the original, where it is known from ``picture``, the task's input; else nothing."""
+    rows = task.compare(frame, picture)
+    if rows is None:
         return ""
-    found = {"this result" if name == "ours" else name: of for name, of in found.items()}
-    if beside is not None:
-        rows, name = task.compare(beside, picture), beside.settings["checkpoint"]
-        found |= {name: rows["ours"]} if "ours" in rows else {f"{name}: {row}": of for row, of in rows.items()}
-    holes = all("psnr_hole" in of for of in found.values())
+    rows = {"this result" if name == "ours" else name: metrics for name, metrics in rows.items()}
+    if other is not None:
+        others, name = task.compare(other, picture), other.settings["checkpoint"]
+        named = {name: others["ours"]} if "ours" in others else {f"{name}: {row}": m for row, m in others.items()}
+        rows |= named
+    holes = all("psnr_hole" in metrics for metrics in rows.values())
     head = "| against the original | PSNR | SSIM |" + (" PSNR in the hole |" if holes else "")
-    rows = [
-        f"| {name} | {of['psnr']:.1f} dB | {of['ssim']:.3f} |" + (f" {of['psnr_hole']:.1f} dB |" if holes else "")
-        for name, of in found.items()
+    lines = [
+        f"| {name} | {m['psnr']:.1f} dB | {m['ssim']:.3f} |" + (f" {m['psnr_hole']:.1f} dB |" if holes else "")
+        for name, m in rows.items()
     ]
-    return "\n".join([head, "|---" * (3 + holes) + "|", *rows])
+    return "\n".join([head, "|---" * (3 + holes) + "|", *lines])
 
 
 def explanation(task: Task) -> str:
@@ -134,8 +137,6 @@ def explanation(task: Task) -> str:
     return f"$${task.equation}$$\n\n{source}"
 
 
-def stopped(status: str) -> str:
-    """What the status says after Stop."""
-    if "step" in status:
-        return f"stopped at {status}"
-    return "stopped" if status.startswith(("starting", "waiting")) else status
+def stop_status(stopped: str | None):
+    """The status after Stop, for what the run that went on last left to say; None where it had ended."""
+    return (gr.skip() if stopped is None else stopped), None

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from synth import Frame, pictures
 
-SHOWN = {
+IMAGE = {
     "format": "png", "interactive": False, "buttons": ["download", "fullscreen"], "elem_classes": "picture",
     "min_width": 120,
 }  # fmt: skip
-"""What every picture on the page has in common; other formats than PNG would lose a little."""
+"""Arguments of every picture on the page; other formats than PNG would lose a little."""
 
 
 def zoom(frame: Frame) -> int:
@@ -35,21 +35,21 @@ def sheet(frame: Frame, x: Tensor | None = None) -> Image.Image:
 
 
 @contextmanager
-def album() -> Iterator:
-    """``keep(image)`` writes a PNG under a name of its own and gives its path, good until the end.
+def image_files() -> Iterator:
+    """Yields ``save(image)``, which writes a PNG under a name of its own and returns its path; all go at the end.
 
     Gradio would name it after its content, and rewrite the file while another visitor's browser is reading it.
     """
     with tempfile.TemporaryDirectory() as folder:
 
-        def keep(image: Image.Image) -> str:
+        def save(image: Image.Image) -> str:
             image.save(path := f"{folder}/{uuid4().hex}.png")
             return path
 
-        yield keep
+        yield save
 
 
-def picked(frame: Frame, x: float, y: float) -> int:
+def picture_at(frame: Frame, x: float, y: float) -> int:
     """Which picture of the frame's sheet lies at pixel (x, y)."""
     count, side = len(frame.pictures), width(frame) + pictures.GAP
     columns = pictures.columns_for(count)

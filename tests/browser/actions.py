@@ -1,0 +1,110 @@
+"""What visitors do on the page. Each action waits until the page shows what it brings about."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from synth import TASKS, pictures
+from synth.web.editor import SIDE
+
+expect = pytest.importorskip("playwright.sync_api").expect
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def in_tab(page, selector: str):
+    """The first match in the tab that is open."""
+    return page.locator(f"div[role=tabpanel]:visible {selector}").first
+
+
+def open_tab(page, task: str) -> None:
+    page.locator(f"button[role=tab]:has-text('{TASKS[task].title}')").click()
+    in_tab(page, "button:text-is('Run')").wait_for()
+    if "mask" in TASKS[task].parameters or TASKS[task].drawn:
+        wait_for_editor(page, task)
+
+
+def wait_for_editor(page, task: str) -> None:
+    """Until the picture is loaded and fills the canvas, that fills its column, and the brush is taken."""
+    editor = page.locator(f"#editor-{task}")
+    expect(editor).to_have_attribute("data-loaded", "")
+    expect(editor.locator("button[aria-label=Brush]")).to_have_class(re.compile("highlight"))
+    expect(editor.locator(".zoom-number")).to_have_text(re.compile(r"8[1-9]|9\d|1\d\d"))
+    column = editor.evaluate("editor => editor.parentElement.offsetWidth")
+    expect(editor.locator("canvas")).to_have_js_property("offsetWidth", column)
+
+
+def run(page, status: str = "done: step") -> None:
+    """Press Run and wait for all that a run brings; the link in the address bar is the last."""
+    page.evaluate("history.replaceState(null, '', '/')")
+    in_tab(page, "button:text-is('Run')").click()
+    page.wait_for_function("location.search")
+    in_tab(page, f":text('{status}')").wait_for()
+
+
+def set_number(page, label: str, value) -> None:
+    in_tab(page, f"input[aria-label*='{label}']").fill(str(value))
+    in_tab(page, f"input[aria-label*='{label}']").press("Tab")
+
+
+def choose(page, label: str, value: str) -> None:
+    """Choose from a menu of the open tab, or of those above all tabs."""
+    page.locator(f"input[aria-label='{label}']:visible").first.click()
+    page.locator(f"ul[role=listbox] >> text='{value}'").click()
+
+
+def draw_stroke(page, task: str, below: int = 0) -> None:
+    """A brush stroke across the middle of the task's picture, again where the browser was too busy to see it begin."""
+    canvas = in_tab(page, f"#editor-{task} canvas")
+    canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + below
+    middle = {"x": x - 5, "y": y - 5, "width": 10, "height": 10}
+    before = page.screenshot(clip=middle)
+    for _ in range(5):
+        page.mouse.move(x - 60, y + 20)
+        page.mouse.move(x - 40, y, steps=2)
+        page.evaluate(TWO_FRAMES)
+        page.mouse.down()
+        page.evaluate(TWO_FRAMES)
+        page.mouse.move(x + 40, y, steps=5)
+        page.mouse.up()
+        page.mouse.move(0, 0)
+        page.evaluate(TWO_FRAMES)
+        if page.screenshot(clip=middle) != before:
+            return
+    raise AssertionError("no stroke was drawn")
+
+
+def upload(page, path: Path) -> None:
+    """Upload a picture in place of the tab's, once the page has cropped it."""
+    in_tab(page, "button[aria-label='Remove Image']").evaluate("button => button.click()")
+    page.set_input_files("div[role=tabpanel]:visible input[type=file]", path)
+    wait_for_input(page)
+
+
+def wait_for_input(page) -> None:
+    """Until the tab's picture is one that the page put there."""
+    expect(in_tab(page, ".image-frame img")).to_have_js_property("naturalWidth", SIDE)
+
+
+def result(page, selector: str = ".result img:visible") -> Image.Image:
+    """What an image on the page shows, to the bit."""
+    source = in_tab(page, selector).get_attribute("src")
+    return Image.open(io.BytesIO(page.request.get(source).body())).convert("RGB")
+
+
+def download(page, button: str) -> Path:
+    with page.expect_download() as download:
+        in_tab(page, button).click()
+    return Path(download.value.path())
+
+
+def to_tensor(image) -> torch.Tensor:
+    """A picture of the page at the size of the tests' checkpoints."""
+    return pictures.to_tensor(pictures.read(image), 32)

@@ -1,0 +1,85 @@
+"""The app in a real browser, as people use it; skipped without Playwright or Chromium.
+
+Every test keeps a screenshot, under SCREENSHOTS if that is set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from synth import TASKS
+from tests.browser.actions import in_tab
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
+FLAGS += " disable-component-update"
+CUT_OFF = ("Failed to load resource", "AbortError", "errored out")
+"""What the console says of requests that a reload or the end of a test cut off."""
+
+
+class Call(NamedTuple):
+    """What a task was asked to do."""
+
+    task: str
+    checkpoint: str
+    settings: dict
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium")
+    with playwright.sync_playwright() as driver, tempfile.TemporaryDirectory() as profile:
+        arguments = [f"--{flag}" for flag in FLAGS.split()]
+        context = driver.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=arguments)
+        context.set_default_timeout(30_000)
+        playwright.expect.set_options(timeout=30_000)
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def page(browser, server, request, tmp_path):
+    """The app in a browser; fails the test if its console shows an error or it asks another host for anything."""
+    page, errors = browser.new_page(), []
+
+    def note_message(message):
+        if message.type == "error" and not any(words in message.text for words in CUT_OFF):
+            errors.append(message.text)
+
+    def note_request(request):
+        if not request.url.startswith((server, "data:", "blob:")):
+            errors.append(request.url)
+
+    page.on("console", note_message)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", note_request)
+    page.goto(server)
+    in_tab(page, "button:text-is('Run')").wait_for()
+    yield page
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{request.node.name}.png", full_page=True)
+    page.close()
+    assert errors == []
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[Call]:
+    """The calls of tasks, as they come in."""
+    calls = []
+    for task in TASKS.values():
+
+        def frames(model, *, _task=task, _frames=task.frames, **settings):
+            calls.append(Call(_task.name, model.name, settings))
+            return _frames(model, **settings)
+
+        monkeypatch.setattr(task, "frames", frames)
+    return calls
