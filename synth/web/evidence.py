@@ -9,17 +9,19 @@ import gradio as gr
 
 FOLDER = Path(__file__).parents[2] / "docs" / "evidence"
 CAPTIONS = {
-    "robust": "**What robustness buys.** Same seeds, same number of gradients: the robust classifier, its standard "
-    "twin, and the twin with the tricks of feature visualisation. `python -m bench.evidence robust`",
+    "robust": "**Robust and standard classifiers.** The robust classifier, its standard twin, and the twin with the "
+    "tricks of feature visualisation start from the same seeds and take the same number of gradient steps. "
+    "`python -m bench.evidence robust`",
     "robust-figures": "",
-    "starts": "**What the start buys.** Seeds of several kinds above, what the steps make of them below. "
+    "starts": "**Kinds of starts.** The upper row of each pair shows seeds of several kinds, the lower row the results. "
     "`python -m bench.evidence starts`",
     "starts-figures": "",
-    "steps": "**How many steps it takes.** Quality, as an independent classifier sees it, against gradients. "
+    "steps": "**Number of steps.** The plot shows the quality, as an independent classifier judges it, after each "
+    "number of gradient steps. "
     "`python -m bench.evidence steps`",
     "grid": "**Epsilon, step size and steps.** `python -m bench.evidence grid`",
-    "inverse": "**A prior among priors.** Super-resolution and inpainting from the same measurements; blue is the "
-    "classifier. `python -m bench.evidence inverse`",
+    "inverse": "**Comparison with other priors.** All priors get the same measurements for super-resolution and "
+    "inpainting. The classifier is blue. `python -m bench.evidence inverse`",
 }
 """Captions above the pictures of FOLDER, in order; those that are not there are left out."""
 

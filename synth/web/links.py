@@ -1,4 +1,4 @@
-"""Settings as a link, and back from a link or from a PNG that was made here."""
+"""Settings as a link, and back from a link or from a saved PNG."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def from_link(query: dict[str, str]) -> tuple[Task, str, dict]:
 
 
 def from_picture(path: str) -> tuple[Task, str, dict]:
-    """(task, checkpoint, settings) that a PNG made here carries; ValueError if it carries none that fit."""
+    """(task, checkpoint, settings) of a saved PNG; ValueError if it holds none that fit."""
     record = settings_of(path, "picture")
     if not isinstance(record.get("settings"), dict) or not isinstance(record.get("checkpoint"), str):
-        raise ValueError("picture: expected a PNG made here, with its settings inside, got others")
+        raise ValueError("picture: expected a saved PNG with its settings inside, got others")
     task, settings = _task(record.get("task")), record["settings"]
     task.check(load(record["checkpoint"]), **settings)
     return task, record["checkpoint"], settings

@@ -41,8 +41,8 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
         gr.Markdown("# Pictures from one robust classifier\n" + synth.__doc__.splitlines()[0])
         checkpoint, other = checkpoint_menus()
         note = gr.Markdown(visible=False)
-        with gr.Accordion("Repeat a picture that was made here", open=False):
-            label = "Drop its PNG here, and its tab opens with all its settings."
+        with gr.Accordion("Repeat a picture from its PNG", open=False):
+            label = "Drop a saved PNG here, and its tab opens with all its settings."
             dropped = gr.File(label=label, file_types=[".png"], height=120, elem_classes="repeat")
         with gr.Tabs(overflow_behavior="wrap") as bar:
             tabs = {task.name: Tab(task, checkpoint, other, dataset_picture) for task in TASKS.values()}
