@@ -13,8 +13,8 @@ CAPTIONS = {
     "tricks of feature visualisation start from the same seeds and take the same number of gradient steps. "
     "`python -m bench.evidence robust`",
     "robust-figures": "",
-    "starts": "**Kinds of starts.** The upper row of each pair shows seeds of several kinds, the lower row the results. "
-    "`python -m bench.evidence starts`",
+    "starts": "**Kinds of starts.** The upper row of each pair shows seeds of one kind, and the lower row shows "
+    "what the steps turn them into. `python -m bench.evidence starts`",
     "starts-figures": "",
     "steps": "**Number of steps.** The plot shows the quality, as an independent classifier judges it, after each "
     "number of gradient steps. "

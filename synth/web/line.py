@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import contextmanager
 
 MOST_WAITING = 20
-"""Runs that may wait; one more is told that the queue is full."""
+"""Runs that may wait; one more is refused."""
 FULL = "queue: expected at most {} waiting runs, got one more; the queue is full, try again in a minute"
 
 

@@ -36,7 +36,7 @@ def wait_for_editor(page, task: str) -> None:
     expect(editor.locator("button[aria-label=Brush]")).to_have_class(re.compile("highlight"))
     expect(editor.locator(".zoom-number")).to_have_text(re.compile(r"8[1-9]|9\d|1\d\d"))
     column = editor.evaluate("editor => editor.parentElement.offsetWidth")
-    expect(editor.locator("canvas")).to_have_js_property("offsetWidth", column)
+    expect(editor.locator("canvas").first).to_have_js_property("offsetWidth", column)
 
 
 def run(page, status: str = "done: step") -> None:

@@ -1,6 +1,6 @@
 """The app in a real browser, as people use it; skipped without Playwright or Chromium.
 
-Every test keeps a screenshot, under SCREENSHOTS if that is set.
+Every test leaves a screenshot in the folder SCREENSHOTS, if the environment names one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import NamedTuple
 import pytest
 
 from synth import TASKS
-from tests.browser.actions import in_tab
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
@@ -46,7 +45,7 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, server, request, tmp_path):
+def page(browser, server, request):
     """The app in a browser; fails the test if its console shows an error or it asks another host for anything."""
     page, errors = browser.new_page(), []
 
@@ -62,11 +61,10 @@ def page(browser, server, request, tmp_path):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", note_request)
     page.goto(server)
-    in_tab(page, "button:text-is('Run')").wait_for()
+    page.locator("button:text-is('Run'):visible").wait_for()
     yield page
-    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{request.node.name}.png", full_page=True)
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{request.node.name}.png", full_page=True)
     page.close()
     assert errors == []
 
