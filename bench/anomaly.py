@@ -18,7 +18,7 @@ from synth.tasks.anomaly_detection import anomaly_scores
 from training import loop
 from training.data import Pictures, load
 from training.intervals import mean
-from training.samples import balanced
+from training.sampling import balanced
 from training.train_decoder import Decoding, Plan, only, train
 
 SIZE = 32
@@ -31,17 +31,17 @@ BATCH = 250
 def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, relative: bool = False) -> list[dict]:
     """AUROC of each class against the rest, for decoders of that class's training pictures alone.
 
-    Scores: the residual of the decoded features, that after optimising these, and how far the features of the decoded
-    picture are from the picture's; with ``relative`` the first alone, over what the checkpoint's own decoder leaves,
-    which never saw this data. The baseline, left out there, learns encoder and decoder of the same shape together, from
-    random weights. The bundled 64-pixel classifiers began as ones of CIFAR-10: all but the baseline have learned from
-    labels of what is odd here.
+    The scores are the residual of the decoded features, the residual after optimising these, and the distance between
+    the features of the decoded picture and those of the picture; with ``relative`` only the first, divided by the
+    residual of the checkpoint's own decoder, which was not trained on this data. The baseline, absent there, learns
+    encoder and decoder of the same shape together, from random weights. The bundled 64-pixel classifiers began with
+    weights from CIFAR-10, so that all but the baseline have learned from labels of the anomalies.
     """
     source = options.data or "uoft-cs/cifar10"
-    known, test = load(source, "train", SIZE), balanced(load(source, "test", SIZE), options.count)
-    found: dict[str, list[float]] = {}
-    for label, name in enumerate(known.classes):
-        normal, odd = only(known, [name]), (test.labels != label).long()
+    data, test = load(source, "train", SIZE), balanced(load(source, "test", SIZE), options.count)
+    areas: dict[str, list[float]] = {}
+    for label, name in enumerate(data.classes):
+        normal, odd = only(data, [name]), (test.labels != label).long()
         plan = Plan(depth=DEPTH, deepest=1, feature=0, stages=0, epochs=options.epochs, validation=0, padding=2)
         for encoder in (model, twin) if relative else (model, twin, None):
             title = "plain autoencoder" if encoder is None else encoder.name
@@ -53,25 +53,25 @@ def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, 
                     decoder = train(plan, encoder, normal, Path(folder), quiet=True)
                     engine = encoder.inference_copy()
             for kind, values in scores(engine, decoder.inference_copy(), test[:][0], relative).items():
-                found.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
-                print(f"{name}, {title}, {kind}: {found[f'{title}, {kind}'][-1]:.3f}", flush=True)
+                areas.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
+                print(f"{name}, {title}, {kind}: {areas[f'{title}, {kind}'][-1]:.3f}", flush=True)
     return [
         {
             "picture": title,
-            **dict(zip(known.classes, (round(one, 3) for one in values), strict=True)),
+            **dict(zip(data.classes, (round(one, 3) for one in values), strict=True)),
             "all": mean(values),
         }
-        for title, values in found.items()
+        for title, values in areas.items()
     ]
 
 
 def scores(engine: Classifier, decoder: Decoder, x: Tensor, relative: bool) -> dict[str, Tensor]:
     """Scores (N,) of pictures, by name."""
-    found: dict[str, list[Tensor]] = {}
+    parts: dict[str, list[Tensor]] = {}
     for part in x.split(BATCH):
         if relative:
             ((*_, values),) = anomaly_scores(engine, decoder, part, relative=True)
-            found.setdefault("decoded, relative", []).append(values)
+            parts.setdefault("decoded, relative", []).append(values)
             continue
         decoded, *_, optimised = anomaly_scores(engine, decoder, part, 1 + STEPS, STEP_SIZE, relative=False)
         kinds = {"decoded": decoded[-1], f"optimised in {STEPS} steps": optimised[-1]}
@@ -79,8 +79,8 @@ def scores(engine: Classifier, decoder: Decoder, x: Tensor, relative: bool) -> d
             z = engine.maps(part, decoder.depth)[-1]
             kinds["decoded, in features"] = feature_distance(engine, z, decoder.depth)(decoded[0])
         for kind, values in kinds.items():
-            found.setdefault(kind, []).append(values)
-    return {kind: torch.cat(values) for kind, values in found.items()}
+            parts.setdefault(kind, []).append(values)
+    return {kind: torch.cat(values) for kind, values in parts.items()}
 
 
 def auroc(scores: Tensor, odd: Tensor) -> float:
@@ -107,7 +107,7 @@ def together(plan: Plan, blank: Classifier, data: Pictures, output: Path) -> tup
 
 
 class Plain(Decoding):
-    """Its encoder is not frozen."""
+    """A decoder whose encoder learns with it."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -118,4 +118,4 @@ class Plain(Decoding):
         return self.encoder.maps(x, depth)
 
     def write(self, folder: Path, done: dict) -> None:
-        """It is only measured."""
+        """Nothing, since it is only measured."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from synth import hub
-from training.card import table
+from training.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "owner/published"

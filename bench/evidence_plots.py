@@ -1,7 +1,11 @@
-"""The pictures of docs/evidence: plates of generated pictures, and plots of the figures in its JSON files."""
+"""The pictures of docs/evidence: ``python -m bench.evidence_plots plates`` and ``... plots``.
+
+plates: generated pictures, from the checkpoints and robust.json. plots: the figures of the JSON files.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,63 +13,64 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.evidence import BUDGET, VARIANTS, reached
-from bench.runs import FAMILIES, Family, Given, make
+from bench.evidence import DOCS
+from bench.experiments import BUDGET, VARIANTS, scale_reach
+from bench.runs import FAMILIES, Family, Inputs, make
 from synth import pictures
 from synth.start import KINDS
-from training.sheets import headed, labelled
+from training.sheets import label_columns, label_rows
 
 ACROSS = 10
-"""Pictures a row."""
+"""Pictures per row."""
 TILE = 64
-"""Pixels that a picture is wide."""
+"""Width of a picture in pixels."""
 
 
 def plates(docs: Path) -> None:
-    """robust.png, with the settings that robust.json chose, and starts.png: the first seeds, none chosen."""
-    chosen = json.loads((docs / "robust.json").read_text())
-    families = [Family(name) for name in FAMILIES if f"{name} generation" in chosen]
-    stack([robust(family, chosen[f"{family.name} generation"]["rows"]) for family in families], docs / "robust.png")
+    """robust.png, with the best settings of robust.json, and starts.png: the first seeds, without any selection."""
+    reports = json.loads((docs / "robust.json").read_text())
+    families = [Family(name) for name in FAMILIES if f"{name} generation" in reports]
+    stack([robust(family, reports[f"{family.name} generation"]["rows"]) for family in families], docs / "robust.png")
     stack([starts(family) for family in families], docs / "starts.png")
 
 
 def robust(family: Family, rows: list[dict]) -> Image.Image:
-    """Seeds, and what the networks make of them with each of the variants, as far as each network's best went."""
-    given, tuned = picks(family), family.tuned("generation") | {"steps": BUDGET}
-    found = {}
+    """Seeds, and the results of both networks with each of the variants, as far as each network's best went."""
+    inputs, tuned = first_seeds(family), family.tuned("generation") | {"steps": BUDGET}
+    images_of = {}
     for network, engine in family.networks.items():
         best = next(row for row in rows if row["network"] == network and row["chosen"] == "best")
-        for variant, (tricks, seen) in VARIANTS.items():
+        for variant, (tricks, more) in VARIANTS.items():
             plain = variant == "plain"
-            settings = reached(tuned, 1 if plain else best["reach"]) | seen
+            settings = scale_reach(tuned, 1 if plain else best["reach"]) | more
             last = BUDGET if plain else best["steps"]
-            made = make(engine, "generation", given, settings, (0, last), tricks=tricks)
-            found.setdefault("seeds", made[0])
+            images = make(engine, "generation", inputs, settings, (0, last), tricks=tricks)
+            images_of.setdefault("seeds", images[0])
             mark = " (best)" if variant == best["variant"] else ""
-            found[f"{network}, {variant}{mark}"] = made[last]
-    return sheet(family, found)
+            images_of[f"{network}, {variant}{mark}"] = images[last]
+    return sheet(family, images_of)
 
 
 def starts(family: Family) -> Image.Image:
-    """Seeds of every kind, each row above what the tuned ascent makes of them."""
-    found, tuned = {}, family.tuned("generation")
+    """Seeds of every kind, each row above the results of the tuned ascent."""
+    rows, tuned = {}, family.tuned("generation")
     for kind in sorted(KINDS, key=lambda kind: ("noise", "mean").index(kind) if kind in ("noise", "mean") else 2):
         at = (0, tuned["steps"])
-        made = make(family.networks["robust"], "generation", picks(family), tuned | {"start": kind}, at)
-        found |= {kind: made[0], f"{kind}, after": made[tuned["steps"]]}
-    return sheet(family, found)
+        images = make(family.networks["robust"], "generation", first_seeds(family), tuned | {"start": kind}, at)
+        rows |= {kind: images[0], f"{kind}, after": images[tuned["steps"]]}
+    return sheet(family, rows)
 
 
-def picks(family: Family) -> Given:
-    """Seed 0 of each of the first ten classes that turn into others well."""
+def first_seeds(family: Family) -> Inputs:
+    """Seed 0 of each of the first ten classes that have a pair."""
     names = list(family.robust.pairs)[:ACROSS]
     labels = torch.tensor([family.robust.classes.index(name) for name in names])
-    return Given([{"class_name": name, "count": 1, "seed": 0} for name in names], labels)
+    return Inputs([{"class_name": name, "count": 1, "seed": 0} for name in names], labels)
 
 
 def sheet(family: Family, rows: dict[str, Tensor]) -> Image.Image:
     page = pictures.sheet(torch.cat(list(rows.values())), columns=ACROSS, zoom=TILE // family.robust.image_size)
-    return labelled(headed(page, list(family.robust.pairs)[:ACROSS]), list(rows), 210)
+    return label_rows(label_columns(page, list(family.robust.pairs)[:ACROSS]), list(rows), 210)
 
 
 def stack(pages: list[Image.Image], path: Path) -> None:
@@ -78,8 +83,8 @@ def stack(pages: list[Image.Image], path: Path) -> None:
 
 def plots(docs: Path) -> None:
     """One plot of each of the files that are there."""
-    ways = {"steps": _steps, "grid": _grid, "starts": _starts, "robust": _robust, "inverse": _inverse}
-    for name, draw in ways.items():
+    drawings = {"steps": _steps, "grid": _grid, "starts": _starts, "robust": _robust, "inverse": _inverse}
+    for name, draw in drawings.items():
         if (docs / f"{name}.json").exists():
             figure = draw(json.loads((docs / f"{name}.json").read_text()))
             suffix = "-figures" if name in ("starts", "robust") else ""
@@ -100,10 +105,10 @@ def _errors(figures: list[dict]) -> tuple[list[float], list[list[float]]]:
     return values, [below, [max(0, one["interval"][1] - one["value"]) for one in figures]]
 
 
-def _steps(found: dict):
-    figure, axes = _axes(2, len(found))
-    ways = list(dict.fromkeys(row["way"] for report in found.values() for row in report["rows"]))
-    for column, (family, report) in zip(axes.T, found.items(), strict=True):
+def _steps(reports: dict):
+    figure, axes = _axes(2, len(reports))
+    ways = list(dict.fromkeys(row["way"] for report in reports.values() for row in report["rows"]))
+    for column, (family, report) in zip(axes.T, reports.items(), strict=True):
         for axis, name, title in zip(column, ("fid", "seen"), ("FID", "seen as class"), strict=True):
             for colour, way in enumerate(ways):
                 rows = sorted((r for r in report["rows"] if r["way"] == way), key=lambda r: r["evaluations"])
@@ -117,10 +122,10 @@ def _steps(found: dict):
     return figure
 
 
-def _grid(found: dict):
+def _grid(reports: dict):
     from matplotlib.colors import LogNorm
 
-    report = next(iter(found.values()))
+    report = next(iter(reports.values()))
     counts = sorted({row["steps"] for row in report["rows"]})
     figure, axes = _axes(2, len(counts), 3.4, 3)
     for line, (name, form) in zip(axes, {"fid": "{:.1f}", "seen": "{:.0%}"}.items(), strict=True):
@@ -143,9 +148,9 @@ def _grid(found: dict):
     return figure
 
 
-def _starts(found: dict):
-    figure, axes = _axes(2, len(found))
-    for column, (family, report) in zip(axes.T, found.items(), strict=True):
+def _starts(reports: dict):
+    figure, axes = _axes(2, len(reports))
+    for column, (family, report) in zip(axes.T, reports.items(), strict=True):
         kinds = [row["start"] for row in report["rows"]]
         for axis, name, title in zip(column, ("fid", "seen"), ("FID", "seen as class"), strict=True):
             for shift, when in ((-0.2, "alone"), (0.2, "after")):
@@ -158,10 +163,10 @@ def _starts(found: dict):
     return figure
 
 
-def _robust(found: dict):
-    figure, axes = _axes(3, len(found), 2.6, 2.6)
+def _robust(reports: dict):
+    figure, axes = _axes(3, len(reports), 2.6, 2.6)
     titles = {"fid": "FID", "seen": "seen as class", "seen_coarse": "the same, coarse"}
-    for column, (key, report) in zip(axes.T, found.items(), strict=True):
+    for column, (key, report) in zip(axes.T, reports.items(), strict=True):
         rows = [row for row in report["rows"] if row["network"] in ("start alone", "robust", "standard")]
         names = [f"{row['network'].split()[0]} {row.get('chosen', 'alone')}" for row in rows]
         for axis, (name, title) in zip(column, titles.items(), strict=True):
@@ -174,9 +179,9 @@ def _robust(found: dict):
     return figure
 
 
-def _inverse(found: dict):
-    figure, axes = _axes(1, len(found), 5.6, 4.2)
-    for axis, (key, report) in zip(axes[0], found.items(), strict=True):
+def _inverse(reports: dict):
+    figure, axes = _axes(1, len(reports), 5.6, 4.2)
+    for axis, (key, report) in zip(axes[0], reports.items(), strict=True):
         shown = {
             (row["psnr"]["value"], row["apart"]["value"]): row for row in report["rows"][:-1]
         }  # the last is the truth
@@ -191,3 +196,14 @@ def _inverse(found: dict):
         axis.set(xlabel="PSNR, dB (right is nearer)", ylabel="judge's distance (lower is nearer)")
         axis.set_title(f"{key.replace('_', ' ')}, {report['count']} pictures", fontsize=9)
     return figure
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.evidence_plots", description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=("plates", "plots"))
+    options = parser.parse_args(arguments)
+    {"plates": plates, "plots": plots}[options.kind](DOCS)
+
+
+if __name__ == "__main__":
+    main()

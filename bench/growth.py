@@ -17,7 +17,7 @@ import torch
 
 from synth import TASKS
 from synth.classifier import Classifier
-from training.card import table
+from training.tables import table
 
 USUAL = {"steps": 20, "pictures": 1, "pixels": 64, "classes": 10, "network": "resnet18"}
 CHANGED = {

@@ -31,7 +31,7 @@ from synth.classifier import Classifier
 from synth.constraints import L2, norms
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
-from training.card import table
+from training.tables import table
 
 EPSILON, STEP_SIZE = 8.0, 0.25
 SIZES, NETWORKS, BATCHES = [32, 224], ["resnet18", "resnet50", "mobilenet_v2"], [1, 8, 64]

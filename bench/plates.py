@@ -25,9 +25,9 @@ from synth.drawings import sketches, styles
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis
 from training.data import load
-from training.restoration import several
-from training.samples import balanced
-from training.sheets import headed, labelled
+from training.evaluation.restoration import several
+from training.sampling import balanced
+from training.sheets import label_columns, label_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -78,7 +78,7 @@ class Sheets:
         tiles = torch.cat([one for _, row in rows for one in row])
         columns, zoom = len(tiles) // len(rows), -(-TILE // tiles.shape[-1])
         page = pictures.sheet(tiles, columns=columns, zoom=zoom)
-        page = labelled(headed(page, heads) if heads else page, [title for title, _ in rows], 150)
+        page = label_rows(label_columns(page, heads) if heads else page, [title for title, _ in rows], 150)
         page.save(self.output / f"{name}.png", optimize=True)
 
     def by_both(self, make: Callable[[synth.Classifier, str], Tensor], names: list[str]) -> list:
@@ -220,7 +220,7 @@ def overview() -> None:
         image.close()
         pairs[task.title] = torch.cat([first, last])
     rows = torch.cat([torch.cat([pair[row : row + 1] for pair in pairs.values()]) for row in range(2)])
-    headed(pictures.sheet(rows, columns=len(pairs), zoom=2), list(pairs)).save(DOCS / "tasks.png", optimize=True)
+    label_columns(pictures.sheet(rows, columns=len(pairs), zoom=2), list(pairs)).save(DOCS / "tasks.png", optimize=True)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.peers import inputs, network, ours
 from synth.classifier import Classifier
-from training.card import table
+from training.tables import table
 
 SHAPES = [(64, 64, 56), (128, 128, 28), (256, 256, 14), (512, 512, 7), (512, 512, 14)]
 """Channels in and out, side: 3x3 convolutions, those of a ResNet and a larger one."""

@@ -1,4 +1,4 @@
-"""Runs for ``bench.evidence``: families of checkpoints, what tasks start from, pictures after so many gradients."""
+"""Runs for ``bench.evidence``: families of checkpoints, inputs of tasks, pictures after a number of gradients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import synth
-from bench.judging import Judge
+from bench.judging import judge_pictures
 from bench.tricks import TRICKS
 from synth.classifier import Classifier
 from synth.constraints import L2
@@ -21,22 +21,23 @@ from synth.randomness import Generators
 from synth.tasks import TASKS
 from synth.tasks.synthesis import class_loss
 from training.data import Pictures, of
+from training.evaluation.restoration import several
+from training.judge import Reference
 from training.loop import precision
-from training.restoration import several
-from training.samples import balanced
+from training.sampling import balanced
 
 FAMILIES = ("cifar10", "tiny64")
 PLAIN = {"jitter": 0, "smoothing": 0}
 """Settings of the published loop, without what presets add."""
 REFERENCE = 5000
-"""Real training pictures that the Frechet distance compares to."""
+"""The number of real training pictures behind a Fréchet distance."""
 BATCH = 64
-"""Pictures a batch, at most."""
+"""The largest number of pictures per batch."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a task is asked: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known.
+class Inputs:
+    """The inputs of a task: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known.
 
     A part's "labels" (n,) are the classes of its pictures, where they differ.
     """
@@ -47,14 +48,14 @@ class Given:
 
 
 class Family:
-    """A robust checkpoint and its standard twin, which gets the same seeds, with their judge and data."""
+    """A robust checkpoint and its standard twin, which uses the same seeds, with their judge and data."""
 
     def __init__(self, name: str, data: str | None = None):
         self.name, self.data = name, data
         self.robust, standard = (synth.load(f"{name}-resnet18-slim-{kind}") for kind in ("l2", "standard"))
         standard.start = self.robust.start
         self.networks = {"robust": self.robust.inference_copy(), "standard": standard.inference_copy()}
-        self._judges: dict[tuple, Judge] = {}
+        self._references: dict[tuple, Reference] = {}
 
     @cached_property
     def judge(self) -> Classifier:
@@ -69,55 +70,55 @@ class Family:
         return of(self.robust, "test", self.data)
 
     def tuned(self, task: str) -> dict:
-        """The robust checkpoint's tuned settings of how to descend, for both networks; in small steps where it can."""
+        """The robust checkpoint's tuned settings of the descent, for both networks, in small steps if it has such."""
         small = self.robust.presets.get(task, {}).get("small steps", {})
         values, names = TASKS[task].defaults(self.robust) | small, list(TASKS[task].parameters)
         return {name: values[name] for name in names[names.index("epsilon") :] if name != "seed"}
 
-    def judged(self, pictures: Tensor, labels: Tensor) -> dict:
-        """The figures of ``Judge``, with real pictures of the same classes as the reference."""
+    def figures(self, pictures: Tensor, labels: Tensor) -> dict:
+        """The figures of ``bench.judging``, with real pictures of the same classes as the reference."""
         classes = tuple(labels.unique().tolist())
-        if classes not in self._judges:
+        if classes not in self._references:
             real = self.train.subset(torch.isin(self.train.labels, torch.tensor(classes)))
-            self._judges[classes] = Judge(self.judge, balanced(real, REFERENCE).pictures)
-        return self._judges[classes](pictures, labels)
+            self._references[classes] = Reference(self.judge, balanced(real, REFERENCE).pictures)
+        return judge_pictures(pictures, labels, self._references[classes])
 
-    def seeds(self, count: int, skip: int = 0) -> Given:
-        """``count`` pictures to generate, every class in turn, from the seed ``skip`` on."""
+    def seeds(self, count: int, skip: int = 0) -> Inputs:
+        """Inputs to generate ``count`` pictures, every class in turn, from the seed ``skip`` on."""
         classes = len(self.robust.classes)
         size = max(1, BATCH // classes) * classes
         parts = [{"count": min(size, count - begin), "seed": skip + begin} for begin in range(0, count, size)]
-        return Given(parts, torch.arange(count) % size % classes)
+        return Inputs(parts, torch.arange(count) % size % classes)
 
-    def real(self, count: int, skip: int = 0, *, translated: bool = False, batch: int = BATCH) -> Given:
-        """``count`` test pictures of the first ten classes that turn into others well, after the first ``skip``.
+    def real(self, count: int, skip: int = 0, *, translated: bool = False, batch: int = BATCH) -> Inputs:
+        """``count`` test pictures of the first ten classes that have a pair, after the first ``skip``.
 
-        Labels are their own classes, or, ``translated``, those that they are to become. In inpainting, each ``batch``
-        shares a random square.
+        The labels are their own classes, or if ``translated`` those of their pairs. In inpainting, the pictures of a
+        ``batch`` share a random square.
         """
         number, pairs = self.robust.classes.index, dict(list(self.robust.pairs.items())[:10])
         each, skip = -(-count // len(pairs)), -(-skip // len(pairs))
-        of_class = [_shuffled(self.test.labels == number(source))[skip : skip + each] for source in pairs]
+        of_class = [_random_order(self.test.labels == number(source))[skip : skip + each] for source in pairs]
         pictures = self.test[torch.stack(of_class, 1).flatten()][0]  # every class in turn
         labels = torch.tensor([number(pairs[name] if translated else name) for name in pairs]).repeat(len(of_class[0]))
         parts = [
             {"picture": pictures[i : i + batch], "labels": labels[i : i + batch], "seed": skip + i}
             for i in range(0, len(labels), batch)
         ]
-        return Given(parts, labels, None if translated else pictures)
+        return Inputs(parts, labels, None if translated else pictures)
 
-    def shown(self, labels: Tensor) -> Tensor:
+    def test_pictures(self, labels: Tensor) -> Tensor:
         """A test picture of each of ``labels`` (N,), in turn all of a class: (N, 3, S, S)."""
-        rows = {label: _shuffled(self.test.labels == label).tolist() for label in labels.unique().tolist()}
+        rows = {label: _random_order(self.test.labels == label).tolist() for label in labels.unique().tolist()}
         used = F.one_hot(labels).cumsum(0).gather(1, labels[:, None]).flatten() - 1
         pairs = zip(labels.tolist(), used.tolist(), strict=True)
         return self.test[torch.tensor([rows[label][i % len(rows[label])] for label, i in pairs])][0]
 
-    def strangers(self, labels: Tensor) -> Tensor:
+    def other_classes(self, labels: Tensor) -> Tensor:
         """A test picture of another class for each of ``labels`` (N,), (N, 3, S, S)."""
         classes = len(self.robust.classes)
         rounds = torch.arange(len(labels)) // classes
-        return self.shown((labels + 1 + rounds % (classes - 1)) % classes)
+        return self.test_pictures((labels + 1 + rounds % (classes - 1)) % classes)
 
 
 def descend(
@@ -166,33 +167,33 @@ def descend(
 
 
 def make(
-    engine: Classifier, task: str, given: Given, settings: dict, at, *, starts: Tensor | None = None, **more
+    engine: Classifier, task: str, inputs: Inputs, settings: dict, at, *, starts: Tensor | None = None, **more
 ) -> dict[float, Tensor]:
     """{evaluations: pictures (N, 3, S, S)} for the evaluations ``at``.
 
     starts: (N, 3, S, S), pictures to start from; more: of ``descend``.
     """
-    found, done = {one: [] for one in at}, 0
+    results, done = {one: [] for one in at}, 0
     low = torch.autocast(engine.device.type, torch.bfloat16, enabled=precision() == "bf16")
-    for part in given.parts:
+    for part in inputs.parts:
         size = len(part["picture"]) if "picture" in part else part["count"]
         start = None if starts is None else starts[done : done + size]
         done += size
         with low:
             for evaluations, pictures in descend(engine, task, settings | part, start=start, **more):
-                if evaluations in found:
-                    found[evaluations].append(pictures)
-    return {one: torch.cat(pictures) for one, pictures in found.items()}
+                if evaluations in results:
+                    results[evaluations].append(pictures)
+    return {one: torch.cat(pictures) for one, pictures in results.items()}
 
 
-def _shuffled(which: Tensor) -> Tensor:
+def _random_order(which: Tensor) -> Tensor:
     """Indices of the set elements of ``which`` (N,), in an order that is always the same."""
     index = which.nonzero().flatten()
     return index[torch.randperm(len(index), generator=torch.Generator().manual_seed(0))]
 
 
-def holes(engine: Classifier, given: Given) -> Tensor:
-    """The squares that inpainting hides of what it is given, (N, 1, S, S)."""
+def holes(engine: Classifier, inputs: Inputs) -> Tensor:
+    """The squares of the inputs that inpainting hides, (N, 1, S, S)."""
     task = several(TASKS["inpainting"])
-    known = [{name: part[name] for name in ("picture", "seed")} for part in given.parts]
+    known = [{name: part[name] for name in ("picture", "seed")} for part in inputs.parts]
     return torch.cat([task.hole(task.check(engine, **one)) for one in known])

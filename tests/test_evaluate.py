@@ -15,9 +15,11 @@ from PIL import Image
 import synth
 from synth.classifier import Classifier
 from synth.start import Start
-from training import accuracy, evaluate, fit_start, sheets
+from training import evaluate, fit_start, sheets
 from training.card import write_card
 from training.data import Pictures
+from training.evaluation.accuracy import Accuracy, survivors
+from training.evaluation.autoattack import AutoAttack
 from training.intervals import proportion
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +61,7 @@ class Brightness(torch.nn.Module):
 def test_the_attack_is_exact_on_a_linear_model(epsilon, survives):
     # The mean moves by epsilon / sqrt(D) at most: 0.05 away takes 0.05 * sqrt(3072) = 2.77.
     x, y = torch.full((3, 3, 32, 32), 0.55), torch.ones(3, dtype=torch.long)
-    assert accuracy.survivors(Brightness(), x, y, epsilon).tolist() == [survives] * 3
+    assert survivors(Brightness(), x, y, epsilon).tolist() == [survives] * 3
 
 
 def test_accuracies_fall_with_epsilon_and_count_all_pictures():
@@ -69,7 +71,7 @@ def test_accuracies_fall_with_epsilon_and_count_all_pictures():
         labels = model(pictures / 255).argmax(1)
     labels[:6] = 1 - labels[:6]
     data, accelerator = Pictures(pictures, labels, ["a", "b"], []), Accelerator(cpu=True)
-    figures = accuracy.under_pgd(model, data, [4.0, 0.01], accelerator=accelerator, batch=7)
+    figures = Accuracy().measure(model, data, epsilon=[4.0, 0.01], accelerator=accelerator, batch=7)
     assert figures["clean"]["value"] == 0.8 and figures["clean"]["count"] == 30
     assert figures["clean"]["value"] >= figures["pgd20_l2_0.01"]["value"] >= figures["pgd20_l2_4"]["value"]
 
@@ -81,7 +83,7 @@ def test_the_interval_is_wilsons():
 def test_autoattack_without_its_package_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
     with pytest.raises(ValueError, match="^measure: expected pyautoattack"):
-        accuracy.under_autoattack(None, None, [0.5], accelerator=None)
+        AutoAttack().measure(None, None, epsilon=[0.5], accelerator=None)
 
 
 def test_autoattack_is_no_weaker_than_pgd():
@@ -93,9 +95,9 @@ def test_autoattack_is_no_weaker_than_pgd():
         labels = model(pictures / 255).argmax(1)
     data = Pictures(pictures, labels, model.classes, [])
     settings = dict(accelerator=Accelerator(cpu=True))
-    found = accuracy.under_autoattack(model, data, [0.3], attacks=("apgd-ce",), **settings)
-    under_pgd = accuracy.under_pgd(model, data, [0.3], **settings)
-    assert found["apgd-ce_l2_0.3"]["value"] <= under_pgd["pgd20_l2_0.3"]["value"]
+    autoattack = AutoAttack().measure(model, data, epsilon=[0.3], attacks=("apgd-ce",), **settings)
+    under_pgd = Accuracy().measure(model, data, epsilon=[0.3], **settings)
+    assert autoattack["apgd-ce_l2_0.3"]["value"] <= under_pgd["pgd20_l2_0.3"]["value"]
 
 
 def test_commands_make_a_complete_checkpoint(checkpoint, data):
@@ -137,15 +139,15 @@ def test_two_processes_find_what_one_finds(checkpoint, data):
     options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
     launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]
     common = ["training.evaluate", str(checkpoint), "--data", str(data), "--device", "cpu", "--epsilon", "0.3", "2"]
-    found = []
+    figures = []
     for start in ([sys.executable, "-m"], [*launch, "-m"]):
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         done = subprocess.run([*start, *common], cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         report = json.loads((checkpoint / "evaluation.json").read_text())
-        found.append({name: value["value"] for name, value in report["accuracy"].items()})
+        figures.append({name: value["value"] for name, value in report["accuracy"].items()})
     assert "2 process(es)" in next(iter(report["runs"].values()))["machine"]
-    assert found[0] == found[1]
+    assert figures[0] == figures[1]
 
 
 def test_a_card_needs_an_evaluation(checkpoint):

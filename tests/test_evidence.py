@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import synth
-from bench import evidence, evidence_plots, inverse, tricks
-from bench.judging import Judge
+from bench import evidence, evidence_plots, experiments, inverse, tricks
+from bench.judging import judge_pictures
 from bench.runs import Family, descend, holes, make
 from synth.constraints import L2, Inside
 from synth.objectives import Objective
 from synth.randomness import Generators
 from tests.test_samples import make_judge, make_pictures
-from training import samples
+from training.judge import Reference, judge_samples
 
 SHORT = {"steps": 3, "epsilon": 2, "step_size": 0.5}
 WEIGHTS = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -70,12 +70,13 @@ def test_total_variation_is_that_of_the_formula():
     assert tricks.total_variation()(PICTURES)[0].item() == pytest.approx(down + across, rel=1e-5)
 
 
-def test_the_judges_distance_is_that_of_the_samples():
-    judge, reference, pictures = make_judge(), make_pictures(80).pictures, make_pictures(40, seed=1)
-    found = Judge(judge, reference)(*pictures[:])
-    expected = samples.judged(pictures.pictures, pictures.labels, reference, judge)
-    assert found["fid"]["value"] == pytest.approx(expected["fid"], rel=5e-3, abs=2e-3)
-    assert found["seen"] == expected["judge_accuracy"] and found["fid"]["interval"][0] < found["fid"]["value"]
+def test_the_judges_figures_are_those_of_the_samples_with_an_interval():
+    reference, pictures = Reference(make_judge(), make_pictures(80).pictures), make_pictures(40, seed=1)
+    figures = judge_pictures(*pictures[:], reference)
+    expected = judge_samples(pictures.pictures, pictures.labels, reference)
+    assert figures["fid"]["value"] == pytest.approx(expected["fid"], abs=1e-3)
+    low, high = figures["fid"]["interval"]
+    assert figures["seen"] == expected["judge_accuracy"] and low < figures["fid"]["value"] < high
 
 
 def test_without_tricks_a_run_is_the_tasks_own(model):
@@ -101,34 +102,34 @@ def test_coarse_steps_cost_a_quarter_and_stay_in_the_ball(model):
     assert all((x - run[0][1]).flatten(1).norm(dim=1).max() <= 2 + 1e-4 for _, x in run)
 
 
-def test_what_is_given_is_balanced_and_chosen_apart(family):
-    given = family.seeds(130)
-    assert given.labels.bincount().tolist() == [13] * 10
+def test_inputs_are_balanced_and_choices_use_others(family):
+    inputs = family.seeds(130)
+    assert inputs.labels.bincount().tolist() == [13] * 10
     few, real = family.real(20), family.real(30, 20)
     first, second = few.truth[::10].flatten(1), real.truth[::10].flatten(1)  # the first class's, which differ
     assert not (first[:, None] == second).all(2).any()
     classes = [family.robust.classes[label] for label in family.real(20, translated=True).labels[:10].tolist()]
     assert classes == list(family.robust.pairs.values())
-    made = make(family.networks["robust"], "generation", given, {"steps": 1}, (0, 1))
+    images = make(family.networks["robust"], "generation", inputs, {"steps": 1}, (0, 1))
     labels = {x.numpy().tobytes(): int(y) for x, y in zip(*family.test[:], strict=True)}
-    strangers = [labels[x.numpy().tobytes()] for x in family.strangers(given.labels)]
-    assert len(made[1]) == 130 and all(a != b for a, b in zip(strangers, given.labels.tolist(), strict=True))
+    strangers = [labels[x.numpy().tobytes()] for x in family.other_classes(inputs.labels)]
+    assert len(images[1]) == 130 and all(a != b for a, b in zip(strangers, inputs.labels.tolist(), strict=True))
 
 
 def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(evidence, "DOCS", tmp_path)
     monkeypatch.setattr(evidence, "Family", lambda *_: family)
-    monkeypatch.setattr(evidence, "GRID", {"epsilon": (1, 2), "step_size": (0.5,), "steps": (1, 2)})
+    monkeypatch.setattr(experiments, "GRID", {"epsilon": (1, 2), "step_size": (0.5,), "steps": (1, 2)})
     for name, value in {"BUDGET": 2, "ALONG": (1, 60), "TOTALS": (2,)}.items():
-        monkeypatch.setattr(evidence, name, value)
-    monkeypatch.setattr(evidence, "VARIANTS", {"plain": ((), {}), "Fourier": (("Fourier",), {})})
+        monkeypatch.setattr(experiments, name, value)
+    monkeypatch.setattr(experiments, "VARIANTS", {"plain": ((), {}), "Fourier": (("Fourier",), {})})
     for name in ("grid", "robust"):
         evidence.main(
             [name, "--count", "10", "--choose", "10", *(["--task", "inpainting"] if name == "robust" else [])]
         )
-    found = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("grid", "robust")}
-    assert len(found["grid"]["cifar10"]["rows"]) == 4 and "| 2 | 0.5 | 1 |" in capsys.readouterr().out
-    rows = found["robust"]["cifar10 inpainting"]["rows"]
+    reports = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("grid", "robust")}
+    assert len(reports["grid"]["cifar10"]["rows"]) == 4 and "| 2 | 0.5 | 1 |" in capsys.readouterr().out
+    rows = reports["robust"]["cifar10 inpainting"]["rows"]
     assert [row["network"] for row in rows] == ["start alone", *["robust"] * 2, *["standard"] * 2, "real pictures"]
     assert all(row["psnr"]["count"] == 10 for row in rows[:-1])
     pytest.importorskip("matplotlib")
@@ -139,26 +140,26 @@ def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, 
 @pytest.mark.parametrize("task", ["super_resolution", "inpainting"])
 def test_inverse_problems_have_adjoint_operators_of_norm_one_and_measure_the_truth(family, task):
     pytest.importorskip("deepinv")
-    given = family.real(20)
-    hidden = holes(family.robust, given) if task == "inpainting" else None
-    measured = inverse.Measured.of(given, factor=1 if hidden is not None else 4, hidden=hidden)
-    physics, x = measured.physics, torch.rand_like(given.truth)
+    inputs = family.real(20)
+    hidden = holes(family.robust, inputs) if task == "inpainting" else None
+    measured = inverse.Measurements.of(inputs, factor=1 if hidden is not None else 4, hidden=hidden)
+    physics, x = measured.physics, torch.rand_like(inputs.truth)
     y = torch.rand_like(measured.y)
     assert torch.allclose((physics.A(x) * y).sum(), (x * physics.A_adjoint(y)).sum(), rtol=1e-4)
     there = physics.A_adjoint(physics.A(x))
     assert torch.allclose(physics.A_adjoint(physics.A(there)), there, atol=1e-5)  # a projection, so of norm 1
-    assert torch.allclose(physics.A(given.truth), measured.y, atol=4 * 0.5 / 255 + 1e-6)  # but for rounding
+    assert torch.allclose(physics.A(inputs.truth), measured.y, atol=4 * 0.5 / 255 + 1e-6)  # but for rounding
     assert torch.equal(torch.cat([part.fill for part in measured.split(7)]), measured.fill)
 
 
 def test_the_class_prior_descends_and_every_method_is_compared(family, monkeypatch, tmp_path, capsys):
     pytest.importorskip("deepinv")
-    given = family.real(10)
-    prior = inverse.class_prior(family.networks["robust"], given.labels)
-    x = given.truth
+    inputs = family.real(10)
+    prior = inverse.class_prior(family.networks["robust"], inputs.labels)
+    x = inputs.truth
     assert prior.fn(x - 0.01 * prior.grad(x)).sum() < prior.fn(x).sum()
-    trained = inverse.trained
-    monkeypatch.setattr(inverse, "trained", lambda data: trained(data, steps=2, batch=4))
+    train_denoiser = inverse.train_denoiser
+    monkeypatch.setattr(inverse, "train_denoiser", lambda data: train_denoiser(data, steps=2, batch=4))
     monkeypatch.setattr(inverse, "FITTED", (1,))
     monkeypatch.setattr(inverse, "ITERATIONS", 2)
     monkeypatch.setattr(evidence, "DOCS", tmp_path)

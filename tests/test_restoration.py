@@ -17,8 +17,8 @@ from synth import metrics
 from synth.pictures import to_images
 from tests.conftest import CLASSES
 from tests.test_samples import make_judge, make_pictures
-from training import restoration
 from training.data import Pictures
+from training.evaluation import restoration
 
 SHORT = {"steps": 3}
 
@@ -44,21 +44,21 @@ def shrunk(picture: Tensor, factor: int) -> Tensor:
 
 @pytest.mark.parametrize("factor", ["2", "4", "8"])
 def test_super_resolution_keeps_its_input_and_its_baseline_is_bicubic(model, data, accelerator, factor):
-    made = restoration.restore(
+    result = restoration.restore(
         "super_resolution", model, data, accelerator=accelerator, batch=2, factor=factor, **SHORT
     )
-    for ours, baseline, truth in zip(made.ours, made.baseline, data[:][0], strict=True):
+    for ours, baseline, truth in zip(result.ours, result.baseline, data[:][0], strict=True):
         low = shrunk(truth, int(factor))
         expected = F.interpolate(low, size=(32, 32), mode="bicubic", align_corners=False).clamp(0, 1)
         assert (baseline - expected).abs().max() < 0.03  # a block mean may round to the next level
         assert (F.avg_pool2d(ours, int(factor)) - low[0]).abs().max() < 0.006
-    assert made.settings["factor"] == factor and not {"picture", "class_name", "seed"} & set(made.settings)
-    assert made.holes is None and (made.ours != made.baseline).any()
+    assert result.settings["factor"] == factor and not {"picture", "class_name", "seed"} & set(result.settings)
+    assert result.holes is None and (result.ours != result.baseline).any()
 
 
 def test_pillow_and_the_baseline_agree(model, data, accelerator):
-    made = restoration.restore("super_resolution", model, data, accelerator=accelerator, factor="4", **SHORT)
-    for image, baseline in zip(to_images(data[:][0]), to_images(made.baseline), strict=True):
+    result = restoration.restore("super_resolution", model, data, accelerator=accelerator, factor="4", **SHORT)
+    for image, baseline in zip(to_images(data[:][0]), to_images(result.baseline), strict=True):
         other = image.resize((8, 8), Image.Resampling.BOX).resize((32, 32), Image.Resampling.BICUBIC)
         # Pillow's kernel has a = -0.5 where torch has -0.75.
         difference = torch.tensor(list(other.tobytes())).sub(torch.tensor(list(baseline.tobytes()))).abs()
@@ -67,21 +67,21 @@ def test_pillow_and_the_baseline_agree(model, data, accelerator):
 
 @pytest.mark.parametrize("name, more", [("super_resolution", {"factor": "4"}), ("inpainting", {})])
 def test_a_picture_comes_out_as_if_restored_alone(model, data, accelerator, name, more):
-    made = restoration.restore(name, model, data, accelerator=accelerator, batch=3, **more, **SHORT)
+    result = restoration.restore(name, model, data, accelerator=accelerator, batch=3, **more, **SHORT)
     for index in (0, 3, 5, 7):  # the first of a batch, whose square is that of its own seed
         settings = {"picture": data[index : index + 1][0], "class_name": int(data.labels[index]), "seed": index}
         frame = synth.TASKS[name](model, **settings, **more, **SHORT)
-        assert (made.ours[index] - frame.pictures[0]).abs().max() < 1e-3
-        assert (made.starts[index] - frame.start[0]).abs().max() < 1e-6
+        assert (result.ours[index] - frame.pictures[0]).abs().max() < 1e-3
+        assert (result.starts[index] - frame.start[0]).abs().max() < 1e-6
 
 
 def test_inpainting_changes_the_hole_alone_and_its_baseline_is_the_mean(model, data, accelerator):
-    made = restoration.restore("inpainting", model, data, accelerator=accelerator, batch=2, **SHORT)
-    truth, outside = data[:][0], (1 - made.holes).expand(-1, 3, -1, -1) > 0
-    assert torch.equal(made.ours[outside], truth[outside]) and torch.equal(made.baseline[outside], truth[outside])
-    assert made.holes.sum((1, 2, 3)).tolist() == [144] * 8
-    assert torch.equal(made.holes[0], made.holes[1]) and not torch.equal(made.holes[0], made.holes[2])
-    for picture, baseline, hole in zip(truth, made.baseline, made.holes[:, 0] > 0, strict=True):
+    result = restoration.restore("inpainting", model, data, accelerator=accelerator, batch=2, **SHORT)
+    truth, outside = data[:][0], (1 - result.holes).expand(-1, 3, -1, -1) > 0
+    assert torch.equal(result.ours[outside], truth[outside]) and torch.equal(result.baseline[outside], truth[outside])
+    assert result.holes.sum((1, 2, 3)).tolist() == [144] * 8
+    assert torch.equal(result.holes[0], result.holes[1]) and not torch.equal(result.holes[0], result.holes[2])
+    for picture, baseline, hole in zip(truth, result.baseline, result.holes[:, 0] > 0, strict=True):
         known = picture[:, ~hole].mean(1, keepdim=True)
         assert torch.allclose(baseline[:, hole], known.expand(-1, 144), atol=1e-5)
 
@@ -91,16 +91,16 @@ def test_figures_follow_their_definitions(data):
     pictures, holes = truth.clone(), torch.zeros(8, 1, 32, 32)
     holes[..., 4:12, 4:12] = 1
     pictures[..., 4:12, 4:12] += 0.1
-    found = restoration.figures(pictures, truth, holes)
-    assert found["psnr_hole"]["value"] == pytest.approx(20, abs=1e-3)
-    assert found["psnr"]["value"] == pytest.approx(-10 * math.log10(0.01 * 64 / 1024), abs=1e-3)
-    assert 0 < found["ssim"]["value"] < 1 and found["ssim"]["count"] == 8
+    figures = restoration.reference_figures(pictures, truth, holes)
+    assert figures["psnr_hole"]["value"] == pytest.approx(20, abs=1e-3)
+    assert figures["psnr"]["value"] == pytest.approx(-10 * math.log10(0.01 * 64 / 1024), abs=1e-3)
+    assert 0 < figures["ssim"]["value"] < 1 and figures["ssim"]["count"] == 8
 
 
 def test_the_truth_itself_has_finite_figures(data):
-    found = restoration.figures(data[:][0], data[:][0])
-    assert found["psnr"]["value"] == metrics.BEST_PSNR and found["ssim"]["value"] == pytest.approx(1)
-    json.dumps(found, allow_nan=False)
+    figures = restoration.reference_figures(data[:][0], data[:][0])
+    assert figures["psnr"]["value"] == metrics.BEST_PSNR and figures["ssim"]["value"] == pytest.approx(1)
+    json.dumps(figures, allow_nan=False)
 
 
 @pytest.mark.parametrize("count", [1, 8])
@@ -109,9 +109,9 @@ def test_lpips_is_nothing_for_the_truth(data, count, monkeypatch):
     monkeypatch.setattr(torchvision.models, "alexnet", lambda weights: build(weights=None))  # no download
     truth = data[:count][0]
     torch.manual_seed(0)
-    assert restoration.figures(truth, truth, lpips=True)["lpips"]["value"] == 0
-    found = restoration.figures(1 - truth, truth, lpips=True)["lpips"]
-    assert found["value"] > 0 and found["count"] == count
+    assert restoration.reference_figures(truth, truth, lpips=True)["lpips"]["value"] == 0
+    figures = restoration.reference_figures(1 - truth, truth, lpips=True)["lpips"]
+    assert figures["value"] > 0 and figures["count"] == count
 
 
 def test_the_report_sets_ours_beside_starts_and_baselines(model, accelerator, monkeypatch):
@@ -120,14 +120,16 @@ def test_the_report_sets_ours_beside_starts_and_baselines(model, accelerator, mo
 
     monkeypatch.setattr(restoration, "_lpips", unreachable)
     monkeypatch.setattr(model, "presets", {name: {"tuned": SHORT} for name in ("super_resolution", "inpainting")})
-    report = restoration.measure(model, make_pictures(12), judge=make_judge(), count=6, accelerator=accelerator)
+    report = restoration.Restoration().measure(
+        model, make_pictures(12), judge=make_judge(), count=6, accelerator=accelerator
+    )
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["count"] == 6 and "no network" in report["absent"]["lpips"]
     assert set(report["super_resolution"]) == {"2", "4", "8"} and report["truth"]["judge_accuracy"]["count"] == 6
-    for made, baseline in [(report["super_resolution"]["8"], "bicubic"), (report["inpainting"], "mean fill")]:
-        assert made["settings"]["steps"] == 3 and made["seconds_per_picture"] > 0
+    for entry, baseline in [(report["super_resolution"]["8"], "bicubic"), (report["inpainting"], "mean fill")]:
+        assert entry["settings"]["steps"] == 3 and entry["seconds_per_picture"] > 0
         for name in ("ours", "starts", baseline):
-            assert {"psnr", "ssim", "judge_accuracy"} <= set(made[name]) and "lpips" not in made[name]
+            assert {"psnr", "ssim", "judge_accuracy"} <= set(entry[name]) and "lpips" not in entry[name]
     assert "psnr_hole" in report["inpainting"]["ours"]
     easy, hard = (report["super_resolution"][factor]["bicubic"]["psnr"]["value"] for factor in ("2", "8"))
     assert easy > hard
@@ -143,6 +145,6 @@ def test_the_report_sets_ours_beside_starts_and_baselines(model, accelerator, mo
     ],
 )
 def test_what_does_not_fit_is_refused_with_one_sentence(model, accelerator, change, words):
-    given = {"data": make_pictures(8), "judge": None} | change
+    arguments = {"data": make_pictures(8), "judge": None} | change
     with pytest.raises(ValueError, match=f"^{words}"):
-        restoration.measure(model, accelerator=accelerator, lpips=False, **given)
+        restoration.Restoration().measure(model, accelerator=accelerator, lpips=False, **arguments)

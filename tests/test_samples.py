@@ -13,12 +13,16 @@ import pytest
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 import synth
 from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model, make_start
-from training import intervals, restoration, samples
+from training import intervals, sampling
 from training.data import Pictures
+from training.evaluation.restoration import Restoration
+from training.evaluation.samples import SampleQuality, nearest
+from training.judge import Reference, judge_accuracy, judge_samples, outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = {"steps": 2, "epsilon": 2}
@@ -56,22 +60,22 @@ def close(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 def test_samples_are_balanced_and_depend_on_class_and_seed_alone(model, accelerator):
-    made = samples.generate(model, 10, accelerator=accelerator, batch=50, **SHORT)
-    assert made.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3] and made.pictures.dtype == torch.uint8
-    other = samples.generate(model, 10, accelerator=accelerator, batch=2, **SHORT)
-    assert close(made.pictures, other.pictures) and torch.equal(made.starts, other.starts)
+    samples = sampling.generate(model, 10, accelerator=accelerator, batch=50, **SHORT)
+    assert samples.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3] and samples.pictures.dtype == torch.uint8
+    other = sampling.generate(model, 10, accelerator=accelerator, batch=2, **SHORT)
+    assert close(samples.pictures, other.pictures) and torch.equal(samples.starts, other.starts)
     alone = synth.generation(model, class_name=1, count=1, seed=2, **SHORT)
-    assert close(made.pictures[5:6], samples.to_bytes(alone.pictures))
-    assert torch.equal(made.starts[5:6], samples.to_bytes(alone.start))
-    assert not torch.equal(made.pictures, made.starts) and made.seconds > 0
+    assert close(samples.pictures[5:6], sampling.to_bytes(alone.pictures))
+    assert torch.equal(samples.starts[5:6], sampling.to_bytes(alone.start))
+    assert not torch.equal(samples.pictures, samples.starts) and samples.seconds > 0
 
 
 def test_a_random_part_of_the_pictures_is_balanced():
     data = make_pictures(41)
-    part = samples.balanced(data, 10)
+    part = sampling.balanced(data, 10)
     assert sorted(part.labels.bincount().tolist()) == [2, 2, 3, 3]
     assert len(part.pictures.flatten(1).unique(dim=0)) == 10
-    assert samples.balanced(data, 41) is data
+    assert sampling.balanced(data, 41) is data
 
 
 def test_distances_agree_with_brute_force_and_see_copies():
@@ -79,27 +83,24 @@ def test_distances_agree_with_brute_force_and_see_copies():
     x = torch.randint(0, 256, (9, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     x[3] = among[40]
     expected = [min(math.dist(row, other) for other in among.tolist()) for row in x.tolist()]
-    assert samples.nearest(x, among, chunk=7).tolist() == pytest.approx(expected)
-    assert samples.nearest(x, among)[3] == 0
+    assert nearest(x, among, chunk=7).tolist() == pytest.approx(expected)
+    assert nearest(x, among)[3] == 0
 
 
 def test_a_set_is_at_no_distance_from_itself(judge):
     data, other = make_pictures(60), make_pictures(60, seed=1).pictures // 2
-    same = samples.fidelity(data.pictures, data.pictures, judge=judge)
+    reference = Reference(judge, data.pictures)
+    same = judge_samples(data.pictures, data.labels, reference)
     assert same["fid"] == pytest.approx(0, abs=1e-3) and same["precision"] == same["recall"] == 1
-    far = samples.fidelity(other, data.pictures, judge=judge)
+    far = judge_samples(other, data.labels, reference)
     assert far["fid"] > 100 * abs(same["fid"]) and far["kid"]["mean"] > same["kid"]["mean"]
 
 
 def test_fid_is_the_frechet_distance_of_the_judges_features(judge):
-    a, b = make_pictures(80).pictures, make_pictures(90, seed=1).pictures // 2
-    first, second = (samples.outputs(judge, x)[0].double().numpy() for x in (a, b))
-    values, vectors = np.linalg.eigh(np.cov(first, rowvar=False))
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ np.cov(second, rowvar=False) @ root).clip(0)).sum()
-    spread = np.trace(np.cov(first, rowvar=False)) + np.trace(np.cov(second, rowvar=False))
-    expected = ((first.mean(0) - second.mean(0)) ** 2).sum() + spread - 2 * cross
-    assert samples.fidelity(a, b, judge=judge)["fid"] == pytest.approx(expected, rel=5e-3)
+    a, b = make_pictures(80), make_pictures(90, seed=1).pictures // 2
+    statistics = [fid_features_to_statistics(outputs(judge, x)[0].double()) for x in (a.pictures, b)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert judge_samples(a.pictures, a.labels, Reference(judge, b))["fid"] == pytest.approx(expected, rel=5e-3)
 
 
 def test_the_bundled_judge_knows_pictures_from_noise():
@@ -110,7 +111,7 @@ def test_the_bundled_judge_knows_pictures_from_noise():
     labels = torch.arange(len(files))
     noise = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seen, blind = (
-        samples.judge_accuracy(samples.outputs(standard, x)[1], labels)["value"]
+        judge_accuracy(outputs(standard, x)[1], labels)["value"]
         for x in (pictures.permute(0, 3, 1, 2).contiguous(), noise)
     )
     assert seen >= 0.7 and blind <= 0.3
@@ -122,9 +123,8 @@ def test_the_report_sets_samples_beside_starts_and_real_pictures(model, judge, a
 
     monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", unreachable)
     train = make_pictures(40)
-    report = samples.measure(
-        model, judge, train, train.subset(torch.arange(9)), count=12, accelerator=accelerator, **SHORT
-    )
+    test = train.subset(torch.arange(9))
+    report = SampleQuality().measure(model, train, test, judge=judge, count=12, accelerator=accelerator, **SHORT)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["settings"]["steps"] == 2 and "seed" not in report["settings"]
     assert "inception" not in report and "no network" in report["absent"]["inception"]
@@ -151,9 +151,9 @@ def test_the_report_sets_samples_beside_starts_and_real_pictures(model, judge, a
     ],
 )
 def test_what_does_not_fit_is_refused_with_one_sentence(model, judge, accelerator, change, words):
-    given = {"judge": judge, "train": make_pictures(20), "test": make_pictures(20), "count": 8} | change
+    arguments = {"judge": judge, "train": make_pictures(20), "test": make_pictures(20), "count": 8} | change
     with pytest.raises(ValueError, match=f"^{words}"):
-        samples.measure(model, accelerator=accelerator, **given)
+        SampleQuality().measure(model, accelerator=accelerator, **arguments)
 
 
 def test_the_intervals_are_wilsons_and_the_normal_one():
@@ -167,22 +167,21 @@ def both(accelerator: Accelerator) -> list[dict]:
     tiny, train, test = make_model(), make_pictures(24), make_pictures(10, seed=1)
     tiny.start = make_start()
     tiny.presets = {name: {"tuned": SHORT} for name in ("generation", "super_resolution", "inpainting")}
-    made = samples.measure(tiny, make_judge(), train, test, count=10, accelerator=accelerator, batch=2, inception=False)
-    restored = restoration.measure(
-        tiny, test, judge=make_judge(), count=10, accelerator=accelerator, batch=1, lpips=False
-    )
-    for report in (made, *restored["super_resolution"].values(), restored["inpainting"]):
+    common = {"judge": make_judge(), "count": 10, "accelerator": accelerator}
+    generated = SampleQuality().measure(tiny, train, test, **common, batch=2, inception=False)
+    restored = Restoration().measure(tiny, test, **common, batch=1, lpips=False)
+    for report in (generated, *restored["super_resolution"].values(), restored["inpainting"]):
         assert report.pop("seconds_per_picture") > 0
-    return [made, restored]
+    return [generated, restored]
 
 
 def test_two_processes_find_the_same_figures(accelerator, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
         "import json, pathlib, sys, torch\nfrom accelerate import Accelerator\nfrom tests.test_samples import both\n"
-        "torch.set_num_threads(1)\naccelerator = Accelerator(cpu=True)\nfound = both(accelerator)\n"
+        "torch.set_num_threads(1)\naccelerator = Accelerator(cpu=True)\nfigures = both(accelerator)\n"
         "assert accelerator.num_processes == 2\n"
-        "pathlib.Path(sys.argv[1], f'{accelerator.process_index}.json').write_text(json.dumps(found))\n"
+        "pathlib.Path(sys.argv[1], f'{accelerator.process_index}.json').write_text(json.dumps(figures))\n"
     )
     options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
     launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]

@@ -6,7 +6,7 @@ from accelerate import Accelerator
 
 from synth.classifier import Classifier
 from training.data import Pictures
-from training.translations import measure
+from training.evaluation.translation import TranslationQuality
 
 
 class Brightness(Classifier):
@@ -50,9 +50,11 @@ def data():
 
 def test_known_pictures_give_known_figures(data):
     accelerator = Accelerator(cpu=True)
-    found = measure(Brightness("tried"), data, judge=Brightness("judge"), accelerator=accelerator, count=2)
-    assert found["count"] == 4 and set(found["pairs"]) == {"dark to light", "light to dark"}
-    every = found["all"]
+    report = TranslationQuality().measure(
+        Brightness("tried"), data, judge=Brightness("judge"), accelerator=accelerator, count=2
+    )
+    assert report["count"] == 4 and set(report["pairs"]) == {"dark to light", "light to dark"}
+    every = report["all"]
     assert every["source_before"]["value"] == every["target_after"]["value"] == 1
     # Flat pictures move evenly, by the whole radius: everywhere by epsilon / sqrt(3 * 32 * 32).
     assert every["distance"]["value"] == pytest.approx(6, abs=1e-3)
@@ -61,6 +63,8 @@ def test_known_pictures_give_known_figures(data):
 
 
 @pytest.mark.parametrize("pairs, words", [([("dark", "wolf")], "got 'wolf'"), ([("wolf", "dark")], "of the data")])
-def test_unknown_classes_are_told(data, pairs, words):
+def test_unknown_classes_are_refused(data, pairs, words):
     with pytest.raises(ValueError, match=words):
-        measure(Brightness("a"), data, judge=Brightness("b"), pairs=pairs, accelerator=Accelerator(cpu=True))
+        TranslationQuality().measure(
+            Brightness("a"), data, judge=Brightness("b"), pairs=pairs, accelerator=Accelerator(cpu=True)
+        )

@@ -18,10 +18,10 @@ def sample_sheet(model: Classifier, **settings) -> Image.Image:
     columns, zoom = (10, 2) if model.image_size <= 32 else (6, 1)
     rows = [synth.generation(model, class_name=name, count=columns, **settings).pictures for name in model.classes]
     width = 84 if model.image_size <= 32 else 150
-    return labelled(pictures.sheet(torch.cat(rows), columns=columns, zoom=zoom), model.classes, width)
+    return label_rows(pictures.sheet(torch.cat(rows), columns=columns, zoom=zoom), model.classes, width)
 
 
-def labelled(page: Image.Image, names: list[str], width: int = 84) -> Image.Image:
+def label_rows(page: Image.Image, names: list[str], width: int = 84) -> Image.Image:
     """The page with a name left of each of its equally high rows."""
     wide = Image.new("RGB", (page.width + width, page.height), "white")
     wide.paste(page, (width, 0))
@@ -31,7 +31,7 @@ def labelled(page: Image.Image, names: list[str], width: int = 84) -> Image.Imag
     return wide
 
 
-def headed(page: Image.Image, names: list[str], height: int = 20) -> Image.Image:
+def label_columns(page: Image.Image, names: list[str], height: int = 20) -> Image.Image:
     """The page with a name above each of its equally wide columns."""
     tall = Image.new("RGB", (page.width, page.height + height), "white")
     tall.paste(page, (0, height))

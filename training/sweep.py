@@ -1,6 +1,6 @@
 """Which sampling settings suit a checkpoint: ``python -m training.sweep CHECKPOINT --judge NAME``.
 
-A Markdown table of generation with one parameter at a time moved away from the checkpoint's tuned preset.
+It writes a Markdown table of generation with one parameter at a time changed from the checkpoint's tuned preset.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
 from synth import hub
 from synth.classifier import Classifier
 from synth.parameters import Choice, Int, flag
-from training.card import table
 from training.data import Pictures, of
+from training.judge import Reference, check, judge_samples
 from training.loop import precision
-from training.samples import GENERATION, balanced, check, generate, judged
+from training.processes import once
+from training.sampling import GENERATION, Samples, balanced, generate
+from training.tables import table
 
 SWEPT = ("start", "objective", "epsilon", "steps", "step_size")
 MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}
-"""Of the preset's value, where the command gives no list."""
+"""The default values to try, as multiples of the preset's value."""
 FITTED_STARTS = ("gaussian", "mixture", "pca")
 
 
 def around(model: Classifier) -> dict[str, list]:
-    """The values of each swept parameter to try where none are given: {name: values}."""
+    """The default values of each swept parameter to try: {name: values}."""
     preset = GENERATION.defaults(model)
     grid = {"start": list(FITTED_STARTS if model.start else ["noise"])}
     grid["objective"] = list(GENERATION.parameters["objective"].options)
@@ -70,27 +71,26 @@ def sweep(
 ) -> Iterator[dict]:
     """The figures of real test pictures, then of ``count`` samples with each of ``rows``, on every process.
 
-    Each is {"settings" (None for the test pictures), "seconds_per_picture" (None likewise)} and what ``judged`` says
-    against ``count`` class-balanced random training pictures. ValueError for a judge, data or count that do not fit.
+    Each is {"settings" (None for the test pictures), "seconds_per_picture" (None likewise)} and the figures of
+    ``judge_samples`` against ``count`` class-balanced random training pictures.
+    ValueError for a judge, data or count that do not fit.
     """
     check(model, judge, train, test, count=count)
-    judge = judge.inference_copy().to(accelerator.device)
-    reference, real = balanced(train, count).pictures, balanced(test, count)
+    reference = Reference(judge.inference_copy().to(accelerator.device), balanced(train, count).pictures)
 
-    def figures(pictures, labels) -> dict:
-        found = judged(pictures, labels, reference, judge) if accelerator.is_main_process else None
-        return broadcast_object_list([found])[0]
+    def figures(images: Pictures | Samples) -> dict:
+        return once(lambda: judge_samples(images.pictures, images.labels, reference), accelerator)
 
-    yield {"settings": None, "seconds_per_picture": None} | figures(real.pictures, real.labels)
+    yield {"settings": None, "seconds_per_picture": None} | figures(balanced(test, count))
     for settings in rows:
-        made = generate(model, count, accelerator=accelerator, batch=batch, **settings)
-        yield {"settings": settings, "seconds_per_picture": made.seconds} | figures(made.pictures, made.labels)
+        samples = generate(model, count, accelerator=accelerator, batch=batch, **settings)
+        yield {"settings": settings, "seconds_per_picture": samples.seconds} | figures(samples)
 
 
 def markdown(rows: list[dict]) -> str:
-    """Markdown of what ``sweep`` yields, by FID; bold settings differ from those of the first row that has any."""
+    """Markdown of the rows of ``sweep``, by FID; bold settings differ from those of the first row that has any."""
     preset = next((row["settings"] for row in rows if row["settings"]), {})
-    names = ["judge_accuracy", "FID", "KID", "precision", "recall", "seconds a picture"]
+    names = ["judge_accuracy", "FID", "KID", "precision", "recall", "seconds per picture"]
     lines = []
     for row in sorted(rows, key=lambda row: row["fid"]):
         settings = row["settings"]
@@ -117,34 +117,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", help="a bundled name or a folder")
     parser.add_argument("--judge", required=True, help="another checkpoint of the same classes")
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
-    parser.add_argument("--count", type=int, default=500, help="samples a row (default 500)")
-    parser.add_argument("--batch", type=int, default=50, help="pictures made at once (default 50)")
+    parser.add_argument("--count", type=int, default=500, help="samples per row (default 500)")
+    parser.add_argument("--batch", type=int, default=50, help="pictures per batch (default 50)")
     parser.add_argument("--output", type=Path, help="the table's file (default runs/sweep-CHECKPOINT.md)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     for name in SWEPT:
         parameter = GENERATION.parameters[name]
         kind = str if isinstance(parameter, Choice) else int if isinstance(parameter, Int) else float
-        default = "a few around the preset's" if name in MULTIPLES else "all"
+        default = "a few around the preset" if name in MULTIPLES else "all"
         parser.add_argument(flag(name), type=kind, nargs="*", help=f"values to try, or none (default {default})")
     options = parser.parse_args(arguments)
     try:
         accelerator = Accelerator(mixed_precision=precision(options.device), cpu=options.device == "cpu")
         model, judge = hub.load(options.checkpoint), hub.load(options.judge)
-        given = {name: getattr(options, name) for name in SWEPT if getattr(options, name) is not None}
-        plan = one_at_a_time(model, around(model) | given)
+        grid = {name: getattr(options, name) for name in SWEPT if getattr(options, name) is not None}
+        plan = one_at_a_time(model, around(model) | grid)
         train, test = (of(model, split, options.data) for split in ("train", "test"))
         output = options.output or Path("runs") / f"sweep-{model.name}.md"
         command = shlex.join(["python", "-m", "training.sweep", *(arguments or sys.argv[1:])])
         title = (
-            f"{options.count} class-balanced samples of {model.name} a row, against as many class-balanced random "
-            f"training pictures, in the features of the judge {judge.name}; bold where a setting is not the preset's. "
-            f"Precision {accelerator.mixed_precision}. `{command}`\n\n"
+            f"Each row shows {options.count} class-balanced samples of {model.name}, compared with as many "
+            f"class-balanced random training pictures in the features of the judge {judge.name}. Bold settings differ "
+            f"from the preset. The precision is {accelerator.mixed_precision}. The command is `{command}`.\n\n"
         )
         rows = []
         run = dict(count=options.count, accelerator=accelerator, batch=options.batch)
         for row in sweep(model, judge, train, test, plan, **run):
             rows.append(row)
-            if accelerator.is_main_process:  # after every row, so that a killed sweep leaves what it found
+            if accelerator.is_main_process:  # after every row, so that a killed sweep leaves its results
                 output.parent.mkdir(parents=True, exist_ok=True)
                 output.write_text(title + markdown(rows) + "\n")
     except ValueError as error:
