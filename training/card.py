@@ -66,6 +66,11 @@ the biases of the training pictures. Weights and code have the MIT licence. {ter
 
 def write_card(folder: Path) -> None:
     """Write ``README.md`` of the checkpoint in ``folder``; ValueError if it has not been evaluated."""
+    ModelCard(card(folder)).save(folder / "README.md")
+
+
+def card(folder: Path) -> str:
+    """The text of the model card; ValueError if the checkpoint in ``folder`` has not been evaluated."""
     if not (folder / "evaluation.json").exists():
         raise ValueError(f"checkpoint: expected an evaluation.json in {folder}, run python -m training.evaluate first")
     report = reports.read(folder)
@@ -95,7 +100,7 @@ def write_card(folder: Path) -> None:
     )
     runs, sections = report["runs"].items(), discover("training.evaluation", Section).values()
     epsilon = recipe["epsilon"]
-    card = TEMPLATE.format(
+    return TEMPLATE.format(
         metadata=metadata.to_yaml(),
         name=info["name"],
         kind=f"an adversarially robust (L2, epsilon {epsilon:g})" if epsilon else "a standard, not robust,",
@@ -114,7 +119,6 @@ def write_card(folder: Path) -> None:
         trained=_trained(info, recipe) + _decoders_trained(folder),
         terms=TERMS.get(info["data"], f"For the terms of the data, see {info['data']} on the Hub."),
     )
-    ModelCard(card).save(folder / "README.md")
 
 
 def _trained(info: dict, recipe: dict) -> str:

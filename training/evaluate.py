@@ -26,18 +26,17 @@ from training.evaluation.base import Measure
 from training.judge import load_judge
 from training.loop import machine, precision
 
-MEASURES = discover("training.evaluation", Measure)
-
 
 def main(arguments: list[str] | None = None) -> None:
+    measures = discover("training.evaluation", Measure)
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="a bundled name or a folder")
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
-    helps = "; ".join(f"{name}: {measure.help}" for name, measure in MEASURES.items())
-    parser.add_argument("--measure", choices=MEASURES, default="accuracy", help=f"{helps} (default: accuracy)")
-    defaults = ", ".join(f"{name} {measure.count or 'all'}" for name, measure in MEASURES.items())
+    helps = "; ".join(f"{name}: {measure.help}" for name, measure in measures.items())
+    parser.add_argument("--measure", choices=measures, default="accuracy", help=f"{helps} (default: accuracy)")
+    defaults = ", ".join(f"{name} {measure.count or 'all'}" for name, measure in measures.items())
     parser.add_argument("--count", type=int, help=f"random test pictures, or samples (default: {defaults})")
-    for flag, keywords in {flag: k for measure in MEASURES.values() for flag, k in measure.options.items()}.items():
+    for flag, keywords in {flag: k for measure in measures.values() for flag, k in measure.options.items()}.items():
         parser.add_argument(flag, **keywords)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device: expected cpu, since this machine has no CUDA, got cuda")
         accelerator = Accelerator(mixed_precision=precision(options.device), cpu=options.device == "cpu")
-        model, measure = hub.load(options.checkpoint), MEASURES[options.measure]
+        model, measure = hub.load(options.checkpoint), measures[options.measure]
         own = {flag.removeprefix("--"): getattr(options, flag.removeprefix("--")) for flag in measure.options}
         if "judge" in own:
             own["judge"] = load_judge(own["judge"], model)
