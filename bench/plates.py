@@ -1,8 +1,8 @@
 """The pictures of docs/: ``python -m bench.plates``. Random seeds, none chosen; robust checkpoints beside their twins.
 
-It writes the inputs of the README's commands (docs/inputs), runs those commands, and draws the sheets of each family of
-checkpoints (docs/FAMILY). With ``--data``, sheets that start from real test pictures instead of generated ones are
-written to ``--output``, to look at.
+It writes the inputs of the commands in docs/using.md (docs/inputs), runs those commands, and draws the sheets of each
+family of checkpoints (docs/FAMILY). With ``--data``, sheets that start from real test pictures instead of generated
+ones are written to ``--output``, to look at.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def classes(output: Path) -> None:
 
 
 def inputs() -> None:
-    """Masks, sketches and styles that the README's commands start from."""
+    """Masks, sketches and styles that the commands in docs/using.md start from."""
     (DOCS / "inputs").mkdir(parents=True, exist_ok=True)
     model = synth.load(hub.DEFAULT)
     for name, sketch in sketches(model.classes).items():
@@ -200,13 +200,13 @@ def inputs() -> None:
 
 
 def commands() -> list[list[str]]:
-    """The arguments of every ``python -m synth TASK`` command in the README that needs no Hub."""
-    lines = re.findall(r"^python -m synth (\w+ .*--output \S+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    return [shlex.split(line) for line in lines if "--checkpoint" not in line]
+    """The arguments of the command of every task in docs/using.md."""
+    lines = re.findall(r"^python -m synth (\w+ .*--output \S+)$", (DOCS / "using.md").read_text(), re.MULTILINE)
+    return [shlex.split(line) for line in lines if "--like" not in line]
 
 
 def overview() -> None:
-    """docs/tasks.png: before and after, a pair a task, from the pictures that the README's commands make."""
+    """docs/tasks.png: before and after, a pair a task, from the pictures that those commands make."""
     model, pairs = synth.load(hub.DEFAULT), {}
     for arguments in commands():
         image = Image.open(DOCS / arguments[-1])

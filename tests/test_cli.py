@@ -1,20 +1,14 @@
-"""The command line: every task, repetition, help, bad input; and the README's commands."""
-
-import re
-import shlex
-from pathlib import Path
+"""The command line: every task, repetition, help, bad input."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from synth import autoencoder, hub, pictures
-from synth.__main__ import _parser, main
+from synth.__main__ import main
 from synth.parameters import flag
 from synth.start import Start
 from synth.tasks import TASKS
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -109,16 +103,6 @@ def test_bundled_checkpoints_are_listed(checkpoint, monkeypatch, capsys):
     monkeypatch.setattr(hub, "BUNDLED", checkpoint.parent)
     assert main(["checkpoints"]) == 0
     assert "tiny (bundled): not evaluated" in capsys.readouterr().out
-
-
-def test_the_readmes_commands_parse_and_their_inputs_exist():
-    commands = re.findall(r"^python -m synth (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert {command.split()[0] for command in commands} >= set(TASKS)
-    for command in commands:
-        options = _parser().parse_args(shlex.split(command, comments=True))
-        for name in ("picture", "mask"):
-            path = getattr(options, name, None)
-            assert path is None or (ROOT / path).exists(), path
 
 
 def test_start_statistics_survive_the_folder(model, checkpoint):
