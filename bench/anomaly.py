@@ -19,7 +19,7 @@ from training import loop
 from training.data import Pictures, load
 from training.intervals import mean
 from training.sampling import balanced
-from training.train_decoder import Decoding, Plan, only, train
+from training.train_decoder import DecoderTrainer, Plan, only, train
 
 SIZE = 32
 """Pixels of CIFAR-10's pictures; encoder and decoder take any size."""
@@ -106,7 +106,7 @@ def together(plan: Plan, blank: Classifier, data: Pictures, output: Path) -> tup
     return work.encoder.eval().requires_grad_(False), work.decoder.eval()
 
 
-class Plain(Decoding):
+class Plain(DecoderTrainer):
     """A decoder whose encoder learns with it."""
 
     def __init__(self, *arguments):

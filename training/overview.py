@@ -13,8 +13,8 @@ from training.recipes import RECIPES
 from training.tables import table
 
 
-def bundled_table() -> str:
-    """A row for every bundled checkpoint: network, size, measured figures, cost."""
+def bundled_table(short: bool = False) -> str:
+    """A row for every bundled checkpoint: network, size, measured figures, cost; only the figures if ``short``."""
     names = [name for name in hub.bundled() if (hub.folder(name) / "evaluation.json").exists()]
     figures = ["clean", "pgd20_l2_0.5", "pgd20_l2_1", "pgd20_l2_2"]
     titles = [title(figure).replace("accuracy", "").replace(" under ", "").strip() for figure in figures]
@@ -32,6 +32,8 @@ def bundled_table() -> str:
         cost = f"{info['epochs']:g} epochs, {info['minutes']:.0f} min on {info['machine']}"
         row = [f"[`{name}`](checkpoints/{name})", network, f"{parameters(folder):.1f} M", f"{size:.1f} MB"]
         rows.append([*row, *accuracies, quality, cost])
+    if short:
+        head, *rows = ([row[0], *row[4:-1]] for row in (head, *rows))
     return table(head, rows)
 
 
@@ -61,7 +63,7 @@ def fill(path: Path, name: str, text: str) -> None:
 
 def main() -> None:
     root = hub.BUNDLED.parent
-    fill(root / "README.md", "checkpoints", bundled_table())
+    fill(root / "README.md", "checkpoints", bundled_table(short=True))
     fill(root / "checkpoints/README.md", "checkpoints", bundled_table().replace("](checkpoints/", "]("))
     fill(root / "checkpoints/README.md", "recipes", untrained_table())
 
