@@ -206,21 +206,31 @@ def commands() -> list[list[str]]:
 
 
 def overview() -> None:
-    """docs/tasks.png: before and after, a pair a task, from the pictures that those commands make."""
-    model, pairs = synth.load(hub.DEFAULT), {}
+    """docs/tasks.png: ten generated pictures, ten sketches, and before and after of the commands of five more tasks."""
+    model = synth.load(hub.DEFAULT)
+    names = [classes[0] for classes in model.groups.values()][:ACROSS]
+    drawings = sketches(model.classes)
+    generated = [synth.generation(model, class_name=name, count=1).pictures for name in names]
+    sketched = [synth.sketch(model, picture=one, class_name=name).pictures for name, one in drawings.items()]
+    pairs: dict[str, list[Tensor]] = {}
     for arguments in commands():
-        image = Image.open(DOCS / arguments[-1])
-        settings = pictures.settings_of(DOCS / arguments[-1])
-        task = synth.TASKS[settings["task"]]
-        if task.title in pairs or not isinstance(task, Synthesis):
-            continue
-        frames = task.frames(model, **settings["settings"])
-        first = next(iter(frames)).start[:1]
-        last = task(model, **settings["settings"]).pictures[:1]
-        image.close()
-        pairs[task.title] = torch.cat([first, last])
-    rows = torch.cat([torch.cat([pair[row : row + 1] for pair in pairs.values()]) for row in range(2)])
-    label_columns(pictures.sheet(rows, columns=len(pairs), zoom=2), list(pairs)).save(DOCS / "tasks.png", optimize=True)
+        task, settings = synth.TASKS[arguments[0]], pictures.settings_of(DOCS / arguments[-1])["settings"]
+        if isinstance(task, Synthesis) and task.name not in ("generation", "sketch"):
+            frame = task(model, **settings)
+            pairs[f"{task.title}: before and after"] = [frame.start, frame.pictures]
+    strips = [
+        (names, generated),
+        (list(drawings), [pictures.to_tensor(one, model.image_size) for one in drawings.values()]),
+        ([], sketched),
+        (list(pairs), [one for pair in pairs.values() for one in pair]),
+    ]
+    sheets = [pictures.sheet(torch.cat(tiles), columns=len(tiles), zoom=2) for _, tiles in strips]
+    pages = [label_columns(one, heads) if heads else one for one, (heads, _) in zip(sheets, strips, strict=True)]
+    whole, y = Image.new("RGB", (pages[0].width, sum(page.height + 2 for page in pages)), "white"), 0
+    for page in pages:
+        whole.paste(page, (0, y))
+        y += page.height + 2
+    whole.save(DOCS / "tasks.png", optimize=True)
 
 
 def main() -> None:
