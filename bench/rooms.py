@@ -68,12 +68,16 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def reduced(graph: Graph) -> Graph:
-    """Without the arrows that follow from others."""
+    """Without the arrows that follow from others; names that import each other count as one."""
     reach = {name: reachable(graph, name) for name in graph}
-    return {
-        name: {t for t in targets if not any(t in reach[via] and via not in reach[t] for via in targets - {t})}
-        for name, targets in graph.items()
-    }
+    arrows: Graph = {}
+    for name in graph:
+        cycle = sorted({name} | {other for other in reach[name] if name in reach[other]})
+        outside = set().union(*(graph[member] for member in cycle)) - set(cycle)
+        direct = {t for t in outside if not any(t in reach[via] and via not in reach[t] for via in outside - {t})}
+        already = set().union(*(graph[member] for member in cycle[: cycle.index(name)]))
+        arrows[name] = graph[name] & (direct - already | set(cycle))
+    return arrows
 
 
 def rows(graph: Graph) -> list[list[str]]:
