@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         name = ", ".join(f"{value} {key}" if key != "network" else value for key, value in changed.items())
         rows.append([name or "usual", f"{each:.1f}", f"{first:.2f}", f"{last:.2f}", f"{memory:.0f}"])
     print(", ".join(f"{key} {value}" for key, value in USUAL.items()), end="\n\n")
-    print(table(["changed", "ms a step", "first frame, s", "done, s", "peak MB"], rows))
+    print(table(["changed", "ms per step", "first frame, s", "done, s", "peak MB"], rows))
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
                 for family in BARS:
                     if architecture.startswith(family) and theirs:
                         least[family] = min(least[family], min(theirs) / mine)
-    print(f"Milliseconds a step, median; in brackets the ratio to ours. {torch.get_num_threads()} threads.\n")
+    print(f"Milliseconds per step, median; in brackets the ratio to ours. {torch.get_num_threads()} threads.\n")
     print(table(["network", "pixels", "batch", *makers], rows))
     print(f"\nPictures differ (L2) by at most {exact:.0e} after 3 steps in double precision,")
     print(f"by {rounded / STEP_SIZE:.1%} of the step after one in single, where rounding may open or close a ReLU.")

@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
             rate = work / seconds
             row = [f"{size}", f"{batch}", f"{1e3 * seconds:.1f}", f"{work / 1e9:.1f}", f"{rate / 1e9:.0f}"]
             rows.append([*row, *(f"{share:.0%}" for share in [rate / limit, rate / matrix, *parts.values()])])
-    head = ["pixels", "batch", "ms a step", "GFLOP", "GFLOP/s", "of the convolution's", "of the matrix product's"]
+    head = ["pixels", "batch", "ms per step", "GFLOP", "GFLOP/s", "of the convolution's", "of the matrix product's"]
     print(table([*head, *(f"time in {name}" for name in parts)], rows))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import synth
+from bench import evidence
 from synth import TASKS, hub
 from training.overview import bundled_table, untrained_table
 
@@ -61,6 +62,15 @@ def test_the_table_of_checkpoints_is_the_measured_one():
 def test_the_checkpoints_page_lists_what_is_and_what_is_not():
     page = text_of("checkpoints/README.md")
     assert bundled_table().replace("](checkpoints/", "](") in page and untrained_table() in page
+
+
+@pytest.mark.parametrize("name", ["robust", "starts", "inverse", "radii"])
+def test_the_tables_of_evidence_are_the_measured_ones(name):
+    page, reports = text_of("docs/evidence.md"), evidence.stored(name)
+    assert reports
+    for report in reports.values():
+        assert evidence.markdown(name, report) in page
+        assert report["command"] in " ".join(page.split())
 
 
 def test_the_readme_is_short():

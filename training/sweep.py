@@ -90,7 +90,7 @@ def sweep(
 def markdown(rows: list[dict]) -> str:
     """Markdown of the rows of ``sweep``, by FID; bold settings differ from those of the first row that has any."""
     preset = next((row["settings"] for row in rows if row["settings"]), {})
-    names = ["judge_accuracy", "FID", "KID", "precision", "recall", "seconds per picture"]
+    names = ["judge accuracy", "FID", "KID", "precision", "recall", "seconds per picture"]
     lines = []
     for row in sorted(rows, key=lambda row: row["fid"]):
         settings = row["settings"]
