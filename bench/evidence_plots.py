@@ -17,7 +17,7 @@ from bench.evidence import DOCS
 from bench.experiments import BUDGET, VARIANTS, scale_reach
 from bench.runs import FAMILIES, Family, Inputs, make
 from synth import pictures
-from synth.start import KINDS
+from synth.starts import STARTS
 from training.sheets import label_columns, label_rows
 
 ACROSS = 10
@@ -54,7 +54,7 @@ def robust(family: Family, rows: list[dict]) -> Image.Image:
 def starts(family: Family) -> Image.Image:
     """Seeds of every kind, each row above the results of the tuned ascent."""
     rows, tuned = {}, family.tuned("generation")
-    for kind in sorted(KINDS, key=lambda kind: ("noise", "mean").index(kind) if kind in ("noise", "mean") else 2):
+    for kind in sorted(STARTS, key=lambda name: (bool(STARTS[name].tensors), STARTS[name].random)):
         at = (0, tuned["steps"])
         images = make(family.networks["robust"], "generation", first_seeds(family), tuned | {"start": kind}, at)
         rows |= {kind: images[0], f"{kind}, after": images[tuned["steps"]]}

@@ -9,7 +9,7 @@ from torch import Tensor
 import synth
 from bench.runs import PLAIN, Family, Inputs, holes, make
 from bench.tricks import TRICKS
-from synth.start import KINDS
+from synth.starts import STARTS
 from synth.tasks import TASKS
 from training.evaluation.accuracy import Accuracy
 from training.evaluation.restoration import reference_figures
@@ -88,7 +88,7 @@ def starts(family: Family, count: int, choose: int = 0) -> dict:
     """
     inputs, tuned = family.seeds(count), family.tuned("generation")
     rows = []
-    for kind in ("noise", *(kind for kind in KINDS if kind != "noise"), "other class"):
+    for kind in [*sorted(STARTS, key=lambda name: name != "noise"), "other class"]:
         others = family.other_classes(inputs.labels) if kind == "other class" else None
         settings = tuned if others is not None else tuned | {"start": kind}
         at = (0, tuned["steps"])
@@ -156,7 +156,7 @@ def radii(family: Family, count: int, choose: int = 0, checkpoints=()) -> dict:
     data, rows = balanced(family.test, count), []
     for model in sorted(map(synth.load, checkpoints), key=lambda model: model.info["recipe"]["epsilon"]):
         accuracy = Accuracy().measure(model, data, epsilon=[0.5], accelerator=accelerate())
-        model.start = family.robust.start
+        model.start_tensors = family.robust.start_tensors
         images = make(model.inference_copy(), "generation", inputs, tuned, (tuned["steps"],))[tuned["steps"]]
         plan = model.info["recipe"]
         names = {"trained at": plan["epsilon"], "epochs": plan["epochs"]}

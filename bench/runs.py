@@ -53,7 +53,7 @@ class Family:
     def __init__(self, name: str, data: str | None = None):
         self.name, self.data = name, data
         self.robust, standard = (synth.load(f"{name}-resnet18-slim-{kind}") for kind in ("l2", "standard"))
-        standard.start = self.robust.start
+        standard.start_tensors = self.robust.start_tensors
         self.networks = {"robust": self.robust.inference_copy(), "standard": standard.inference_copy()}
         self._references: dict[tuple, Reference] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,13 +11,12 @@ from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from synth import seal
+from synth import seal, starts
 from synth.autoencoder import Decoder
 from synth.backbones import backbone
 from synth.inference import fold_batch_norm, freeze
 from synth.randomness import Randomness
 from synth.seal import compact
-from synth.start import Start, noise
 
 
 class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
@@ -57,8 +55,8 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         """What ``synth.load`` was asked for; pictures carry it, so that they can be repeated."""
         self.register_buffer("mean", torch.tensor(mean or [0.5] * 3).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
-        self.start: Start | None = None
-        """Statistics for ``seeds``, set when the checkpoint has a ``start.safetensors``."""
+        self.start_tensors: dict[str, Tensor] = {}
+        """Statistics for ``sample_start`` by name, where the checkpoint has a ``start.safetensors``."""
         self.decoders: dict[str, Decoder] = {}
         """Inverses of ``maps``, where the checkpoint has a ``decoder.safetensors``: "" of all pictures, others by the
         name of those that each was trained on alone."""
@@ -130,18 +128,29 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
 
     def inference_copy(self) -> Classifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
-        twin = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}}).eval().requires_grad_(False)
+        twin = (
+            copy.deepcopy(self, {id(self.start_tensors): self.start_tensors, id(self.decoders): {}})
+            .eval()
+            .requires_grad_(False)
+        )
         fold_batch_norm(twin.backbone)
         twin.backbone = freeze(twin.backbone).eval()
         twin.decoders = {name: decoder.inference_copy().to(self.device) for name, decoder in self.decoders.items()}
         return twin.to(memory_format=torch.channels_last)
 
-    def seeds(self, kind: str, labels: Tensor, *, scale: float = 1, generator: Randomness = None) -> Tensor:
-        """Random starts (N, 3, S, S) for ``labels`` (N,) from the statistics that came with the checkpoint."""
-        if kind != "noise" and self.start is None:
-            raise ValueError(f"start: expected noise, since {self.name} came without start.safetensors, got {kind!r}")
-        draw = noise if kind == "noise" else partial(self.start.sample, kind)
-        return draw(labels, self.image_size, scale=scale, generator=generator).to(self.device)
+    @property
+    def starts(self) -> list[str]:
+        """Names of the starts that ``sample_start`` can draw from."""
+        return starts.available(self.start_tensors)
+
+    def sample_start(self, name: str, labels: Tensor, *, scale: float = 1, generator: Randomness = None) -> Tensor:
+        """Random starts (N, 3, S, S) for ``labels`` (N,); ValueError if the checkpoint lacks their statistics."""
+        if name not in self.starts:
+            possible = " or ".join(self.starts)
+            raise ValueError(f"start: expected {possible}, since {self.name} lacks statistics of others, got {name!r}")
+        start = starts.STARTS[name]
+        pictures = start.sample(self.start_tensors, labels, self.image_size, scale=scale, generator=generator)
+        return pictures.to(self.device)
 
     @classmethod
     def _load_as_safetensor(cls, model, model_file, map_location, strict) -> Classifier:
@@ -162,6 +171,6 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         state = {name: compact(tensor) for name, tensor in self.state_dict().items()}
         state |= {"mean": self.mean.clone(), "std": self.std.clone()}
         save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
-        saved = copy.deepcopy(self, {id(self.start): self.start, id(self.decoders): {}})
+        saved = copy.deepcopy(self, {id(self.start_tensors): self.start_tensors, id(self.decoders): {}})
         saved.load_state_dict(state)
         seal.write(Path(save_directory), saved, self.image_size)

@@ -21,9 +21,8 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
-from synth import autoencoder, seal
+from synth import autoencoder, seal, starts
 from synth.classifier import Classifier
-from synth.start import Start
 
 DEFAULT = "tiny64-resnet18-slim-l2"
 """The bundled checkpoint that the app opens with and the commands use unless told."""
@@ -73,7 +72,7 @@ def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") 
         raise ValueError(f"checkpoint: expected the model that was saved in {name}, but {reason}")
     model.source = str(name)
     if (path / "start.safetensors").exists():
-        model.start = Start.load(path / "start.safetensors")
+        model.start_tensors = starts.load(path / "start.safetensors")
     model.info.setdefault("name", path.name)
     model.decoders = {name: decoder.to(device) for name, decoder in autoencoder.load(path).items()}
     return model.to(device)

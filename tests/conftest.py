@@ -14,11 +14,10 @@ from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
-from synth import autoencoder, features, hub
+from synth import autoencoder, features, hub, starts
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.parameters import ClassName, Mask, Picture
-from synth.start import Start
 
 CLASSES = ["circle", "square", "stripe", "dot"]
 
@@ -40,14 +39,14 @@ def make_model(architecture: str = "resnet18", image_size: int = 32, width: floa
     return model.eval()
 
 
-def make_start(classes: int = 4, components: int = 6, side: int = 32, spread: float = 2, parts: int = 2) -> Start:
-    """Seeded statistics in which every starting kind can be drawn."""
+def make_start(classes: int = 4, components: int = 6, side: int = 32, spread: float = 2, parts: int = 2) -> dict:
+    """Seeded statistics with which every start can be sampled."""
     random = torch.Generator().manual_seed(1)
     pixels = 3 * side * side
     basis = torch.linalg.qr(torch.randn(classes, pixels, components, generator=random)).Q.transpose(1, 2).contiguous()
     deviation = spread * 0.6 ** torch.arange(components).float().expand(classes, -1).contiguous()
     factors = torch.randn(classes, parts, components, components, generator=random).tril() * spread / 4
-    return Start(
+    return dict(
         mean=0.4 + 0.2 * torch.rand(classes, pixels, generator=random),
         basis=basis,
         deviation=deviation,
@@ -118,7 +117,7 @@ def fresh_accelerator_for_a_module():
 def model() -> Classifier:
     """Shared, so a test must not change it."""
     model = make_model(info={"name": "tiny"})
-    model.start, model.decoders = make_start(), make_decoders(model)
+    model.start_tensors, model.decoders = make_start(), make_decoders(model)
     return model
 
 
@@ -143,7 +142,7 @@ def tiny(tmp_path_factory):
         for name, width in (("plain", 0.25), ("tiny", 0.125)):
             model = make_model(width=width, info={"name": name})
             model.save_pretrained(folder / name)
-            make_start().save(folder / name / "start.safetensors")
+            starts.save(make_start(), folder / name / "start.safetensors")
             autoencoder.save(folder / name, make_decoders(model))
             (folder / name / "examples").mkdir()
         drawn = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import synth
-from synth import hub
+from synth import hub, starts
 from synth.backbones import BACKBONES, backbone
 from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model, make_start
@@ -153,7 +153,7 @@ def folder(tmp_path):
 
 def test_a_saved_checkpoint_comes_back(folder):
     saved, loaded = make_model("mobilenet_v2", 64, 0.25, mean=MEAN, std=STD), synth.load(folder)
-    assert not loaded.training and loaded.start is None
+    assert not loaded.training and loaded.starts == ["noise"]
     expected = ("mobilenet_v2", 64, 0.25, CLASSES, {"generation": {"tuned": {"epsilon": 3.5}}}, "saved")
     assert (
         loaded.architecture,
@@ -190,8 +190,8 @@ def test_only_safetensors_json_and_text_are_written(folder):
 
 
 def test_a_start_beside_the_weights_is_loaded(folder):
-    make_start(side=8).save(folder / "start.safetensors")
-    pictures = synth.load(folder).seeds("mean", torch.tensor([0, 3]))
+    starts.save(make_start(side=8), folder / "start.safetensors")
+    pictures = synth.load(folder).sample_start("mean", torch.tensor([0, 3]))
     assert pictures.shape == (2, 3, 64, 64)
 
 
@@ -274,5 +274,5 @@ def test_unknown_architecture_and_start_are_refused():
     with pytest.raises(ValueError, match=r"^architecture: expected one of resnet18, .*got 'vgg'$"):
         Classifier("vgg")
     with pytest.raises(ValueError, match=r"^start: expected noise, .*got 'pca'$"):
-        make_model().seeds("pca", torch.tensor([0]))
-    assert make_model().seeds("noise", torch.tensor([0, 1])).shape == (2, 3, 32, 32)
+        make_model().sample_start("pca", torch.tensor([0]))
+    assert make_model().sample_start("noise", torch.tensor([0, 1])).shape == (2, 3, 32, 32)

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synth import autoencoder, hub, pictures
+from synth import autoencoder, hub, pictures, starts
 from synth.__main__ import main
 from synth.parameters import flag
-from synth.start import Start
 from synth.tasks import TASKS
 
 
@@ -16,7 +15,7 @@ def checkpoint(model, tmp_path):
     """The tests' tiny model in a folder, with its start statistics."""
     folder = tmp_path / "tiny"
     model.save_pretrained(folder)
-    model.start.save(folder / "start.safetensors")
+    starts.save(model.start_tensors, folder / "start.safetensors")
     autoencoder.save(folder, model.decoders)
     return folder
 
@@ -106,4 +105,4 @@ def test_bundled_checkpoints_are_listed(checkpoint, monkeypatch, capsys):
 
 
 def test_start_statistics_survive_the_folder(model, checkpoint):
-    assert Start.load(checkpoint / "start.safetensors").basis.shape == model.start.basis.shape
+    assert starts.load(checkpoint / "start.safetensors")["basis"].shape == model.start_tensors["basis"].shape

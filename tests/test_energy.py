@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from synth import starts
 from synth.classifier import Classifier
 from tests.conftest import make_start
 from training import energy, train_state
@@ -62,7 +63,7 @@ def stage(tmp_path_factory):
     with torch.no_grad():
         model.train()(torch.rand(16, 3, 32, 32))
     model.save_pretrained(root / "first")
-    make_start(classes=2).save(root / "first" / "start.safetensors")
+    starts.save(make_start(classes=2), root / "first" / "start.safetensors")
     settings = dict(attack_steps=1, attack_step_size=0.5, schedule="constant", learning_rate=0.05, freeze_norm=True)
     settings |= dict(initial=str(root / "first"), energy_steps=3, ema=0)
     return root, TrainConfig("toy-dual", width=0.125, epochs=2, batch_size=16, **settings)

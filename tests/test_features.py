@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from synth import features, pictures
+from synth import features, pictures, starts
 from synth.features import FeatureGallery
 from tests.conftest import make_model, make_start
 from training import features as training_features
@@ -81,7 +81,7 @@ def test_damaged_files_are_told_in_one_sentence(damage, folder):
 
 def test_the_command_writes_beside_the_weights(tmp_path, monkeypatch, capsys):
     make_model(info={"name": "tiny"}).save_pretrained(tmp_path / "tiny")
-    make_start().save(tmp_path / "tiny" / "start.safetensors")
+    starts.save(make_start(), tmp_path / "tiny" / "start.safetensors")
     monkeypatch.setitem(training_features.SETTINGS, "steps", 1)
     training_features.main([str(tmp_path / "tiny")])
     assert len(FeatureGallery.load(tmp_path / "tiny")) == 64

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from synth import hub, seal
+from synth import hub, seal, starts
 from synth.classifier import Classifier
 from tests.conftest import make_model, make_start
 
@@ -129,7 +129,7 @@ def checkpoint(tmp_path_factory):
     info = {"name": "tiny", "data": "toy", "recipe": recipe, "epochs": 1, "minutes": 1, "machine": "a test"}
     folder, model = tmp_path_factory.mktemp("made") / "tiny", make_model(info=info)
     model.save_pretrained(folder)
-    make_start().save(folder / "start.safetensors")
+    starts.save(make_start(), folder / "start.safetensors")
     seal.write(folder, model, 32)
     (folder / "evaluation.json").write_text(json.dumps(FIGURES))
     return folder

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from synth import starts
 from synth.classifier import Classifier
 from synth.tasks import TASKS
 from tests.conftest import CLASSES, make_model, make_start
@@ -22,7 +23,7 @@ def folders(tmp_path_factory):
     torch.manual_seed(0)
     preset = {"generation": {"tuned": {"steps": 2, "epsilon": 3}}}
     Classifier(classes=classes, width=0.125, info={"name": "tiny"}, presets=preset).save_pretrained(root / "tiny")
-    make_start().save(root / "tiny" / "start.safetensors")
+    starts.save(make_start(), root / "tiny" / "start.safetensors")
     make_judge(classes=classes).save_pretrained(root / "judge")
     for split, count in (("train", 24), ("test", 12)):
         data = make_pictures(count, classes=classes)

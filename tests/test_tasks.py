@@ -140,7 +140,7 @@ def test_every_shared_number_counts(task, model):
 @pytest.mark.parametrize("training", [False, True])
 def test_model_and_global_state_are_left_alone(task, training):
     model = make_model()
-    model.start, model.decoders = make_start(), make_decoders(model)
+    model.start_tensors, model.decoders = make_start(), make_decoders(model)
     model.train(training)
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     task(model, **needed(task, noise=0.02))

@@ -45,7 +45,7 @@ def draw(model: Classifier, batch: int = 64, quiet: bool = True) -> tuple[Tensor
     engine, generators = model.inference_copy(), Generators(0)
     weight = engine.head.weight.clamp_min(0)
     first = weight.argmax(0).cpu()
-    pool = engine.seeds(
+    pool = engine.sample_start(
         SETTINGS["start"],
         torch.arange(len(model.classes)).repeat(SETTINGS["pool"]),
         scale=SETTINGS["start_scale"],

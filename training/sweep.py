@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from synth import hub
 from synth.classifier import Classifier
 from synth.parameters import Choice, Int, flag
+from synth.starts import STARTS
 from training.data import Pictures, of
 from training.judge import Reference, check, judge_samples
 from training.loop import precision
@@ -27,13 +28,13 @@ from training.tables import table
 SWEPT = ("start", "objective", "epsilon", "steps", "step_size")
 MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}
 """The default values to try, as multiples of the preset's value."""
-FITTED_STARTS = ("gaussian", "mixture", "pca")
 
 
 def around(model: Classifier) -> dict[str, list]:
     """The default values of each swept parameter to try: {name: values}."""
     preset = GENERATION.defaults(model)
-    grid = {"start": list(FITTED_STARTS if model.start else ["noise"])}
+    fitted = [name for name in model.starts if STARTS[name].tensors and STARTS[name].random]
+    grid = {"start": fitted or model.starts}
     grid["objective"] = list(GENERATION.parameters["objective"].options)
     for name, multiples in MULTIPLES.items():
         parameter = GENERATION.parameters[name]

@@ -158,10 +158,10 @@ def _negatives(plan: TrainConfig, model: Classifier, elsewhere: Tensor | None, c
     """
     labels = torch.randint(len(model.classes), (count,), generator=generator)
     if elsewhere is None:
-        return model.seeds("mixture", labels, generator=generator).cpu(), labels
+        return model.sample_start("mixture", labels, generator=generator).cpu(), labels
     half = count // 2
     picked = elsewhere[torch.randint(len(elsewhere), (count - half,), generator=generator)].float() / 255
-    return torch.cat([model.seeds("mixture", labels[:half], generator=generator).cpu(), picked]), labels
+    return torch.cat([model.sample_start("mixture", labels[:half], generator=generator).cpu(), picked]), labels
 
 
 def attack(
@@ -256,9 +256,9 @@ def _begin_with(model: Classifier, plan: TrainConfig) -> None:
     model.load_state_dict(fitting, strict=False)
     if not plan.energy_steps:
         return
-    if initial.start is None:
+    if "mixture" not in initial.starts:
         raise ValueError(f"initial: expected a checkpoint with a start.safetensors, got {plan.initial}")
-    model.start = initial.start
+    model.start_tensors = initial.start_tensors
 
 
 def main(arguments: list[str] | None = None) -> None:

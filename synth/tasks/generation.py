@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import torch
 
-from synth import start
 from synth.constraints import L2
 from synth.multiscale import size_parameter
 from synth.parameters import Choice, ClassName, Float, Int
 from synth.pgd import iterate
+from synth.starts import STARTS
 from synth.tasks.inversion import depth_parameter
 from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, optimisation, steps_at_each_size
 
@@ -31,7 +31,7 @@ class Generation(Synthesis):
         **class_objective(),
         "start": Choice(
             default="gaussian",
-            options=start.KINDS,
+            options=tuple(STARTS),
             more=True,
             help="What the random seeds are drawn from.",
         ),
@@ -71,9 +71,9 @@ class Generation(Synthesis):
             labels = torch.arange(p.count) % len(model.classes)
         else:
             labels = torch.full((p.count,), p.class_name)
-        seeds = model.seeds(p.start, labels, scale=p.start_scale, generator=generators)
+        pictures = model.sample_start(p.start, labels, scale=p.start_scale, generator=generators)
         labels = labels.to(model.device)
-        return Problem(class_loss(model, labels, p, generators), seeds, L2(p.epsilon))
+        return Problem(class_loss(model, labels, p, generators), pictures, L2(p.epsilon))
 
     def check(self, model, *, preset="tuned", **settings):
         values = super().check(model, preset=preset, **settings)
