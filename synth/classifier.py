@@ -128,15 +128,15 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
 
     def inference_copy(self) -> Classifier:
         """A frozen copy in eval mode, batch norm folded into the convolutions, channels last; outputs as before."""
-        twin = (
-            copy.deepcopy(self, {id(self.start_tensors): self.start_tensors, id(self.decoders): {}})
-            .eval()
-            .requires_grad_(False)
-        )
+        twin = copy.deepcopy(self, self._shared()).eval().requires_grad_(False)
         fold_batch_norm(twin.backbone)
         twin.backbone = freeze(twin.backbone).eval()
         twin.decoders = {name: decoder.inference_copy().to(self.device) for name, decoder in self.decoders.items()}
         return twin.to(memory_format=torch.channels_last)
+
+    def _shared(self) -> dict:
+        """A memo for copies of the network alone, which share the statistics and have no decoders."""
+        return {id(self.start_tensors): self.start_tensors, id(self.decoders): {}}
 
     @property
     def starts(self) -> list[str]:
@@ -171,6 +171,6 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         state = {name: compact(tensor) for name, tensor in self.state_dict().items()}
         state |= {"mean": self.mean.clone(), "std": self.std.clone()}
         save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
-        saved = copy.deepcopy(self, {id(self.start_tensors): self.start_tensors, id(self.decoders): {}})
+        saved = copy.deepcopy(self, self._shared())
         saved.load_state_dict(state)
         seal.write(Path(save_directory), saved, self.image_size)

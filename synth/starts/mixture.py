@@ -22,12 +22,9 @@ class Mixture(Start):
             centers = centers[torch.arange(mixture) % len(centers)]
         for _ in range(25):
             nearest = torch.cdist(points, centers).argmin(1)
-            centers = torch.stack(
-                [
-                    points[nearest == part].mean(0) if (nearest == part).any() else centers[part]
-                    for part in range(mixture)
-                ]
-            )
+            clusters = [points[nearest == part] for part in range(mixture)]
+            pairs = zip(clusters, centers, strict=True)
+            centers = torch.stack([cluster.mean(0) if len(cluster) else center for cluster, center in pairs])
         weights = torch.bincount(nearest, minlength=mixture).float() / len(points)
         factors = []
         for part in range(mixture):
