@@ -85,6 +85,8 @@ def test_links_and_pictures_exist(page):
         path = (ROOT / page).parent / name if name else ROOT / page
         assert path.exists(), target
         assert not fragment or fragment in anchors(path), target
+    for path in re.findall(r"`((?:synth|training|bench|tests|docs)/[\w/.-]+)`", text_of(page)):
+        assert (ROOT / path).exists(), path
 
 
 def test_every_picture_of_the_pages_is_on_one():
