@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,8 +36,8 @@ def frechet_distance(features: Tensor, reference: Reference) -> dict:
     """Fréchet distance of features (N, D), its interval from the spread of bootstrap resamples."""
     random = torch.Generator().manual_seed(0)
     rows = torch.randint(0, len(features), (RESAMPLES, len(features)), generator=random)
-    value = reference.frechet_distance(features).item()
-    half = Z * torch.stack([reference.frechet_distance(features[row]) for row in rows]).std().item()
+    value = reference.frechet_distance(features)
+    half = Z * statistics.stdev(reference.frechet_distance(features[row]) for row in rows)
     interval = [round(max(0, value - half), 3), round(value + half, 3)]
     return {"value": round(value, 3), "count": len(features), "interval": interval}
 

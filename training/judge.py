@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
-from torch_fidelity import calculate_metrics, register_feature_extractor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+from torch_fidelity.utils import create_feature_extractor
 
 from synth import hub
 from synth.classifier import Classifier
 from training.data import Pictures
 from training.intervals import proportion
 
-JUDGE, INCEPTION = "synth-judge", "inception-v3-compat"
-"""torch-fidelity's names of the two feature extractors."""
 MINIMUM = 8
 """Precision, recall and KID need at least as many pictures."""
 
@@ -70,81 +72,75 @@ def judge_group_accuracy(judge: Classifier, logits: Tensor, labels: Tensor) -> d
 
 
 class Reference:
-    """Real uint8 pictures (M, 3, S, S) and their features by a ``judge``, to which samples are compared."""
+    """Real uint8 pictures (M, 3, S, S) in the features of a judge, or of Inception v3, to compare samples with.
 
-    def __init__(self, judge: Classifier, pictures: Tensor):
-        self.judge, self.pictures = judge, pictures
-        features = outputs(judge, pictures)[0].double()
+    OSError for Inception v3 if its weights are neither here nor can be downloaded.
+    """
+
+    def __init__(self, judge: Classifier | None, pictures: Tensor, device: torch.device | str = "cpu"):
+        self.judge = judge
+        self.extract = partial(outputs, judge) if judge is not None else inception(torch.device(device))
+        self.features = self.extract(pictures)[0].cpu()
+        features = self.features.double()
         self.mean, covariance = features.mean(0), features.T.cov()
         values, vectors = torch.linalg.eigh(covariance)
         self.trace, self.root = values.sum(), (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
-    def frechet_distance(self, features: Tensor) -> Tensor:
-        """The Fréchet distance of ``features`` (N, D) by the judge, a scalar.
+    def frechet_distance(self, features: Tensor) -> float:
+        """The Fréchet distance of ``features`` (N, D).
 
         The trace of the square root of the two covariances' product is a sum of singular values, which is fast where N
         is below D and, unlike the eigenvalues of the product, exact for covariances that are not of full rank.
         """
-        features = features.double()
+        features = features.cpu().double()
         centred = (features - features.mean(0)) / (len(features) - 1) ** 0.5
         cross = torch.linalg.svdvals(centred @ self.root).sum()
-        return (features.mean(0) - self.mean).square().sum() + centred.square().sum() + self.trace - 2 * cross
+        mean = (features.mean(0) - self.mean).square().sum()
+        return (mean + centred.square().sum() + self.trace - 2 * cross).item()
+
+    def compare(self, pictures: Tensor) -> dict:
+        """Figures of uint8 pictures (N, 3, S, S), N and M at least 8, all but the first by torch-fidelity.
+
+        {"fid", "inception_score": {mean, std, splits}, "kid": {mean, std}, "precision", "recall"}.
+        """
+        features, logits = (part.cpu() for part in self.extract(pictures))
+        splits = max(1, min(10, len(pictures) // 100))
+        score = isc_features_to_metric(logits, splits)
+        size = min(1000, min(len(features), len(self.features)) // 2)
+        kid = kid_features_to_metric(features, self.features, kid_subset_size=size, verbose=False)
+        coverage = prc_features_to_metric(features, self.features, verbose=False)
+        return {
+            "fid": rounded(self.frechet_distance(features)),
+            "inception_score": _moments(score, "inception_score") | {"splits": splits},
+            "kid": _moments(kid, "kernel_inception_distance"),
+            "precision": rounded(coverage["precision"]),
+            "recall": rounded(coverage["recall"]),
+        }
 
 
 def judge_samples(pictures: Tensor, labels: Tensor, reference: Reference) -> dict:
-    """How the judge sees uint8 ``pictures`` (N, 3, S, S) that were generated as ``labels`` (N,).
+    """How the reference's judge sees uint8 ``pictures`` (N, 3, S, S) that were generated as ``labels`` (N,).
 
-    {"judge_accuracy"} and, where the judge knows superclasses, "judge_group_accuracy"; in the judge's features "fid",
-    the Fréchet distance, and the figures of ``fidelity``.
+    {"judge_accuracy"}, where the judge knows superclasses "judge_group_accuracy", and the figures of ``compare``.
     """
-    judge = reference.judge
-    features, logits = outputs(judge, pictures)
+    judge, logits = reference.judge, outputs(reference.judge, pictures)[1]
     accuracy = {"judge_accuracy": judge_accuracy(logits, labels)}
     if judge.groups:
         accuracy["judge_group_accuracy"] = judge_group_accuracy(judge, logits, labels)
-    distance = {"fid": rounded(reference.frechet_distance(features).item())}
-    return accuracy | distance | fidelity(pictures, reference.pictures, judge=judge, device=judge.device)
+    return accuracy | reference.compare(pictures)
 
 
-def fidelity(
-    pictures: Tensor, reference: Tensor, *, judge: Classifier | None = None, device: torch.device | str = "cpu"
-) -> dict:
-    """torch-fidelity's figures of uint8 pictures (N, 3, S, S) against a ``reference`` (M, 3, S, S), M and N >= 8.
+def inception(device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """torch-fidelity's Inception v3: uint8 pictures to features (N, 2048) and logits (N, 1008)."""
+    names = ["2048", "logits_unbiased"]
+    network = create_feature_extractor("inception-v3-compat", names, cuda=device.type == "cuda", verbose=False)
 
-    {"inception_score": {mean, std, splits}, "kid": {mean, std}, "precision", "recall"} in the features of the ``judge``
-    if there is one, else in those of Inception v3, and there also "fid", as papers compare it. OSError if the weights
-    of Inception v3 are neither here nor can be downloaded.
-    """
-    splits = max(1, min(10, len(pictures) // 100))
-    metrics = calculate_metrics(
-        input1=_Images(pictures),
-        input2=_Images(reference),
-        feature_extractor=INCEPTION if judge is None else JUDGE,
-        judge=judge,
-        isc=True,
-        fid=judge is None,
-        kid=True,
-        prc=True,
-        isc_splits=splits,
-        kid_subset_size=min(1000, min(len(pictures), len(reference)) // 2),
-        batch_size=200,
-        cuda=torch.device(device).type == "cuda",
-        save_cpu_ram=True,  # no worker processes
-        cache=False,
-        verbose=False,
-    )
+    @torch.no_grad()
+    def extract(pictures: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
+        parts = [network(part.to(device)) for part in pictures.split(batch)]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
-    def moments(name: str) -> dict:
-        return {"mean": rounded(metrics[f"{name}_mean"]), "std": rounded(metrics[f"{name}_std"])}
-
-    distance = {"fid": rounded(metrics["frechet_inception_distance"])} if judge is None else {}
-    return {
-        "inception_score": moments("inception_score") | {"splits": splits},
-        **distance,
-        "kid": moments("kernel_inception_distance"),
-        "precision": rounded(metrics["precision"]),
-        "recall": rounded(metrics["recall"]),
-    }
+    return extract
 
 
 def rounded(value: float) -> float:
@@ -152,37 +148,5 @@ def rounded(value: float) -> float:
     return float(f"{round(value, 6) + 0:.4g}")
 
 
-class _Images(Dataset):
-    """uint8 pictures (N, 3, S, S) as torch-fidelity takes them."""
-
-    def __init__(self, pictures: Tensor):
-        self.pictures = pictures
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.pictures[index]
-
-
-class _JudgeFeatures(FeatureExtractorBase):
-    """The judge's features and logits of uint8 pictures."""
-
-    def __init__(self, name: str, features_list: list[str], *, judge: Classifier, **_):
-        super().__init__(name, features_list)
-        self.judge = judge
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        results = dict(zip(("features", "logits"), outputs(self.judge, x), strict=True))
-        return tuple(results[name] for name in self.features_list)
-
-    @staticmethod
-    def get_provided_features_list() -> tuple[str, ...]:
-        return "features", "logits"
-
-    @staticmethod
-    def get_default_feature_layer_for_metric(metric: str) -> str:
-        return "logits" if metric == "isc" else "features"
-
-
-register_feature_extractor(JUDGE, _JudgeFeatures)
+def _moments(metrics: dict, name: str) -> dict:
+    return {"mean": rounded(metrics[f"{name}_mean"]), "std": rounded(metrics[f"{name}_std"])}

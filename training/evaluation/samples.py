@@ -9,7 +9,7 @@ from torch import Tensor
 
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
-from training.judge import Reference, check, fidelity, judge_samples, outputs, rounded
+from training.judge import Reference, check, judge_samples, outputs, rounded
 from training.processes import once
 from training.sampling import GENERATION, balanced, generate
 from training.tables import table
@@ -63,9 +63,9 @@ class SampleQuality(Measure):
             }
             if inception:
                 try:
+                    reference = Reference(None, references.pictures, accelerator.device)
                     result["inception"] = {"extractor": "Inception v3 of torch-fidelity"} | {
-                        name: fidelity(pictures, references.pictures, device=accelerator.device)
-                        for name, (pictures, _) in sets.items()
+                        name: reference.compare(pictures) for name, (pictures, _) in sets.items()
                     }
                 except OSError as error:  # the download's errors are OSErrors
                     cause = f"the Inception weights are not here and cannot be had: {error}"
