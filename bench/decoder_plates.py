@@ -17,15 +17,15 @@ from synth.randomness import Generators, draw
 
 FAMILY = "tiny64"
 SIGMA = 50
-"""Of 255."""
+"""Standard deviation of the noise, in levels of 255."""
 
 
 class DecoderSheets(Sheets):
-    """What the decoders of a family's robust and standard checkpoints make of the same pictures."""
+    """The results of the decoders of a family's robust and standard checkpoints for the same pictures."""
 
     def all(self) -> None:
-        for make in (self.reconstruction, self.interpolation, self.denoising, self.style_transfer, self.anomalies):
-            make()
+        for sheet in (self.reconstruction, self.interpolation, self.denoising, self.style_transfer, self.anomalies):
+            sheet()
 
     def reconstruction(self) -> None:
         """From every depth, and optimised from noise."""
@@ -35,8 +35,8 @@ class DecoderSheets(Sheets):
             engine = model.inference_copy()
             for depth in range(1, engine.decoder.depth + 1):
                 rows.append((f"{title}, depth {depth}", engine.decoder(engine.maps(x, depth)[-1], depth)))
-            made = [synth.reconstruction(model, picture=one, beside="none", depth=4).pictures[1:] for one in x]
-            rows.append((f"{title}, optimised", torch.cat(made)))
+            images = [synth.reconstruction(model, picture=one, beside="none", depth=4).pictures[1:] for one in x]
+            rows.append((f"{title}, optimised", torch.cat(images)))
         self.rows("reconstruction", rows, self.classes)
 
     def interpolation(self) -> None:
@@ -53,33 +53,33 @@ class DecoderSheets(Sheets):
         noisy = (x + SIGMA / 255 * draw(x, Generators(0))).clamp(0, 1)
         rows = [("picture", x), (f"sigma {SIGMA} of 255", noisy)]
         for title, model in self.models.items():
-            made = [synth.denoising(model, picture=one, sigma=0).pictures for one in noisy]
-            rows.append((title, torch.cat(made)))
+            images = [synth.denoising(model, picture=one, sigma=0).pictures for one in noisy]
+            rows.append((title, torch.cat(images)))
         self.rows("denoising", rows, self.classes)
 
     def style_transfer(self) -> None:
-        shown = self.classes[:5]
-        content = [self.picture(name)[0] for name in shown]
+        names = self.classes[:5]
+        content = [self.picture(name)[0] for name in names]
         size = 4 * self.size
         rows = [("picture", torch.cat([pictures.to_tensor(pictures.read(one), size) for one in content]))]
         for name, style in styles().items():
             for title, model in self.models.items():
-                made = [self.restyled(model, one, style) for one in content]
-                rows.append((f"{name}, {title}", torch.cat(made)))
-        self.rows("style_transfer", [(title, F.avg_pool2d(x, 2)) for title, x in rows], shown)  # half, to be small
+                images = [self.restyled(model, one, style) for one in content]
+                rows.append((f"{name}, {title}", torch.cat(images)))
+        self.rows("style_transfer", [(title, F.avg_pool2d(x, 2)) for title, x in rows], names)  # half, to be small
 
     @staticmethod
     def restyled(model: Classifier, content: Tensor, style) -> Tensor:
         return synth.style_transfer(model, picture=content, style=style).pictures
 
     def anomalies(self) -> None:
-        """What each decoder of one kind of pictures makes of every class, and where that fails."""
+        """The results of each decoder of one kind of pictures for every class, and where they fail."""
         x = torch.cat([self.picture(name) for name in self.classes])
         rows = [("picture", x)]
         for name in [name for name in self.robust.decoders if name] or [""]:
-            made = [synth.anomaly_detection(self.robust, picture=one, normal=name).pictures for one in x]
-            rows += [(f"as {name}", torch.cat([one[:1] for one in made]))]
-            rows += [("what does not fit", torch.cat([one[1:] for one in made]))]
+            images = [synth.anomaly_detection(self.robust, picture=one, normal=name).pictures for one in x]
+            rows += [(f"as {name}", torch.cat([one[:1] for one in images]))]
+            rows += [("what does not fit", torch.cat([one[1:] for one in images]))]
         self.rows("anomalies", rows, self.classes)
 
     def rows(self, name: str, rows: list[tuple[str, Tensor]], heads: list[str] | None = None) -> None:

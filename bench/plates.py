@@ -1,4 +1,4 @@
-"""The pictures of docs/: ``python -m bench.plates``. Random seeds, none chosen; robust checkpoints beside their twins.
+"""The pictures of docs/: ``python -m bench.plates``. Random seeds without selection; robust models beside their twins.
 
 It writes the inputs of the commands in docs/using.md (docs/inputs), runs those commands, and draws the sheets of each
 family of checkpoints (docs/FAMILY). With ``--data``, sheets that start from real test pictures instead of generated
@@ -39,13 +39,13 @@ FAMILIES = {
     },
     "tiny64": {"robust": "tiny64-resnet18-slim-l2", "standard": "tiny64-resnet18-slim-standard"},
 }
-"""Checkpoints by what they are on the sheets: the robust one, its standard twin, and its first stage if bundled."""
+"""Checkpoints by their role on the sheets: the robust one, its standard twin, and its first stage if bundled."""
 ACROSS = 10
-"""Pictures a row, at most."""
+"""The largest number of pictures per row."""
 BACKGROUND = "alp"
-"""What features are painted on, where the checkpoint knows it."""
+"""The class of the picture that features are painted into, if the checkpoint has it."""
 TILE = 96
-"""Pixels that a picture is wide on a sheet, at least."""
+"""The least width of a picture on a sheet, in pixels."""
 
 
 class Sheets:
@@ -68,7 +68,7 @@ class Sheets:
             draw()
 
     def picture(self, name: str, count: int = 1) -> Tensor:
-        """Pictures of a class, (count, 3, S, S)."""
+        """``count`` pictures of the class ``name``, (count, 3, S, S)."""
         if self.data is None:
             return synth.generation(self.robust, class_name=name, count=count).pictures
         return balanced(self.data.subset(self.data.labels == self.data.classes.index(name)), count)[:][0]
@@ -85,7 +85,7 @@ class Sheets:
         return [(title, [make(model, name) for name in names]) for title, model in self.models.items()]
 
     def generation(self) -> None:
-        """Three seeds a class, of the first class of each superclass."""
+        """Three seeds per class, for the first class of each superclass."""
         names = [classes[0] for classes in self.robust.groups.values()] or self.robust.classes
         rows = [
             (title, [synth.generation(model, class_name=name, count=1, seed=seed).pictures for name in names])
@@ -95,7 +95,7 @@ class Sheets:
         self.save("generation", rows, names)
 
     def sizes(self) -> None:
-        """Pictures of the checkpoint's own size enlarged, and made at four times it."""
+        """Pictures of the checkpoint's own size enlarged, and pictures generated at four times that size."""
         names = self.classes[:6]
         small, large = (
             [synth.generation(self.robust, class_name=n, count=1, seed=1, size=size).pictures for n in names]
@@ -112,8 +112,8 @@ class Sheets:
         rows = []
         for title, settings in (("", {}), (", far", far)):
             for name, model in (("before", self.before), ("after", self.robust)):
-                made = [synth.generation(model, class_name=n, count=1, seed=7, **settings) for n in self.classes]
-                rows.append((name + title, [frame.pictures for frame in made]))
+                frames = [synth.generation(model, class_name=n, count=1, seed=7, **settings) for n in self.classes]
+                rows.append((name + title, [frame.pictures for frame in frames]))
         self.save("second-stage", rows, self.classes)
 
     def inpainting(self) -> None:
@@ -128,7 +128,7 @@ class Sheets:
         self.save("inpainting", rows, self.classes)
 
     def translation(self) -> None:
-        """Every pair: eight pictures of one class, and below what robust and standard make of them."""
+        """Every pair: eight pictures of one class, and below them the results of both networks."""
         task, rows = several(synth.TASKS["translation"]), []
         for source, target in self.robust.pairs.items():
             before = self.picture(source, 8)
@@ -144,28 +144,30 @@ class Sheets:
             rows.append((f"{self.size // int(factor)} pixels", [F.interpolate(one, self.size) for one in small]))
             plain = [F.interpolate(one, (self.size, self.size), mode="bicubic").clamp(0, 1) for one in small]
             rows.append((f"bicubic {factor}x", plain))
-            made = [
+            images = [
                 synth.super_resolution(self.robust, picture=one[0], class_name=name, factor=factor).pictures
                 for name, one in truth.items()
             ]
-            rows.append((f"ours {factor}x", made))
+            rows.append((f"ours {factor}x", images))
         self.save("super_resolution", [*rows, ("truth", list(truth.values()))], self.classes)
 
     def sketch(self) -> None:
-        drawn = sketches(self.robust.classes)
-        rows = [("sketch", [pictures.to_tensor(one, self.size) for one in drawn.values()])]
-        rows += self.by_both(lambda m, n: synth.sketch(m, picture=drawn[n], class_name=n).pictures, list(drawn))
-        self.save("sketch", rows, list(drawn))
+        drawings = sketches(self.robust.classes)
+        rows = [("sketch", [pictures.to_tensor(one, self.size) for one in drawings.values()])]
+        rows += self.by_both(lambda m, n: synth.sketch(m, picture=drawings[n], class_name=n).pictures, list(drawings))
+        self.save("sketch", rows, list(drawings))
 
     def painting(self) -> None:
-        """The strongest unit of each class, painted into the right of one picture."""
+        """The strongest feature of each class, painted into the right of one picture."""
         weight = self.robust.head.weight.detach()
         mask = Image.new("1", (self.size, self.size))
         ImageDraw.Draw(mask).rectangle((self.size * 9 // 16, 0, self.size, self.size), fill=1)
         picture = self.picture(BACKGROUND if BACKGROUND in self.robust.classes else self.classes[0])
-        units = {name: int(weight[self.robust.classes.index(name)].argmax()) for name in self.classes}
-        made = [synth.painting(self.robust, picture=picture[0], mask=mask, unit=u).pictures for u in units.values()]
-        self.save("painting", [("picture", [picture] * len(made)), ("painted", made)], self.classes)
+        features = {name: int(weight[self.robust.classes.index(name)].argmax()) for name in self.classes}
+        images = [
+            synth.painting(self.robust, picture=picture[0], mask=mask, unit=u).pictures for u in features.values()
+        ]
+        self.save("painting", [("picture", [picture] * len(images)), ("painted", images)], self.classes)
 
     def maximisation(self) -> None:
         """One picture pushed to each class."""

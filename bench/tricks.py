@@ -1,4 +1,4 @@
-"""What is said to make feature visualisation work on any network (Olah et al. 2017), as changes of a task's problem."""
+"""The tricks of feature visualisation on any network (Olah et al. 2017), as changes of a task's problem."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def decorrelated(gradient: Tensor) -> Tensor:
 
 
 def innermost(constraint: Constraint, change: Callable[[Constraint], Constraint]) -> Constraint:
-    """``constraint`` with ``change`` made to the ball inside masks and blocks."""
+    """``constraint`` with ``change`` applied to the ball inside masks and blocks."""
     if hasattr(constraint, "inner"):
         return replace(constraint, inner=innermost(constraint.inner, change))
     return change(constraint)

@@ -82,18 +82,18 @@ def test_the_judges_figures_are_those_of_the_samples_with_an_interval():
 def test_without_tricks_a_run_is_the_tasks_own(model):
     pictures = torch.rand(2, 3, 32, 32).mul(255).round() / 255
     settings = {"class_name": 1, "jitter": 0, **SHORT}
-    *_, (evaluations, made) = descend(model.inference_copy(), "translation", settings | {"picture": pictures})
+    *_, (evaluations, after) = descend(model.inference_copy(), "translation", settings | {"picture": pictures})
     alone = synth.translation(model, picture=pictures[0], **settings)
-    assert evaluations == 3 and torch.allclose(made[:1], alone.pictures, atol=1e-4)
+    assert evaluations == 3 and torch.allclose(after[:1], alone.pictures, atol=1e-4)
 
 
 @pytest.mark.parametrize("names", [(name,) for name in tricks.TRICKS] + [tuple(tricks.TRICKS)])
 def test_tricks_keep_the_ball_and_the_masks_outside(model, names):
     settings = {"picture": torch.rand(2, 3, 32, 32), "class_name": 1, **SHORT}
-    (_, start), *_, (_, made) = descend(model.inference_copy(), "inpainting", settings, tricks=names)
-    changed = (made != start).any(1).float().mean((1, 2))
+    (_, start), *_, (_, after) = descend(model.inference_copy(), "inpainting", settings, tricks=names)
+    changed = (after != start).any(1).float().mean((1, 2))
     assert (changed > 0).all() and (changed <= 144 / 1024).all()  # the hole is twelve pixels wide
-    assert (made - start).flatten(1).norm(dim=1).max() <= 2 + 1e-4 and made.min() >= 0 and made.max() <= 1
+    assert (after - start).flatten(1).norm(dim=1).max() <= 2 + 1e-4 and after.min() >= 0 and after.max() <= 1
 
 
 def test_coarse_steps_cost_a_quarter_and_stay_in_the_ball(model):

@@ -14,7 +14,7 @@ from synth.classifier import Classifier
 
 
 def sample_sheet(model: Classifier, **settings) -> Image.Image:
-    """A row a class, a column a seed (0, 1, 2, ...): random samples, none chosen, class names on the left."""
+    """Random samples without selection: a row per class, its name on the left, and a column per seed (0, 1, 2, ...)."""
     columns, zoom = (10, 2) if model.image_size <= 32 else (6, 1)
     rows = [synth.generation(model, class_name=name, count=columns, **settings).pictures for name in model.classes]
     width = 84 if model.image_size <= 32 else 150

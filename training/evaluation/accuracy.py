@@ -53,14 +53,14 @@ class Accuracy(Measure):
                 counts.append(int(correct.sum()))
             return counts
 
-        names = ["clean_superclass", "clean"] if model.groups else ["clean"]
-        names += [f"pgd{STEPS}_l2_{epsilon:g}" for epsilon in epsilons]
+        names = ["clean_superclass"] if model.groups else []
+        names += ["clean", *(f"pgd{STEPS}_l2_{epsilon:g}" for epsilon in epsilons)]
         return proportions(names, count_correct, model, data, batch, accelerator)
 
     def card_section(self, figures):
         return [
             "### Accuracy",
-            accuracy_table(figures, lambda name: name.startswith(("clean", "pgd"))),
+            accuracy_table({name: one for name, one in figures.items() if name.startswith(("clean", "pgd"))}),
             f"PGD-{STEPS} takes {STEPS} steps of 2.5 epsilon / {STEPS} along the gradient of the cross-entropy, from "
             "the picture itself. The attack succeeds if the classifier misclassifies the picture at any step.",
         ]
@@ -119,13 +119,12 @@ def proportions(
     return {name: proportion(total, len(data)) for name, total in zip(names, totals, strict=True)}
 
 
-def accuracy_table(figures: dict, shown: Callable[[str], bool]) -> str:
-    """Markdown of the accuracies whose name is ``shown``."""
+def accuracy_table(figures: dict) -> str:
+    """Markdown of accuracies."""
     rows = []
     for name, figure in sorted_accuracies(figures):
-        if shown(name):
-            low, high = figure["interval"]
-            rows.append([title(name), f"{figure['value']:.2%}", f"{low:.2%} to {high:.2%}", f"{figure['count']:,}"])
+        low, high = figure["interval"]
+        rows.append([title(name), f"{figure['value']:.2%}", f"{low:.2%} to {high:.2%}", f"{figure['count']:,}"])
     return table(["", "value", "95 % interval", "test pictures"], rows)
 
 

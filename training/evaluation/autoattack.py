@@ -63,13 +63,6 @@ class AutoAttack(Measure):
         return proportions(names, count_correct, model, data, batch, accelerator)
 
     def card_section(self, figures):
-        def shown(name: str) -> bool:
-            return not name.startswith(("clean", "pgd"))
-
-        if not any(map(shown, figures)):
-            return []
-        return [
-            "### Accuracy under AutoAttack",
-            accuracy_table(figures, shown),
-            "The attacks are those of the package pyautoattack. Where a row names single attacks, only these were run.",
-        ]
+        figures = {name: one for name, one in figures.items() if not name.startswith(("clean", "pgd"))}
+        note = "The attacks are those of pyautoattack. Where a row names single attacks, only these were run."
+        return ["### Accuracy under AutoAttack", accuracy_table(figures), note] if figures else []
