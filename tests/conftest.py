@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once; more threads than cores would be slow
@@ -131,35 +132,53 @@ def mask() -> Image.Image:
     return draw_mask()
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A folder of checkpoints, in place of the bundled ones, that holds one called tiny and its twin, plain."""
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory) -> Path:
+    """A folder with a checkpoint called tiny and its twin, plain."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for name, width in (("plain", 0.25), ("tiny", 0.125)):
+        model = make_model(width=width, info={"name": name})
+        model.save_pretrained(folder / name)
+        starts.save(make_start(), folder / name / "start.safetensors")
+        autoencoder.save(folder / name, make_decoders(model))
+        (folder / name / "examples").mkdir()
+    tiles = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
+    rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]
+    features.save(folder / "tiny", tiles, rows, {})
+    draw_picture().save(folder / "tiny" / "examples" / "square.png")
+    draw_picture().rotate(180).save(folder / "plain" / "examples" / "dot.png")
+    return folder
+
+
+@contextmanager
+def bundled(folder: Path):
+    """``folder`` in place of the bundled checkpoints, "tiny" in place of the default one."""
     from synth.web.checkpoints import load
 
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("checkpoints")
         patch.setattr(hub, "BUNDLED", folder)
-        for name, width in (("plain", 0.25), ("tiny", 0.125)):
-            model = make_model(width=width, info={"name": name})
-            model.save_pretrained(folder / name)
-            starts.save(make_start(), folder / name / "start.safetensors")
-            autoencoder.save(folder / name, make_decoders(model))
-            (folder / name / "examples").mkdir()
-        drawn = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
-        rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]
-        features.save(folder / "tiny", drawn, rows, {})
-        draw_picture().save(folder / "tiny" / "examples" / "square.png")
-        draw_picture().rotate(180).save(folder / "plain" / "examples" / "dot.png")
         patch.setattr(hub, "DEFAULT", "tiny")
         load.cache_clear()
-        yield "tiny"
+        yield
         load.cache_clear()
 
 
 @pytest.fixture(scope="module")
-def server(tiny):
+def tiny(checkpoints):
+    with bundled(checkpoints):
+        yield "tiny"
+
+
+@contextmanager
+def serve():
     """The address of the app, serving in this process, with one drawn picture for a data set."""
     from synth.web.page import LAUNCH, build
 
     with closing(build(lambda size: draw_picture(size, size))) as page:
         yield page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)[1]
+
+
+@pytest.fixture(scope="module")
+def server(tiny):
+    with serve() as address:
+        yield address

@@ -72,13 +72,26 @@ def draw_stroke(page, task: str, below: int = 0) -> None:
         page.evaluate(TWO_FRAMES)
         page.mouse.down()
         page.evaluate(TWO_FRAMES)
-        page.mouse.move(x + 40, y, steps=5)
+        page.mouse.move(x + 40, y, steps=3)
         page.mouse.up()
         page.mouse.move(0, 0)
         page.evaluate(TWO_FRAMES)
         if page.screenshot(clip=middle) != before:
             return
     raise AssertionError("no stroke was drawn")
+
+
+def see(page, task: str) -> bytes:
+    """What the task's editor shows, as a PNG."""
+    return in_tab(page, f"#editor-{task} canvas").screenshot()
+
+
+def wait_for_another_picture(page, task: str, before: bytes) -> None:
+    """Until the task's editor shows something else than ``before`` and no longer changes."""
+    earlier, now = before, see(page, task)
+    while now == before or now != earlier:
+        page.evaluate(TWO_FRAMES)
+        earlier, now = now, see(page, task)
 
 
 def upload(page, path: Path) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from synth import TASKS
+from tests.conftest import bundled, serve
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
@@ -42,6 +44,20 @@ def browser():
         playwright.expect.set_options(timeout=30_000)
         yield context
         context.close()
+
+
+@pytest.fixture(scope="session")
+def session_server(checkpoints):
+    with ExitStack() as stack:
+        with bundled(checkpoints):
+            address = stack.enter_context(serve())
+        yield address
+
+
+@pytest.fixture
+def server(session_server, tiny) -> str:
+    """One server for all files: to build the page takes longer than most tests."""
+    return session_server
 
 
 @pytest.fixture

@@ -6,7 +6,17 @@ import numpy as np
 import torch
 
 from synth import pictures
-from tests.browser.actions import draw_stroke, expect, in_tab, open_tab, result, run, to_tensor, wait_for_editor
+from tests.browser.actions import (
+    draw_stroke,
+    expect,
+    in_tab,
+    open_tab,
+    result,
+    run,
+    see,
+    to_tensor,
+    wait_for_another_picture,
+)
 from tests.conftest import draw_picture
 
 
@@ -50,10 +60,10 @@ def test_two_features_are_painted_one_after_the_other_and_undone(page, calls):
     expect(feature).to_have_value("3")
     run(page)
     first = result(page, ".result img:visible >> nth=-1")
-    forget_loading(page)
+    before = see(page, "painting")
     in_tab(page, ":text-is('Keep the result and go on')").click()
     in_tab(page, ":text('result 1 is kept')").wait_for()
-    wait_for_editor(page, "painting")
+    wait_for_another_picture(page, "painting", before)
     in_tab(page, ".features input, .features textarea").fill("5")
     expect(page.locator(".features button.thumbnail-item:visible")).to_have_count(1)
     in_tab(page, ".features button.thumbnail-item").click()
@@ -61,14 +71,9 @@ def test_two_features_are_painted_one_after_the_other_and_undone(page, calls):
     run(page)
     assert [call.settings["unit"] for call in calls] == [3, 5]
     assert torch.equal(to_tensor(calls[1].settings["picture"]), to_tensor(first))
-    forget_loading(page)
+    before = see(page, "painting")
     in_tab(page, ":text-is('Undo')").click()
     in_tab(page, ":text('back to the first picture')").wait_for()
-    wait_for_editor(page, "painting")
+    wait_for_another_picture(page, "painting", before)
     run(page)
     assert torch.equal(to_tensor(calls[2].settings["picture"]), to_tensor(draw_picture()))
-
-
-def forget_loading(page) -> None:
-    """Let the editor wait for a picture that is yet to come."""
-    page.locator("#editor-painting").evaluate("editor => delete editor.dataset.loaded")
