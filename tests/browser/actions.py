@@ -88,10 +88,14 @@ def see(page, task: str) -> bytes:
 
 def wait_for_another_picture(page, task: str, before: bytes) -> None:
     """Until the task's editor shows something else than ``before`` and no longer changes."""
-    earlier, now = before, see(page, task)
-    while now == before or now != earlier:
+    earlier = before
+    for _ in range(100):
+        now = see(page, task)
+        if before != now == earlier:
+            return
         page.evaluate(TWO_FRAMES)
-        earlier, now = now, see(page, task)
+        earlier = now
+    raise AssertionError("the editor shows the same picture")
 
 
 def upload(page, path: Path) -> None:
