@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from training import loop
 from training.data import Pictures, load
 from training.intervals import mean
 from training.sampling import balanced
-from training.train_decoder import DecoderTrainer, Plan, only, train
+from training.train_decoder import DecoderConfig, DecoderTrainer, train
 
 SIZE = 32
 """Pixels of CIFAR-10's pictures; encoder and decoder take any size."""
@@ -41,16 +40,17 @@ def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, 
     data, test = load(source, "train", SIZE), balanced(load(source, "test", SIZE), options.count)
     areas: dict[str, list[float]] = {}
     for label, name in enumerate(data.classes):
-        normal, odd = only(data, [name]), (test.labels != label).long()
-        plan = Plan(depth=DEPTH, deepest=1, feature=0, stages=0, epochs=options.epochs, validation=0, padding=2)
+        normal, odd = data.only([name]), (test.labels != label).long()
+        losses = {"feature": 0, "stages": 0}
+        config = DecoderConfig(depth=DEPTH, deepest=1, **losses, epochs=options.epochs, validation=0, padding=2)
         for encoder in (model, twin) if relative else (model, twin, None):
             title = "plain autoencoder" if encoder is None else encoder.name
             with tempfile.TemporaryDirectory() as folder:
                 if encoder is None:
                     blank = Classifier(model.architecture, model.classes, model.image_size, model.width)
-                    engine, decoder = together(plan, blank, normal, Path(folder))
+                    engine, decoder = together(config, blank, normal)
                 else:
-                    decoder = train(plan, encoder, normal, Path(folder), quiet=True)
+                    decoder = train(config, encoder, normal, Path(folder), quiet=True)
                     engine = encoder.inference_copy()
             for kind, values in scores(engine, decoder.inference_copy(), test[:][0], relative).items():
                 areas.setdefault(f"{title}, {kind}", []).append(auroc(values, odd))
@@ -89,24 +89,15 @@ def auroc(scores: Tensor, odd: Tensor) -> float:
     return binary_auroc(ranks, odd).item()
 
 
-def together(plan: Plan, blank: Classifier, data: Pictures, output: Path) -> tuple[Classifier, Decoder]:
+def together(config: DecoderConfig, blank: Classifier, data: Pictures) -> tuple[Classifier, Decoder]:
     """A plain autoencoder: the encoder learns with the decoder; the same shape, pictures and steps."""
-    work = Plain(plan, blank, data, data.subset(torch.arange(0)), loop.accelerate())
-    shape = {"epochs": plan.epochs, "batch_size": plan.batch_size, "seed": plan.seed}
-    loop.run(
-        work,
-        data,
-        name="plain",
-        output=output,
-        accelerator=work.accelerator,
-        began=time.monotonic(),
-        quiet=True,
-        **shape,
-    )
-    return work.encoder.eval().requires_grad_(False), work.decoder.eval()
+    trainer = PlainTrainer(config, blank, data, loop.accelerate())
+    for batch in loop.batches(len(data), config):
+        trainer.step(data[batch.indices][0], batch.progress, batch.generator)
+    return trainer.encoder.eval().requires_grad_(False), trainer.decoder.eval()
 
 
-class Plain(DecoderTrainer):
+class PlainTrainer(DecoderTrainer):
     """A decoder whose encoder learns with it."""
 
     def __init__(self, *arguments):
@@ -116,6 +107,3 @@ class Plain(DecoderTrainer):
 
     def maps(self, x: Tensor, depth: int) -> list[Tensor]:
         return self.encoder.maps(x, depth)
-
-    def write(self, folder: Path, done: dict) -> None:
-        """Nothing, since it is only measured."""

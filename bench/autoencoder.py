@@ -32,7 +32,7 @@ from synth.randomness import draw
 from synth.tasks.style_transfer import whiten_and_colour
 from synth.version import VERSION
 from training.card import write_card
-from training.data import PICTURE_SUFFIXES, of
+from training.data import of
 from training.evaluation import report
 from training.evaluation.decoder_tables import DecoderTables
 from training.evaluation.restoration import reference_figures
@@ -40,6 +40,7 @@ from training.intervals import mean
 from training.judge import Reference, judge_accuracy, judge_samples, outputs
 from training.loop import accelerate, machine
 from training.sampling import balanced, generate, to_bytes
+from training.sources import PICTURE_SUFFIXES
 from training.tables import table_of
 
 BATCH = 100

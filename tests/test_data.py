@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 
 import training
-from training.data import augment, batches, load
+from training.data import augment, hold_out, load
 from training.data import main as write_domains
+from training.loop import batches
+from training.recipes import TrainConfig
 
 SUBSET = "restricted_tiny_imagenet.json"
 
@@ -105,12 +107,25 @@ def test_an_unknown_source_is_refused():
         load("no/such/place", "train", 8)
 
 
-def test_batches_cover_an_epoch_once_and_depend_on_it(folder):
+def test_batches_cover_each_epoch_once_and_continue_anywhere():
+    config = TrainConfig("toy", epochs=2, batch_size=3)
+    every = list(batches(8, config))
+    first, second = (torch.stack([batch.indices for batch in every[part]]) for part in (slice(2), slice(2, 4)))
+    assert len(every) == 4 and len(set(first.flatten().tolist())) == len(set(second.flatten().tolist())) == 6
+    assert not torch.equal(first, second)
+    assert [batch.ends_epoch for batch in every] == [False, True, False, True]
+    assert [batch.progress for batch in every] == [0, 0.25, 0.5, 0.75]
+    for batch, again in zip(every[1:], batches(8, config, first=1), strict=True):
+        assert torch.equal(batch.indices, again.indices)
+        assert torch.rand(3, generator=batch.generator).equal(torch.rand(3, generator=again.generator))
+    assert len(next(batches(2, config)).indices) == 2
+
+
+def test_held_out_pictures_are_at_most_a_tenth(folder):
     data = load(folder, "train", 8)
-    first = batches(data, 2, epoch=0, seed=0)
-    assert first.shape == (3, 2) and sorted(first.flatten().tolist()) == list(range(6))
-    assert torch.equal(first, batches(data, 2, epoch=0, seed=0))
-    assert not torch.equal(first, batches(data, 2, epoch=1, seed=0))
+    data = data.subset(torch.arange(6).repeat(5))
+    assert [len(part) for part in hold_out(data, TrainConfig("toy"))] == [3, 27]
+    assert [len(part) for part in hold_out(data, TrainConfig("toy", validation=2))] == [2, 28]
 
 
 def test_augment_crops_and_mirrors():
@@ -159,11 +174,11 @@ def test_two_domains_as_columns_take_each_picture_once(tmp_path):
 def test_an_empty_domain_and_an_unreadable_one_are_refused(domains, capsys):
     for path in (domains / "trainB").iterdir():
         path.write_text("no picture")
-    with pytest.raises(ValueError, match=r"found none of B \(5 files cannot be read, such as trainB.*0.png\)"):
+    with pytest.raises(ValueError, match=r"got none of B \(5 files cannot be read, such as trainB.*0.png\)"):
         load(domains, "train", 8)
     for path in (domains / "trainB").iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match="expected pictures of every class in .*, found none of B$"):
+    with pytest.raises(ValueError, match="expected pictures of every class in .*, got none of B$"):
         load(domains, "train", 8)
     (domains / "trainB").rmdir()
     with pytest.raises(ValueError, match="or folders trainA and trainB in"):
@@ -171,8 +186,8 @@ def test_an_empty_domain_and_an_unreadable_one_are_refused(domains, capsys):
 
 
 def test_superclasses_keep_to_the_classes_that_are_there(folder):
-    told = {"names": {"cat": "tabby", "dog": "poodle"}, "superclasses": {"pet": ["cat", "dog"], "fish": ["shark"]}}
-    (folder / "classes.json").write_text(json.dumps(told))
+    names = {"names": {"cat": "tabby", "dog": "poodle"}, "superclasses": {"pet": ["cat", "dog"], "fish": ["shark"]}}
+    (folder / "classes.json").write_text(json.dumps(names))
     data = load(folder, "train", 8)
     assert data.classes == ["tabby", "poodle"] and data.groups == {"pet": ["tabby", "poodle"]}
     assert data.subset(data.labels == 1).groups == data.groups

@@ -6,22 +6,22 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from synth import starts
 from synth.classifier import Classifier
 from tests.conftest import make_start
+from tests.toys import noise, same_weights, write_pictures
 from training import energy, train_state
 from training.recipes import TrainConfig
 from training.train import train
 
 
-def test_the_climb_lengthens_once_real_pictures_are_told_from_made_ones():
+def test_the_climb_lengthens_once_real_pictures_are_distinguished_from_negatives():
     curriculum = energy.Curriculum(auc=0.75, most=2)
     curriculum.add(torch.ones(energy.MEMORY - 1), torch.zeros(energy.MEMORY - 1))
     assert curriculum.steps == 0 and curriculum.area() == 1  # not yet enough pictures
     curriculum.add(torch.ones(1), torch.zeros(1))
-    assert curriculum.steps == 1 and curriculum.area() == 0.5  # told apart; the longer climb is judged anew
+    assert curriculum.steps == 1 and curriculum.area() == 0.5  # distinguished; the longer climb is judged anew
     curriculum.add(torch.zeros(energy.MEMORY), torch.ones(energy.MEMORY))
     assert curriculum.steps == 1
     for _ in range(5):
@@ -30,16 +30,17 @@ def test_the_climb_lengthens_once_real_pictures_are_told_from_made_ones():
 
 
 def test_the_area_is_the_chance_that_real_scores_higher():
-    curriculum = energy.Curriculum(0.75, 1, real=[1.0, 2.0], made=[0.0, 1.0])
+    curriculum = energy.Curriculum(0.75, 1)
+    curriculum.add(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0]))
     assert curriculum.area() == pytest.approx((1 + 0.5 + 1 + 1) / 4)
 
 
 def test_negatives_climb_by_unit_steps(model):
     start, labels = torch.full((3, 3, 32, 32), 0.5), torch.tensor([0, 1, 2])
-    made = energy.climb(model, start, labels, 5, 0.1)
+    climbed = energy.climb(model, start, labels, 5, 0.1)
     with torch.no_grad():
-        assert (energy.scores(model(made), labels) > energy.scores(model(start), labels)).all()
-    assert ((made - start).flatten(1).norm(dim=1) <= 0.5 + 1e-5).all()
+        assert (energy.scores(model(climbed), labels) > energy.scores(model(start), labels)).all()
+    assert ((climbed - start).flatten(1).norm(dim=1) <= 0.5 + 1e-5).all()
     assert energy.climb(model, start, labels, 0, 0.1) is not None
 
 
@@ -51,13 +52,8 @@ def test_the_loss_falls_as_the_scores_part():
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    """Data, and a plan that begins with an untrained checkpoint."""
-    root, random = tmp_path_factory.mktemp("stage"), np.random.default_rng(0)
-    for label, name in enumerate(("dark", "light")):
-        (root / "train" / name).mkdir(parents=True)
-        for index in range(36):
-            levels = random.normal(70 + 110 * label, 25, (32, 32, 3)).clip(0, 255).astype(np.uint8)
-            Image.fromarray(levels).save(root / "train" / name / f"{index}.png")
+    """Data, and a config that begins with an untrained checkpoint."""
+    root = write_pictures(tmp_path_factory.mktemp("stage"), noise, train=36)
     torch.manual_seed(0)
     model = Classifier(width=0.125, classes=["dark", "light"])
     with torch.no_grad():
@@ -70,33 +66,33 @@ def stage(tmp_path_factory):
 
 
 def test_the_second_stage_learns_and_resumes_to_the_same_weights(stage, tmp_path):
-    root, plan = stage
-    whole = train(plan, root, tmp_path / "whole", quiet=True)
+    root, config = stage
+    whole = train(config, root, tmp_path / "whole", quiet=True)
     lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").read_text().splitlines()]
     assert lines[1]["loss"] < lines[0]["loss"] and lines[1]["auc"] > 0.5 and lines[1]["energy_steps"] == 0
     begun = Classifier.from_pretrained(root / "first")
     norms = [name for name in whole.state_dict() if "running" in name]
     assert norms and all(torch.equal(whole.state_dict()[name], begun.state_dict()[name]) for name in norms)
 
-    train(plan, root, tmp_path / "cut", max_minutes=0, quiet=True)
+    train(config, root, tmp_path / "cut", max_minutes=0, quiet=True)
     assert len(train_state.latest(tmp_path / "cut")[1]["curriculum"]["real"]) == 16
-    resumed = train(plan, root, tmp_path / "cut", quiet=True)
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+    resumed = train(config, root, tmp_path / "cut", quiet=True)
+    assert same_weights(whole, resumed)
 
 
 def test_pictures_from_elsewhere_are_half_of_the_negatives(stage, tmp_path):
-    root, plan = stage
-    train(dataclasses.replace(plan, negatives=str(root), epochs=1), root, tmp_path, quiet=True)
+    root, config = stage
+    train(dataclasses.replace(config, negatives=str(root), epochs=1), root, tmp_path, quiet=True)
     assert (tmp_path / "checkpoint/model.safetensors").exists()
 
 
 def test_a_second_stage_needs_a_fitting_first(stage, tmp_path):
-    root, plan = stage
+    root, config = stage
     with pytest.raises(ValueError, match="^initial: expected"):
         TrainConfig("x", energy_steps=3)
     with pytest.raises(ValueError, match="^initial: expected a network like"):
-        train(dataclasses.replace(plan, width=0.25), root, tmp_path, quiet=True)
+        train(dataclasses.replace(config, width=0.25), root, tmp_path, quiet=True)
     (root / "bare").mkdir()
     Classifier.from_pretrained(root / "first").save_pretrained(root / "bare")
     with pytest.raises(ValueError, match="^initial: expected a checkpoint with a start"):
-        train(dataclasses.replace(plan, initial=str(root / "bare")), root, tmp_path, quiet=True)
+        train(dataclasses.replace(config, initial=str(root / "bare")), root, tmp_path, quiet=True)

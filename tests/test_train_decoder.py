@@ -1,40 +1,27 @@
-"""Training of decoders: it learns, each loss counts, a run resumes to the same weights, bad commands are told."""
+"""Training of decoders: it learns, each loss counts, a run resumes to the same weights, bad commands are refused."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import synth
 from synth.metrics import psnr
 from tests.conftest import make_model
-from training import train_decoder
+from tests.toys import fork, same_weights, square, write_pictures
 from training.data import load
-from training.train_decoder import Plan, main, only, train
+from training.discriminator import Discriminator
+from training.train_decoder import DecoderConfig, main, train
 
-PLAN = Plan(depth=2, width=0.5, epochs=2, batch_size=16, ema=0.9, validation=8)
+CONFIG = DecoderConfig(depth=2, width=0.5, epochs=2, batch_size=16, ema=0.9, validation=8)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Seventy pictures of two classes: a light square, and a dark one, somewhere."""
-    root, random = tmp_path_factory.mktemp("squares"), np.random.default_rng(0)
-    for name, level in (("dark", 30), ("light", 220)):
-        (root / "train" / name).mkdir(parents=True)
-        for index in range(35):
-            picture = random.normal(128, 5, (32, 32, 3)).clip(0, 255).astype(np.uint8)
-            top, left = random.integers(0, 20, 2)
-            picture[top : top + 12, left : left + 12] = level
-            Image.fromarray(picture).save(root / "train" / name / f"{index}.png")
-    return root
+    return write_pictures(tmp_path_factory.mktemp("squares"), square, train=35)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +37,10 @@ def encoder(tmp_path_factory):
     return synth.load(path)
 
 
-def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
-
-
 @pytest.fixture(scope="module")
 def whole(encoder, data, tmp_path_factory):
     output = tmp_path_factory.mktemp("whole")
-    return output, train(PLAN, encoder, data, output, quiet=True)
+    return output, train(CONFIG, encoder, data, output, quiet=True)
 
 
 def test_a_run_learns_and_leaves_a_whole_checkpoint(whole, encoder, data, tmp_path):
@@ -71,47 +54,43 @@ def test_a_run_learns_and_leaves_a_whole_checkpoint(whole, encoder, data, tmp_pa
     assert len(scores) == 7 and scores == sorted(scores)
     assert torch.equal(again.head.weight, encoder.head.weight)
     x = data[:][0]
-    long = train(dataclasses.replace(PLAN, epochs=25), encoder, data, tmp_path, quiet=True)
+    long = train(dataclasses.replace(CONFIG, epochs=25), encoder, data, tmp_path, quiet=True)
     with torch.no_grad():
-        found = [psnr(one(encoder.maps(x, 2)[-1], 2), x).mean() for one in (decoder, long)]
-    assert found[1] > found[0] + 3
+        short_psnr, long_psnr = (psnr(one(encoder.maps(x, 2)[-1], 2), x).mean() for one in (decoder, long))
+    assert long_psnr > short_psnr + 3
 
 
 def test_an_ended_budget_resumes_to_the_same_weights(whole, encoder, data, tmp_path):
-    for plan in (PLAN, dataclasses.replace(PLAN, adversarial=0.1)):
-        output = tmp_path / str(plan.adversarial)
+    for config in (CONFIG, dataclasses.replace(CONFIG, adversarial=0.1)):
+        output = tmp_path / str(config.adversarial)
         for _ in range(2):
-            train(plan, encoder, data, output, max_minutes=0, quiet=True)
+            train(config, encoder, data, output, max_minutes=0, quiet=True)
         assert synth.load(output / "checkpoint").decoder.info["epochs"] < 1
-        uninterrupted = whole[1] if plan is PLAN else train(plan, encoder, data, tmp_path / "other", quiet=True)
-        assert same(train(plan, encoder, data, output, quiet=True), uninterrupted)
+        uninterrupted = whole[1] if config is CONFIG else train(config, encoder, data, tmp_path / "other", quiet=True)
+        assert same_weights(train(config, encoder, data, output, quiet=True), uninterrupted)
 
 
 @pytest.mark.parametrize("change", [{"pixel": 0}, {"feature": 0}, {"stages": 0}, {"adversarial": 0.5}], ids=str)
 def test_each_loss_counts_and_can_be_left_out(change, whole, encoder, data, tmp_path):
-    plan = dataclasses.replace(PLAN, deepest=1, **change)
-    plain = train(dataclasses.replace(PLAN, deepest=1), encoder, data, tmp_path / "plain", quiet=True)
-    decoder = train(plan, encoder, data, tmp_path / "changed", quiet=True)
-    assert all(one.isfinite().all() for one in decoder.state_dict().values()) and not same(decoder, plain)
+    config = dataclasses.replace(CONFIG, deepest=1, **change)
+    plain = train(dataclasses.replace(CONFIG, deepest=1), encoder, data, tmp_path / "plain", quiet=True)
+    decoder = train(config, encoder, data, tmp_path / "changed", quiet=True)
+    assert all(one.isfinite().all() for one in decoder.state_dict().values()) and not same_weights(decoder, plain)
 
 
 def test_several_decoders_live_in_one_checkpoint(whole, data, tmp_path):
     output, decoder = whole
-    plan = dataclasses.replace(PLAN, name="light", depth=1)
-    train(plan, synth.load(output / "checkpoint"), only(data, ["light"]), tmp_path, quiet=True)
+    config = dataclasses.replace(CONFIG, name="light", depth=1)
+    train(config, synth.load(output / "checkpoint"), data.only(["light"]), tmp_path, quiet=True)
     model = synth.load(tmp_path / "checkpoint")
     assert list(model.decoders) == ["", "light"] and model.decoders["light"].info["classes"] == ["light"]
     assert model.decoder.info == decoder.info
 
 
 def test_two_processes_train_one_decoder(folder, encoder, tmp_path):
-    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]
-    given = ["--depth", "2", "--width", "0.5", "--epochs", "1", "--batch-size", "16", "--quiet"]
-    command = ["-m", "training.train_decoder", encoder.source, "--data", str(folder), "--output", str(tmp_path / "run")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launch, *command, *given], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    settings = ["--depth", "2", "--width", "0.5", "--epochs", "1", "--batch-size", "16", "--quiet"]
+    command = [encoder.source, "--data", str(folder), "--output", str(tmp_path / "run"), *settings]
+    fork("training.train_decoder:main", *command)
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["processes"] == 2
     assert synth.load(tmp_path / "run" / "checkpoint").decoder.depth == 2
 
@@ -132,16 +111,16 @@ def test_two_processes_train_one_decoder(folder, encoder, tmp_path):
     ],
 )
 def test_bad_commands_are_one_sentence(more, words, encoder, folder, tmp_path, capsys):
-    given = [encoder.source, "--output", str(tmp_path), "--data", str(folder), *more]
+    arguments = [encoder.source, "--output", str(tmp_path), "--data", str(folder), *more]
     with pytest.raises(SystemExit) as exit:
-        main(given)
+        main(arguments)
     assert exit.value.code == 2 and capsys.readouterr().err.strip() == words
     assert list(tmp_path.iterdir()) == []
 
 
 def test_only_keeps_the_pictures_of_the_classes(data):
-    kept = only(data, ["light"])
+    kept = data.only(["light"])
     assert kept.classes == ["light"] and len(kept) == 35
     grouped = dataclasses.replace(data, groups={"squares": ["dark", "light"]})
-    assert only(grouped, ["squares"]).classes == ["dark", "light"]
-    assert train_decoder.Discriminator(16)(torch.rand(2, 3, 32, 32), torch.rand(2, 16, 8, 8)).shape == (2, 1, 4, 4)
+    assert grouped.only(["squares"]).classes == ["dark", "light"]
+    assert Discriminator(16)(torch.rand(2, 3, 32, 32), torch.rand(2, 16, 8, 8)).shape == (2, 1, 4, 4)

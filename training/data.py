@@ -1,4 +1,4 @@
-"""Labelled pictures in memory, from parquet files (local or on the Hugging Face Hub) or from class folders."""
+"""Labelled pictures in memory: ``load`` reads a data set, ``python -m training.data`` writes two classes as domains."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from synth.classifier import Classifier
-
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+from training.sources import find_shards, locate, read_folders, read_shards
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +42,15 @@ class Pictures:
     def subset(self, index: Tensor) -> Pictures:
         return replace(self, pictures=self.pictures[index], labels=self.labels[index], skipped=[])
 
+    def only(self, names: list[str]) -> Pictures:
+        """The pictures of the classes, or superclasses, ``names``; ValueError for one that the data lacks."""
+        names = [member for name in names for member in self.groups.get(name, [name])]
+        unknown = [name for name in names if name not in self.classes]
+        if unknown:
+            raise ValueError(f"only: expected classes of the data, {_some(self.classes)}, got {unknown[0]}")
+        labels = torch.tensor([self.classes.index(name) for name in names])
+        return replace(self.subset(torch.isin(self.labels, labels).nonzero().squeeze(1)), classes=names)
+
 
 def load(source: str | Path, split: str, image_size: int, subset: str = "") -> Pictures:
     """The ``split`` ("train" or "test") of a folder, or of a Hub data set "owner/name".
@@ -55,15 +62,13 @@ def load(source: str | Path, split: str, image_size: int, subset: str = "") -> P
     these are kept.
     Pictures of another size are resized. ValueError for an unknown source, no pictures, or a class without any.
     """
-    root = Path(source)
-    if not root.is_dir():
-        root = _download(str(source))
-    shards = _shards(root, split)
-    rows, classes = _parquet_rows(shards) if shards else _folder_rows(root, split)
-    told = Path(__file__).with_name(subset) if subset else root / "classes.json"
-    kept = set(json.loads(told.read_text())["names"]) if subset else set()
+    root = locate(source)
+    shards = find_shards(root, split)
+    rows, classes = read_shards(shards) if shards else read_folders(root, split)
+    names_file = Path(__file__).with_name(subset) if subset else root / "classes.json"
+    kept = set(json.loads(names_file.read_text())["names"]) if subset else set()
     if not kept <= set(classes or []):
-        told, kept = root / "classes.json", set()
+        names_file, kept = root / "classes.json", set()
     pictures, labels, skipped = [], [], []
     for name, data, label in rows:
         if kept and classes[label] not in kept:
@@ -76,13 +81,13 @@ def load(source: str | Path, split: str, image_size: int, subset: str = "") -> P
             print(f"skipped {name}: {error}", file=sys.stderr)
             skipped.append(name)
     if not pictures:
-        raise ValueError(f"data: expected pictures of split {split!r} in {source}, found none that can be read")
+        raise ValueError(f"data: expected pictures of split {split!r} in {source}, got none that can be read")
     labels, classes = _only_present(torch.tensor(labels), classes, named=not shards and not kept)
     missing = [name for index, name in enumerate(classes) if not (labels == index).any()]
     if missing:
         unread = f" ({len(skipped)} files cannot be read, such as {skipped[0]})" if skipped else ""
-        raise ValueError(f"data: expected pictures of every class in {source}, found none of {_some(missing)}{unread}")
-    names, groups = _readable(told, classes)
+        raise ValueError(f"data: expected pictures of every class in {source}, got none of {_some(missing)}{unread}")
+    names, groups = _readable_names(names_file, classes)
     return Pictures(torch.from_numpy(np.stack(pictures)), labels, names, skipped, groups)
 
 
@@ -92,11 +97,11 @@ def of(model: Classifier, split: str, source: str | Path | None = None) -> Pictu
     return load(source or model.info["data"], split, model.image_size, recipe.get("subset", ""))
 
 
-def batches(data: Pictures, size: int, epoch: int, seed: int) -> Tensor:
-    """Indices (steps, size) of one shuffled epoch, the same for a seed and epoch; the last partial batch is dropped."""
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
-    size = min(size, len(data))
-    return order[: len(data) // size * size].view(-1, size)
+def hold_out(data: Pictures, config) -> tuple[Pictures, Pictures]:
+    """``config.validation`` pictures, at most a tenth, for the validation of each epoch; and the others."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(config.seed))
+    count = min(config.validation, len(data) // 10)
+    return data.subset(order[:count]), data.subset(order[count:])
 
 
 def augment(pictures: Tensor, generator: torch.Generator, padding: int) -> Tensor:
@@ -115,78 +120,6 @@ def augment(pictures: Tensor, generator: torch.Generator, padding: int) -> Tenso
     )
 
 
-def _download(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=["*.parquet"]))
-    except HFValidationError:
-        raise ValueError(f"data: expected a folder or a Hub data set, got {source!r}") from None
-    except OSError as error:  # the Hub client's errors are OSErrors
-        raise ValueError(f"data: expected a folder or a reachable Hub data set, got {source!r} ({error})") from error
-
-
-def _shards(root: Path, split: str) -> list[Path]:
-    names = {"test": ("test", "valid", "validation")}.get(split, (split,))
-    return next((found for name in names if (found := sorted(root.rglob(f"{name}-*.parquet")))), [])
-
-
-def _parquet_rows(shards: list[Path]):
-    schema = pq.read_schema(shards[0])
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    images = [name for name, kind in features.items() if kind.get("_type") == "Image"]
-    if len(images) == 2:
-        return _domain_rows(shards, images), [name.removeprefix("image") or name for name in images]
-    image = images[0] if images else None
-    image = image or next((name for name in ("img", "image") if name in schema.names), None)
-    label = next((name for name, kind in features.items() if kind.get("_type") == "ClassLabel"), "label")
-    if image is None or label not in schema.names:
-        raise ValueError(f"data: expected an image and a label column in {shards[0].name}, got {schema.names}")
-
-    def rows():
-        for shard in shards:
-            table = pq.read_table(shard, columns=[image, label])
-            for index, row in enumerate(table.to_pylist()):
-                yield f"{shard.name}[{index}]", row[image]["bytes"], row[label]
-
-    return rows(), features.get(label, {}).get("names")
-
-
-def _domain_rows(shards: list[Path], images: list[str]):
-    """Pictures of two columns; the shorter domain's are repeated there, and each is taken once."""
-    seen: set[tuple[int, bytes]] = set()
-    for shard in shards:
-        for index, row in enumerate(pq.read_table(shard, columns=images).to_pylist()):
-            for label, name in enumerate(images):
-                data = (row[name] or {}).get("bytes")
-                if data and (label, data) not in seen:
-                    seen.add((label, data))
-                    yield f"{shard.name}[{index}].{name}", data, label
-
-
-def _folder_rows(root: Path, split: str):
-    folder = next((root / name for name in (split, "val", "valid") if (root / name).is_dir()), None)
-    domains = {name: root / f"{split}{name}" for name in "AB"}
-    if folder is not None:
-        folders = {entry.name: entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
-    elif all(path.is_dir() for path in domains.values()):
-        folders = domains
-    else:
-        raise ValueError(
-            f"data: expected {split}-*.parquet files, a folder {split!r}, or folders {split}A and {split}B in {root}"
-        )
-    classes = list(folders)
-
-    def rows():
-        for label, name in enumerate(classes):
-            for path in sorted(folders[name].iterdir()):
-                if path.suffix.lower() in PICTURE_SUFFIXES:
-                    yield str(path.relative_to(root)), path.read_bytes(), label
-
-    return rows(), classes
-
-
 def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tuple[Tensor, list[str]]:
     """Class names for the labels; a parquet subset of a larger data set keeps its own classes only."""
     if named:
@@ -201,18 +134,18 @@ def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tup
     return labels, classes
 
 
-def _readable(path: Path, classes: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The classes under their readable names, and superclasses of them, as the file at ``path`` tells, if any."""
+def _readable_names(path: Path, classes: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The classes under their readable names, and the superclasses of them, from the file at ``path`` if it exists."""
     if not path.exists():
         return classes, {}
     try:
-        told = json.loads(path.read_text())
-        names = {name: str(told["names"].get(name, name)) for name in classes}
-        known = told.get("superclasses", {}).items()
-        members = {group: [names[one] for one in some if one in names] for group, some in known}
+        content = json.loads(path.read_text())
+        names = {name: str(content["names"].get(name, name)) for name in classes}
+        superclasses = content.get("superclasses", {}).items()
+        groups = {group: [names[member] for member in members if member in names] for group, members in superclasses}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise ValueError(f"data: expected readable names of the classes in {path}") from None
-    return list(names.values()), {group: some for group, some in members.items() if some}
+    return list(names.values()), {group: members for group, members in groups.items() if members}
 
 
 def _some(names: list[str], most: int = 12) -> str:
@@ -231,19 +164,19 @@ def main(arguments: list[str] | None = None) -> None:
     """Write the pictures of two classes as two domains, the folders trainA, trainB, testA and testB."""
     parser = argparse.ArgumentParser(prog="python -m training.data", description=main.__doc__)
     parser.add_argument("data", help="folder or Hub data set")
-    parser.add_argument("--classes", nargs=2, required=True, metavar="NAME")
+    parser.add_argument("--classes", nargs=2, required=True, metavar="NAME", help="names of the two classes")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in pixels (default 64)")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     try:
         for split in ("train", "test"):
-            found = load(options.data, split, options.size)
+            data = load(options.data, split, options.size)
             for name, domain in zip(options.classes, "AB", strict=True):
-                if name not in found.classes:
+                if name not in data.classes:
                     raise ValueError(f"classes: expected classes of {options.data}, got {name!r}")
                 folder = options.output / f"{split}{domain}"
                 folder.mkdir(parents=True, exist_ok=True)
-                for index, picture in enumerate(found.pictures[found.labels == found.classes.index(name)]):
+                for index, picture in enumerate(data.pictures[data.labels == data.classes.index(name)]):
                     Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{index:04}.png")
         names = dict(zip("AB", options.classes, strict=True))
         (options.output / "classes.json").write_text(json.dumps({"names": names}) + "\n")

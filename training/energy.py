@@ -1,4 +1,4 @@
-"""Second stage of dual adversarial training (arXiv 2510.13872): class logits that tell real pictures from made ones.
+"""Second stage of dual adversarial training (arXiv 2510.13872): class logits that distinguish real from fake pictures.
 
 A robust classifier's logit rises along natural-looking paths, but does not stop at natural pictures. Here pictures are
 driven up the logit, and a binary cross-entropy lowers it there and raises it on real ones.
@@ -20,35 +20,51 @@ MEMORY = 1000
 
 
 class Curriculum:
-    """How many steps the negatives climb: one more whenever real pictures are told from them well enough.
+    """How many steps the negatives climb: one more whenever real pictures are distinguished from them well enough.
 
     auc: the area under the ROC curve over the last MEMORY pictures that must be reached; most: the last length.
     """
 
-    def __init__(self, auc: float, most: int, steps: int = 0, real: list[float] = (), made: list[float] = ()):
-        self.auc, self.most, self.steps = auc, most, steps
-        self.real, self.made = list(real), list(made)
+    def __init__(self, auc: float, most: int):
+        self.auc, self.most = auc, most
+        self.steps, self.real, self.fake = 0, [], []
 
-    def add(self, real: Tensor, made: Tensor) -> None:
+    def add(self, real: Tensor, fake: Tensor) -> None:
         """Note the scores (N,) of real pictures and of negatives; perhaps lengthen the climb."""
-        self.real, self.made = (self.real + real.tolist())[-MEMORY:], (self.made + made.tolist())[-MEMORY:]
+        self.real, self.fake = (self.real + real.tolist())[-MEMORY:], (self.fake + fake.tolist())[-MEMORY:]
         if len(self.real) >= MEMORY and self.steps < self.most and self.area() >= self.auc:
-            self.steps, self.real, self.made = self.steps + 1, [], []
+            self.steps, self.real, self.fake = self.steps + 1, [], []
 
     def area(self) -> float:
         """The probability that a real picture scores higher than a negative, ties counting half; 0.5 if unknown."""
         if not self.real:
             return 0.5
-        difference = torch.tensor(self.real)[:, None] - torch.tensor(self.made)
+        difference = torch.tensor(self.real)[:, None] - torch.tensor(self.fake)
         return ((difference > 0).float() + 0.5 * (difference == 0).float()).mean().item()
 
     def facts(self) -> dict:
-        """What a save must hold; ``Curriculum(auc, most, **facts)`` continues."""
-        return {"steps": self.steps, "real": self.real, "made": self.made}
+        """What a save must hold for ``restore``."""
+        return {"steps": self.steps, "real": self.real, "made": self.fake}
+
+    def restore(self, facts: dict) -> None:
+        self.steps, self.real, self.fake = facts["steps"], facts["real"], facts["made"]
+
+
+def draw(model: Classifier, elsewhere: Tensor | None, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Pictures (N, 3, S, S) that negatives begin as, and the classes (N,) whose logits these are to climb.
+
+    Half are starts of synthesis, half pictures of ``elsewhere`` (uint8) if there are any.
+    """
+    labels = torch.randint(len(model.classes), (count,), generator=generator)
+    if elsewhere is None:
+        return model.sample_start("mixture", labels, generator=generator).cpu(), labels
+    half = count // 2
+    pictures = elsewhere[torch.randint(len(elsewhere), (count - half,), generator=generator)].float() / 255
+    return torch.cat([model.sample_start("mixture", labels[:half], generator=generator).cpu(), pictures]), labels
 
 
 def climb(model: Classifier, start: Tensor, labels: Tensor, steps: int, step_size: float) -> Tensor:
-    """``start`` (N, 3, S, S) after ``steps`` unit steps up the logit of ``labels`` (N,), with no ball round it."""
+    """``start`` (N, 3, S, S) after ``steps`` unit steps up the logit of ``labels`` (N,), with no ball around it."""
     return pgd(logit(model, labels), start, L2(), steps=steps, step_size=step_size)
 
 
@@ -57,6 +73,6 @@ def scores(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.float().gather(1, labels[:, None]).squeeze(1)
 
 
-def loss(real: Tensor, made: Tensor) -> Tensor:
+def loss(real: Tensor, fake: Tensor) -> Tensor:
     """Binary cross-entropy of scores (N,) of real pictures against scores of negatives, summed over both."""
-    return F.softplus(-real).mean() + F.softplus(made).mean()
+    return F.softplus(-real).mean() + F.softplus(fake).mean()

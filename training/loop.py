@@ -1,4 +1,4 @@
-"""What every training shares: shuffled epochs, a budget of time, saves to resume from, a line of figures an epoch."""
+"""The machinery that every training loop shares: batches, a time budget, saves to resume from, metrics, averaging."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import os
 import sys
 import time
-from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,126 +20,152 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from training import train_state
-from training.data import Pictures, batches
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
 
 
-class Trainer(ABC):
-    """One training: what a step does, and all that a save must hold.
+@dataclass(frozen=True)
+class Batch:
+    """One step of a training: ``indices`` (N,) of its pictures, and the only randomness that it may use."""
 
-    modules and optimizers: by name; their tensors are saved, resumed and, the first optimizer's rate, reported.
+    step: int
+    steps_per_epoch: int
+    epochs: int
+    indices: Tensor
+    generator: torch.Generator
+
+    @property
+    def progress(self) -> float:
+        """The fraction of the whole training that lies before this step."""
+        return self.step / (self.epochs * self.steps_per_epoch)
+
+    @property
+    def epochs_done(self) -> float:
+        """Epochs after this step; a whole number at the end of each."""
+        return (self.step + 1) / self.steps_per_epoch
+
+    @property
+    def ends_epoch(self) -> bool:
+        return (self.step + 1) % self.steps_per_epoch == 0
+
+
+def batches(count: int, config, first: int = 0) -> Iterator[Batch]:
+    """The batches of ``config.epochs`` shuffled epochs of ``count`` pictures, from the step ``first`` on.
+
+    They depend on ``config.seed`` and the step alone, so that a resumed run draws what an uninterrupted one would have
+    drawn. The last partial batch of an epoch is dropped.
+    """
+    size = min(config.batch_size, count)
+    steps, order, shuffled = count // size, None, None
+    for step in range(first, config.epochs * steps):
+        epoch, place = divmod(step, steps)
+        if epoch != shuffled:
+            order = torch.randperm(count, generator=torch.Generator().manual_seed(config.seed * 100_003 + epoch))
+            shuffled = epoch
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        yield Batch(step, steps, config.epochs, order[place * size : (place + 1) * size], generator)
+
+
+class Run:
+    """A training in the folder ``output``: where it resumes, how long it may take, what it saves and reports.
+
+    All processes of ``accelerator`` must call every method together, except ``save`` and ``summary``.
     """
 
-    modules: dict[str, nn.Module]
-    optimizers: dict[str, Optimizer]
+    def __init__(
+        self, name: str, output: Path, accelerator: Accelerator, *, max_minutes: float = math.inf, quiet: bool = False
+    ):
+        self.name, self.output, self.accelerator, self.max_minutes = name, output, accelerator, max_minutes
+        self.quiet = quiet or not accelerator.is_main_process
+        self.began = self.saved = time.monotonic()
+        self.over = False
+        self.step, self.minutes_before, self.totals = 0, 0.0, {}
 
-    @abstractmethod
-    def step(self, index: Tensor, progress: float, generator: torch.Generator) -> dict[str, float]:
-        """Learn from the pictures ``index`` after the fraction ``progress`` of the whole training.
+    @property
+    def minutes(self) -> float:
+        """Time spent so far, by the runs that this one continues too."""
+        return self.minutes_before + (time.monotonic() - self.began) / 60
 
-        Returns sums over this process's pictures by the figure's name, and their "count". All randomness comes from
-        ``generator``, so that a resumed run draws what an uninterrupted one would have drawn.
+    def resume(self, parts: train_state.Parts) -> dict:
+        """Load the newest whole save of ``output`` into ``parts``; returns its facts, {} if there is none."""
+        newest = train_state.latest(self.output)
+        if newest is None:
+            return {}
+        tensors, facts = newest
+        train_state.restore(parts, tensors)
+        self.step, self.minutes_before, self.totals = facts["step"], facts["minutes"], facts["totals"]
+        return facts
+
+    def batches(self, count: int, config) -> Iterator[Batch]:
+        """The batches that are left, with a progress bar."""
+        total = config.epochs * (count // min(config.batch_size, count))
+        with tqdm(total=total, initial=self.step, desc=self.name, disable=self.quiet, mininterval=2) as bar:
+            for batch in batches(count, config, self.step):
+                yield batch
+                bar.update()
+                if self.totals:
+                    loss = self.totals["loss"] / self.totals["count"]
+                    bar.set_postfix(epoch=math.ceil(batch.epochs_done), loss=f"{loss:.3f}", refresh=False)
+
+    def add(self, **sums: float) -> None:
+        """Add ``sums`` over this process's pictures, and their ``count``, to those of the epoch."""
+        for name, value in sums.items():
+            self.totals[name] = self.totals.get(name, 0) + value
+
+    def log(self, batch: Batch, validation: dict[str, float], learning_rate: float) -> None:
+        """Append the epoch's means, over all processes, and the ``validation`` to ``output/metrics.jsonl``."""
+        sums = torch.tensor(list(self.totals.values()), dtype=torch.float64)
+        if self.accelerator.num_processes > 1:
+            sums = self.accelerator.reduce(sums.float().to(self.accelerator.device)).cpu()
+        means = dict(zip(self.totals, sums.tolist(), strict=True))
+        count = means.pop("count")
+        line = {"epoch": round(batch.epochs_done)} | {name: round(value / count, 4) for name, value in means.items()}
+        line |= {**validation, "learning_rate": round(learning_rate, 5), "minutes": round(self.minutes, 2)}
+        line["processes"] = self.accelerator.num_processes
+        self.totals = {}
+        if self.accelerator.is_main_process:
+            self.output.mkdir(parents=True, exist_ok=True)
+            with (self.output / "metrics.jsonl").open("a") as file:
+                print(json.dumps(line), file=file)
+            tqdm.write(json.dumps(line), file=sys.stderr)
+
+    def save_due(self, batch: Batch) -> bool:
+        """Whether to save now: an epoch or the time is over (then ``over`` is True), or SAVE_MINUTES have passed.
+
+        All processes get the same answer, so that they leave the loop at the same step.
         """
+        self.over = self._any((time.monotonic() - self.began) / 60 > self.max_minutes)
+        due = self.over or batch.ends_epoch or self._any((time.monotonic() - self.saved) / 60 > SAVE_MINUTES)
+        if due:
+            self.saved = time.monotonic()
+        return due
 
-    @abstractmethod
-    def write(self, folder: Path, done: dict) -> None:
-        """Put a model that is usable as it is into ``folder``; ``done``: epochs, minutes and machine so far."""
+    def save(self, batch: Batch, parts: train_state.Parts, **facts) -> None:
+        """Write what ``resume`` reads: the tensors of ``parts``, and plain values."""
+        facts = {"step": batch.step + 1, "minutes": self.minutes, "totals": self.totals, "name": self.name} | facts
+        train_state.save(self.output, batch.step + 1, train_state.tensors(parts), facts)
 
-    def validate(self) -> dict[str, float]:
-        """Figures of the held-out pictures, for the line of an epoch."""
-        return {}
+    def summary(self, batch: Batch) -> dict:
+        """Epochs, minutes and machine so far, for the checkpoint's own description."""
+        epochs, minutes = round(batch.epochs_done, 2), round(self.minutes, 1)
+        return {"epochs": epochs, "minutes": minutes, "machine": machine(self.accelerator)}
 
-    def facts(self) -> dict:
-        """What a save must hold besides tensors, as plain values."""
-        return {}
-
-    def restore(self, facts: dict) -> None:  # noqa: B027
-        """Take up the ``facts`` of a save."""
+    def _any(self, flag: bool) -> bool:
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(self.accelerator.gather(torch.tensor([float(flag)], device=self.accelerator.device)).any())
 
 
-def run(
-    work: Trainer,
-    data: Pictures,
-    *,
-    name: str,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    output: Path,
-    accelerator: Accelerator,
-    began: float,
-    max_minutes: float = math.inf,
-    quiet: bool = False,
-) -> None:
-    """Do ``work`` for ``epochs`` of ``data``, continuing what ``output`` holds, until ``max_minutes`` after ``began``.
-
-    Every epoch adds a line to ``output/metrics.jsonl``. Every epoch, every SAVE_MINUTES and when the time is over,
-    ``output`` gets a resumable save, and ``output/checkpoint`` what ``work`` writes.
-    """
-    main = accelerator.is_main_process
-    first, minutes, totals = _resume(work, output)
-    steps = len(data) // min(batch_size, len(data))
-    order, saved, total = None, began, epochs * steps
-    bar = tqdm(total=total, initial=first, desc=name, disable=quiet or not main, mininterval=2)
-    for step in range(first, total):
-        epoch, index = divmod(step, steps)
-        if order is None or index == 0:
-            order = batches(data, batch_size, epoch, seed)
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        for figure, value in work.step(order[index], step / total, generator).items():
-            totals[figure] = totals.get(figure, 0) + value
-        bar.update()
-        bar.set_postfix(epoch=epoch + 1, loss=f"{totals['loss'] / totals['count']:.3f}", refresh=False)
-
-        now = time.monotonic()
-        over = _any(accelerator, (now - began) / 60 > max_minutes)
-        if index == steps - 1 or over or _any(accelerator, (now - saved) / 60 > SAVE_MINUTES):
-            spent = minutes + (now - began) / 60
-            if index == steps - 1:
-                line = {"epoch": epoch + 1, **_means(totals, accelerator), **(work.validate() if main else {})}
-                rate = next(iter(work.optimizers.values())).param_groups[0]["lr"]
-                line |= {"learning_rate": round(rate, 5), "minutes": round(spent, 2)}
-                line["processes"] = accelerator.num_processes
-                totals = {}
-                if main:
-                    output.mkdir(parents=True, exist_ok=True)
-                    with (output / "metrics.jsonl").open("a") as file:
-                        print(json.dumps(line), file=file)
-                    tqdm.write(json.dumps(line), file=sys.stderr)
-            if main:
-                facts = {"step": step + 1, "minutes": spent, "totals": totals, "name": name} | work.facts()
-                train_state.save(output, step + 1, _tensors(work), facts)
-                done = {"epochs": round((step + 1) / steps, 2), "minutes": round(spent, 1)}
-                work.write(output / "checkpoint", done | {"machine": machine(accelerator)})
-            accelerator.wait_for_everyone()
-            saved = time.monotonic()
-        if over:
-            break
-    bar.close()
+def share(accelerator: Accelerator, *tensors: Tensor) -> list[Tensor]:
+    """This process's part of tensors (N, ...), on its device."""
+    part = slice(accelerator.process_index, None, accelerator.num_processes)
+    return [tensor[part].to(accelerator.device) for tensor in tensors]
 
 
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of ``model``, its buffers included."""
     return AveragedModel(model, multi_avg_fn=partial(_average, decay), use_buffers=True)
-
-
-def one_cycle(progress: float) -> float:
-    """The rate after the fraction ``progress`` of the training, of its peak: a fifth up, the rest down."""
-    return min(progress / 0.2, (1 - progress) / 0.8) if progress else 0.01
-
-
-def precision(device: str | None = None) -> str:
-    """ "bf16" where the machine computes in it natively, else "no"."""
-    if device == "cuda" or (device is None and torch.cuda.is_available()):
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
-
-
-def accelerate(*handlers) -> Accelerator:
-    """Of all processes, in the machine's precision."""
-    return Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available(), kwargs_handlers=list(handlers))
 
 
 @torch.no_grad()
@@ -151,61 +178,29 @@ def _average(decay: float, averaged: list[Tensor], current: list[Tensor], count:
         torch._foreach_copy_(averaged, current)
 
 
-def _means(totals: dict[str, float], accelerator: Accelerator) -> dict[str, float]:
-    """Of all processes together."""
-    sums = torch.tensor(list(totals.values()), dtype=torch.float64)
-    if accelerator.num_processes > 1:
-        sums = accelerator.reduce(sums.float().to(accelerator.device)).cpu()
-    found = dict(zip(totals, sums.tolist(), strict=True))
-    count = found.pop("count")
-    return {figure: round(value / count, 4) for figure, value in found.items()}
+def one_cycle(progress: float) -> float:
+    """The learning rate after the fraction ``progress`` of the training, over its peak: a fifth up, then down."""
+    return min(progress / 0.2, (1 - progress) / 0.8) if progress else 0.01
 
 
-def _any(accelerator: Accelerator, flag: bool) -> bool:
-    """Whether any process says so: all must leave the loop, and save, at the same step."""
-    if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.gather(torch.tensor([float(flag)], device=accelerator.device)).any())
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def precision(device: str | None = None) -> str:
+    """ "bf16" where the machine computes in it natively, else "no"."""
+    if device == "cuda" or (device is None and torch.cuda.is_available()):
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+
+
+def accelerate(*handlers) -> Accelerator:
+    """An accelerator of all processes, in the machine's precision."""
+    return Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available(), kwargs_handlers=list(handlers))
 
 
 def machine(accelerator: Accelerator) -> str:
     """What a training ran on, in words."""
     kind = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
     return f"{kind}, {accelerator.num_processes} process(es), precision {accelerator.mixed_precision}"
-
-
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _tensors(work: Trainer) -> dict[str, Tensor]:
-    """Every module's and every optimizer's, "name.rest"."""
-    tensors = {f"{name}.{key}": one.clone() for name, m in work.modules.items() for key, one in m.state_dict().items()}
-    for name, optimizer in work.optimizers.items():
-        for index, parameter in enumerate(_parameters(optimizer)):
-            kept = optimizer.state[parameter].items() if parameter in optimizer.state else ()
-            tensors |= {f"{name}.{index}.{key}": one for key, one in kept if isinstance(one, Tensor)}
-    return tensors
-
-
-def _resume(work: Trainer, output: Path) -> tuple[int, float, dict[str, float]]:
-    """Load the newest whole save of ``output``; the steps done, minutes spent, and the epoch's sums so far."""
-    found = train_state.latest(output)
-    if found is None:
-        return 0, 0.0, {}
-    tensors, facts = found
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    for name, module in work.modules.items():
-        module.load_state_dict(part(f"{name}."))
-    for name, optimizer in work.optimizers.items():
-        parameters = _parameters(optimizer)
-        for place, value in part(f"{name}.").items():
-            index, key = place.split(".")
-            parameter = parameters[int(index)]
-            fits = value.shape == parameter.shape
-            optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(value) if fits else value
-    work.restore(facts)
-    return facts["step"], facts["minutes"], facts["totals"]

@@ -2,85 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from training.presets import (
+    CIFAR10_PAIRS,
+    CIFAR10_PRESETS,
+    DUAL_PRESETS,
+    TINY64_PAIRS,
+    TINY64_PRESETS,
+)
 
 CIFAR10 = "uoft-cs/cifar10"
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
-CIFAR10_PRESETS = {
-    "generation": {
-        "tuned": {"start": "mixture", "epsilon": 4, "steps": 8, "step_size": 0.625},
-        "small steps": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.25},
-        "closest to real": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.15},
-    },
-    "inpainting": {
-        "tuned": {"epsilon": 1.5, "steps": 20, "step_size": 0.12},
-        "bolder": {"epsilon": 4, "steps": 40, "step_size": 0.15},
-    },
-    "translation": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
-    "super_resolution": {"tuned": {"epsilon": 3, "steps": 40, "step_size": 0.1}},
-    "sketch": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
-    "painting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.12}},
-    "maximisation": {"tuned": {"epsilon": 12, "steps": 80, "step_size": 0.25}},
-}
-"""Chosen by looking at the slim robust checkpoint's sheets and by ``training.sweep``; the paper's are with tasks."""
-DUAL_PRESETS = CIFAR10_PRESETS | {
-    "generation": {
-        "tuned": {"start": "gaussian", "epsilon": 8, "steps": 8, "step_size": 0.625},
-        "small steps": {"start": "gaussian", "epsilon": 8, "steps": 20, "step_size": 0.25},
-    },
-    "super_resolution": {
-        "tuned": {"epsilon": 3, "steps": 25, "step_size": 0.15, "consistency": "none"},
-        "true to the input": {"epsilon": 3, "steps": 40, "step_size": 0.1},
-    },
-    "painting": {"tuned": {"unit": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
-}
-"""As above, for the slim checkpoint of the second stage, whose unit 186 is a frog's skin."""
-CIFAR10_PAIRS = {
-    "horse": "deer",
-    "airplane": "bird",
-    "automobile": "truck",
-    "bird": "airplane",
-    "cat": "dog",
-    "deer": "horse",
-    "dog": "cat",
-    "frog": "bird",
-    "ship": "airplane",
-    "truck": "automobile",
-}
-"""Classes of like shape, for translations that work at once; every task does well on the first."""
-TINY64_PAIRS = {
-    "lion": "cougar",
-    "cougar": "lion",
-    "monarch": "sulphur butterfly",
-    "lemon": "orange",
-    "orange": "lemon",
-    "tabby": "golden retriever",
-    "golden retriever": "tabby",
-    "sulphur butterfly": "monarch",
-    "alp": "seashore",
-    "seashore": "alp",
-    "ox": "bison",
-    "bison": "ox",
-    "school bus": "police van",
-    "police van": "school bus",
-}
-_SMOOTH = {"jitter": 4, "smoothing": 1}
-TINY64_PRESETS = {
-    "generation": {
-        "tuned": {"start": "mixture", "epsilon": 20, "steps": 20, "step_size": 1.2, **_SMOOTH},
-        "small steps": {"start": "mixture", "epsilon": 20, "steps": 40, "step_size": 0.6, **_SMOOTH},
-        "fast": {"start": "mixture", "epsilon": 30, "steps": 6, "step_size": 5, "jitter": 0},
-        "softer": {"start": "mixture", "epsilon": 15, "steps": 30, "step_size": 0.5, **_SMOOTH},
-        "bolder": {"start": "mixture", "epsilon": 25, "steps": 50, "step_size": 0.7, **_SMOOTH},
-    },
-    "inpainting": {"tuned": {"epsilon": 3, "steps": 30, "step_size": 0.15, **_SMOOTH}},
-    "translation": {"tuned": {"epsilon": 16, "steps": 60, "step_size": 0.4, **_SMOOTH}},
-    "super_resolution": {"tuned": {"epsilon": 6, "steps": 40, "step_size": 0.2, "consistency": "none", **_SMOOTH}},
-    "sketch": {"tuned": {"epsilon": 20, "steps": 60, "step_size": 0.5, "texture": 0.02, **_SMOOTH}},
-    "painting": {"tuned": {"unit": 193, "epsilon": 14, "steps": 60, "step_size": 0.4, **_SMOOTH}},
-    "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5, **_SMOOTH}},
-}
-"""Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
 TINY64_MEAN, TINY64_STD = (0.4733, 0.4484, 0.3835), (0.2639, 0.2513, 0.2669)
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -129,7 +62,7 @@ class TrainConfig:
     """Second stage (``training/energy.py``): the most unit steps that negatives climb; 0 leaves it out."""
     energy_step_size: float = 0.1
     energy_auc: float = 0.75
-    """How well real pictures must be told from negatives (area under the ROC curve) before these climb further."""
+    """Area under the ROC curve, of real pictures against negatives, above which these climb one step further."""
     negatives: str = ""
     """Data set of other pictures that half of the negatives begin as; none: all begin as starts of synthesis."""
     presets: dict = field(default_factory=lambda: CIFAR10_PRESETS, repr=False)
@@ -138,6 +71,8 @@ class TrainConfig:
     """Translations worth showing, from class to class; ``config.json`` carries those whose classes the data has."""
 
     def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(f"epochs: expected at least 1, got {self.epochs}")
         if self.schedule not in ("onecycle", "steps", "constant"):
             raise ValueError(f"schedule: expected onecycle, steps or constant, got {self.schedule!r}")
         if self.energy_steps and not self.initial:
@@ -285,8 +220,17 @@ RECIPES = {
 }
 
 
-def recipe(name: str) -> TrainConfig:
-    """The recipe called ``name``; ValueError that lists the known ones."""
+def recipe(name: str, /, **changes) -> TrainConfig:
+    """The recipe called ``name`` with ``changes`` of its fields; the step size of the attack follows its epsilon.
+
+    ValueError for an unknown name, or for a value that does not fit.
+    """
     if name not in RECIPES:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
-    return RECIPES[name]
+    config = RECIPES[name]
+    if "epsilon" in changes:
+        epsilon = changes["epsilon"]
+        if not (epsilon >= 0 and config.epsilon):
+            raise ValueError(f"epsilon: expected at least 0, of a recipe with an attack, got {epsilon:g} for {name}")
+        changes["attack_step_size"] = config.attack_step_size * epsilon / config.epsilon
+    return replace(config, **changes)

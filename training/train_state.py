@@ -8,10 +8,42 @@ import os
 import sys
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 KEPT = 2
+Parts = dict[str, nn.Module | Optimizer]
+"""What a training consists of, by name."""
+
+
+def tensors(parts: Parts) -> dict[str, Tensor]:
+    """Every tensor of the parts: "name.key" of a module, "name.index.key" of an optimizer's parameter ``index``."""
+    result = {}
+    for name, part in parts.items():
+        if isinstance(part, nn.Module):
+            result |= {f"{name}.{key}": tensor.clone() for key, tensor in part.state_dict().items()}
+            continue
+        for index, parameter in enumerate(_parameters(part)):
+            state = part.state[parameter].items() if parameter in part.state else ()
+            result |= {f"{name}.{index}.{key}": value for key, value in state if isinstance(value, Tensor)}
+    return result
+
+
+def restore(parts: Parts, tensors: dict[str, Tensor]) -> None:
+    """Put what ``tensors`` returned into the parts."""
+    for name, part in parts.items():
+        own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        if isinstance(part, nn.Module):
+            part.load_state_dict(own)
+            continue
+        parameters = _parameters(part)
+        for place, value in own.items():
+            index, key = place.split(".")
+            parameter = parameters[int(index)]
+            fits = value.shape == parameter.shape
+            part.state[parameter][key] = torch.empty_like(parameter).copy_(value) if fits else value
 
 
 def save(folder: Path, step: int, tensors: dict[str, Tensor], facts: dict) -> None:
@@ -42,6 +74,10 @@ def latest(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
         except (OSError, ValueError, KeyError) as error:
             print(f"passed over {path.name}: {error}", file=sys.stderr)
     return None
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _sha256(path: Path) -> str:
