@@ -15,7 +15,7 @@ from PIL import Image
 import synth
 from synth import hub, starts
 from synth.classifier import Classifier
-from training import evaluate, evaluation, fit_start, sheets
+from training import evaluate, fit_start, sheets
 from training.card import card, write_card
 from training.data import Pictures
 from training.evaluation import report
@@ -149,35 +149,6 @@ def test_two_processes_find_what_one_finds(checkpoint, data):
         figures.append({name: value["value"] for name, value in report["accuracy"].items()})
     assert "2 process(es)" in next(iter(report["runs"].values()))["machine"]
     assert figures[0] == figures[1]
-
-
-BRIGHTNESS = """
-from training.evaluation.base import Measure
-from training.intervals import mean
-
-class Brightness(Measure):
-    name, order, help, count = "brightness", 9, "mean brightness of test pictures", None
-    options = {"--scale": {"type": float, "default": 1}}
-
-    def measure(self, model, data, *, count, accelerator, scale):
-        return {"brightness": mean((scale * data[:][0].mean((1, 2, 3))).tolist())}
-
-    def card_section(self, figures):
-        return ["### Brightness", f"The mean brightness is {figures['brightness']['value']:.3g}."]
-"""
-
-
-def test_one_file_adds_a_measure_to_the_command_the_report_and_the_card(checkpoint, data, tmp_path, monkeypatch):
-    (tmp_path / "brightness.py").write_text(BRIGHTNESS)
-    monkeypatch.setattr(evaluation, "__path__", [*evaluation.__path__, str(tmp_path)])
-    monkeypatch.delitem(sys.modules, "training.evaluation.brightness", raising=False)
-    arguments = ["--data", str(data), "--device", "cpu", "--measure", "brightness", "--scale", "2"]
-    evaluate.main([str(checkpoint), *arguments])
-    figure = json.loads((checkpoint / "evaluation.json").read_text())["brightness"]["brightness"]
-    assert figure["count"] == 20 and figure["value"] == pytest.approx(2 * 125 / 255, abs=0.02)
-    text = (checkpoint / "README.md").read_text()
-    assert f"The mean brightness is {figure['value']:.3g}." in text and "--measure brightness" in text
-    sys.modules.pop("training.evaluation.brightness")
 
 
 def test_reports_of_older_versions_are_read(tmp_path):
