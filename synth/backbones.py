@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from math import inf
 from operator import attrgetter
 
 import torch
@@ -16,6 +17,7 @@ from torchvision.models import mobilenetv2, resnet
 
 SMALL = 128
 """Below this side in pixels, ResNets and MobileNetV2 get stems for small pictures; the others do not go there."""
+Stage = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,27 @@ class Backbone:
     """How to make and read a network.
 
     build(classes, image_size, width) makes it.
-    features(net, x, identity_gradient): its last map before pooling, (N, 3, H, W) normalised -> (N, units, h, w).
+    stages(net): its parts up to the last map before pooling, one after another, each but the first at a lower
+    resolution; the last one without its final ReLU, which clamps to [0, ``maximum``].
     classifier(net): what follows the pooling, perhaps a dropout, and the last linear layer.
-    stages(net): its parts up to the last map, one after another, each but the first at a lower resolution.
     """
 
     build: Callable[[int, int, float], nn.Module]
-    features: Callable[[nn.Module, Tensor, bool], Tensor]
+    stages: Callable[[nn.Module], list[Stage]]
     classifier: Callable[[nn.Module], nn.Module]
-    stages: Callable[[nn.Module], list[nn.Module]]
+    maximum: float = inf
+
+    def maps(self, net: nn.Module, x: Tensor, identity_gradient: bool = False) -> Iterator[Tensor]:
+        """The map after each stage, one by one: (N, 3, H, W) normalised -> (N, channels, h, w) each.
+
+        identity_gradient: the final ReLU passes every gradient on.
+        """
+        *earlier, last = self.stages(net)
+        for stage in earlier:
+            x = stage(x)
+            yield x
+        x = last(x)
+        yield _IdentityGradientReLU.apply(x, self.maximum) if identity_gradient else x.clamp(0, self.maximum)
 
 
 class _ResNet(resnet.ResNet):
@@ -96,73 +110,54 @@ class _IdentityGradientReLU(torch.autograd.Function):
         return gradient, None
 
 
-def _activation(x: Tensor, identity_gradient: bool, maximum: float = float("inf")) -> Tensor:
-    return _IdentityGradientReLU.apply(x, maximum) if identity_gradient else x.clamp(0, maximum)
+def _sequence(*places: int, of: str, activated: bool) -> Callable[[nn.Module], list[Stage]]:
+    """The stages of a network whose part ``of`` is a sequence, split before each of ``places``.
 
+    activated: the sequence ends with the final ReLU.
+    """
 
-def _resnet_features(net: resnet.ResNet, x: Tensor, identity_gradient: bool) -> Tensor:
-    x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
-    x = net.layer3(net.layer2(net.layer1(x)))
-    block = net.layer4[-1]
-    for earlier in net.layer4[:-1]:
-        x = earlier(x)
-    out, shortcut = x, x if block.downsample is None else block.downsample(x)
-    convolutions = [name for name, _ in block.named_children() if name.startswith("conv")]
-    for name in convolutions:
-        out = getattr(block, name.replace("conv", "bn"))(getattr(block, name)(out))
-        if name != convolutions[-1]:
-            out = F.relu(out)
-    return _activation(out + shortcut, identity_gradient)
-
-
-def _mobilenet_features(net: mobilenetv2.MobileNetV2, x: Tensor, identity_gradient: bool) -> Tensor:
-    x = net.features[:-1](x)
-    convolution, norm, _ = net.features[-1]
-    return _activation(norm(convolution(x)), identity_gradient, 6)
-
-
-def _densenet_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
-    return _activation(net.features(x), identity_gradient)
-
-
-def _mnasnet_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
-    return _activation(net.layers[:-1](x), identity_gradient)
-
-
-def _shufflenet_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
-    x = net.stage4(net.stage3(net.stage2(net.maxpool(net.conv1(x)))))
-    return _activation(net.conv5[:-1](x), identity_gradient)
-
-
-def _vgg_features(net: nn.Module, x: Tensor, identity_gradient: bool) -> Tensor:
-    """Its representation, 4096 units of a linear layer, as a map of one pixel."""
-    x = net.avgpool(net.features(x)).flatten(1)
-    x = _activation(net.classifier[:4](x), identity_gradient)
-    return net.classifier[5](x)[:, :, None, None]
-
-
-def _residual(block, layers, **more) -> Backbone:
-    return Backbone(partial(_resnet, block, layers, more), _resnet_features, attrgetter("fc"), _resnet_stages)
-
-
-def _resnet_stages(net: resnet.ResNet) -> list[nn.Module]:
-    stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
-    return [stem, net.layer2, net.layer3, net.layer4]
-
-
-def _split(sequence: Callable[[nn.Module], nn.Sequential], *places: int, relu: bool = False):
-    """Stages of a network that is one sequence, split before each of ``places``; ``relu``: one follows it."""
-
-    def stages(net: nn.Module) -> list[nn.Module]:
-        parts = list(sequence(net))
-        found = [parts[begin:end] for begin, end in pairwise([0, *places, len(parts)])]
-        return [nn.Sequential(*some) for some in [*found[:-1], found[-1] + [nn.ReLU()] * relu]]
+    def stages(net: nn.Module) -> list[Stage]:
+        layers = getattr(net, of)
+        return [layers[begin:end] for begin, end in pairwise([0, *places, len(layers) - activated])]
 
     return stages
 
 
-def _shufflenet_stages(net: nn.Module) -> list[nn.Module]:
-    return [nn.Sequential(net.conv1, net.maxpool), net.stage2, net.stage3, nn.Sequential(net.stage4, net.conv5)]
+def _resnet_stages(net: nn.Module) -> list[Stage]:
+    *blocks, block = net.layer4
+
+    def last(x: Tensor) -> Tensor:
+        for earlier in blocks:
+            x = earlier(x)
+        out, shortcut = x, x if block.downsample is None else block.downsample(x)
+        convolutions = [name for name, _ in block.named_children() if name.startswith("conv")]
+        for name in convolutions:
+            out = getattr(block, name.replace("conv", "bn"))(getattr(block, name)(out))
+            if name != convolutions[-1]:
+                out = F.relu(out)
+        return out + shortcut
+
+    stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
+    return [stem, net.layer2, net.layer3, last]
+
+
+def _mobilenet_stages(net: nn.Module) -> list[Stage]:
+    *stages, last = _sequence(4, 7, 14, of="features", activated=True)(net)
+    return [*stages, nn.Sequential(last, *list(net.features[-1])[:2])]
+
+
+def _shufflenet_stages(net: nn.Module) -> list[Stage]:
+    return [nn.Sequential(net.conv1, net.maxpool), net.stage2, net.stage3, nn.Sequential(net.stage4, net.conv5[:-1])]
+
+
+def _vgg_stages(net: nn.Module) -> list[Stage]:
+    """The last one ends with the representation, 4096 units of a linear layer, as a map of one pixel."""
+    stages = _sequence(7, 14, 24, 34, of="features", activated=False)(net)
+    return [*stages, nn.Sequential(net.avgpool, nn.Flatten(), net.classifier[:4], nn.Unflatten(1, (-1, 1, 1)))]
+
+
+def _residual(block, layers, **more) -> Backbone:
+    return Backbone(partial(_resnet, block, layers, more), _resnet_stages, attrgetter("fc"))
 
 
 BACKBONES = {
@@ -171,30 +166,17 @@ BACKBONES = {
     "wide_resnet50_2": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=128),
     "wide_resnet50_4": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=256),
     "resnext50_32x4d": _residual(resnet.Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4),
-    "mobilenet_v2": Backbone(
-        _mobilenet, _mobilenet_features, attrgetter("classifier"), _split(attrgetter("features"), 4, 7, 14)
-    ),
+    "mobilenet_v2": Backbone(_mobilenet, _mobilenet_stages, attrgetter("classifier"), maximum=6),
     "densenet161": Backbone(
         partial(_plain, models.densenet161),
-        _densenet_features,
+        _sequence(5, 7, 9, of="features", activated=False),
         attrgetter("classifier"),
-        _split(attrgetter("features"), 5, 7, 9, relu=True),
     ),
     "mnasnet1_0": Backbone(
-        partial(_plain, models.mnasnet1_0),
-        _mnasnet_features,
-        attrgetter("classifier"),
-        _split(attrgetter("layers"), 9, 10, 12),
+        partial(_plain, models.mnasnet1_0), _sequence(9, 10, 12, of="layers", activated=True), attrgetter("classifier")
     ),
-    "shufflenet_v2_x1_0": Backbone(
-        partial(_plain, models.shufflenet_v2_x1_0), _shufflenet_features, attrgetter("fc"), _shufflenet_stages
-    ),
-    "vgg16_bn": Backbone(
-        partial(_plain, models.vgg16_bn),
-        _vgg_features,
-        lambda net: net.classifier[-1],
-        _split(attrgetter("features"), 7, 14, 24, 34),
-    ),
+    "shufflenet_v2_x1_0": Backbone(partial(_plain, models.shufflenet_v2_x1_0), _shufflenet_stages, attrgetter("fc")),
+    "vgg16_bn": Backbone(partial(_plain, models.vgg16_bn), _vgg_stages, lambda net: net.classifier[5:]),
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from itertools import pairwise
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 
 import torch
@@ -89,8 +91,10 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
 
     def feature_map(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
         """The last feature map before pooling: (N, 3, H, W) in [0, 1] -> (N, units, h, w)."""
-        x = (x.clamp(0, 1) - self.mean) / self.std
-        return self._network.features(self.backbone, x, identity_gradient)
+        return deque(self._maps(x, identity_gradient), maxlen=1).pop()  # keeps none of the earlier maps
+
+    def _maps(self, x: Tensor, identity_gradient: bool = False) -> Iterator[Tensor]:
+        return self._network.maps(self.backbone, (x.clamp(0, 1) - self.mean) / self.std, identity_gradient)
 
     @property
     def decoder(self) -> Decoder | None:
@@ -99,11 +103,7 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
 
     def maps(self, x: Tensor, depth: int) -> list[Tensor]:
         """Feature maps after each of the first ``depth`` stages: (N, 3, H, W) in [0, 1] -> (N, channels, h, w) each."""
-        found, x = [], (x.clamp(0, 1) - self.mean) / self.std
-        for stage in self._network.stages(self.backbone)[:depth]:
-            x = stage(x)
-            found.append(x)
-        return found
+        return list(islice(self._maps(x), depth))
 
     def stage_shapes(self, depth: int) -> tuple[list[int], list[int]]:
         """Channels of the map after each of the first ``depth`` stages, and by how much each stage shrinks its input.

@@ -106,19 +106,30 @@ def test_folded_copy_agrees_and_leaves_the_original(architecture, training):
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_identity_gradient_reaches_a_dead_unit(architecture):
-    model, unit = make_model(architecture), 5
-    names = {"resnet18": "layer4.1.bn2", "resnet50": "layer4.2.bn3", "mobilenet_v2": "features.18.1"}
-    norm = model.backbone.get_submodule(names[architecture])
+LAST = {  # the layers before the final ReLU
+    "resnet18": "layer4.1.bn2",
+    "resnet50": "layer4.2.bn3",
+    "mobilenet_v2": "features.18.1",
+    "densenet161": "features.norm5",
+    "mnasnet1_0": "layers.15",
+    "shufflenet_v2_x1_0": "conv5.1",
+    "vgg16_bn": "classifier.3",
+}
+
+
+@pytest.mark.parametrize("architecture", LAST)
+def test_identity_gradient_reaches_a_dead_feature(architecture):
+    size = 32 if architecture in ARCHITECTURES else 128
+    model, feature = make_model(architecture, size, 0.125 if size == 32 else 1), 5
+    norm = model.backbone.get_submodule(LAST[architecture])
     with torch.no_grad():
-        norm.bias[unit] = -1000
-    x = random_pictures(32).requires_grad_()
+        norm.bias[feature] = -1000
+    x = random_pictures(size).requires_grad_()
     gradients = []
     for identity in (False, True):
         value = model.representation(x, identity_gradient=identity)
-        assert (value[:, unit] == 0).all(), "dead"
-        gradients.append(torch.autograd.grad(value[:, unit].sum(), x)[0].abs().sum())
+        assert (value[:, feature] == 0).all(), "dead"
+        gradients.append(torch.autograd.grad(value[:, feature].sum(), x)[0].abs().sum())
     assert gradients[0] == 0 and gradients[1] > 0
     assert torch.equal(model.representation(x), model.representation(x, identity_gradient=True))
 
