@@ -250,9 +250,8 @@ def main(arguments: list[str] | None = None) -> None:
         command = shlex.join(["python", "-m", "bench.autoencoder", *words])
         minutes = round((time.monotonic() - start) / 60, 1)
         run = {"minutes": minutes, "machine": machine(accelerate()), "version": VERSION}
-        folder = hub.folder(options.checkpoint)
-        report.store(folder, DecoderTables(), {options.table: {"rows": rows}}, command, run)
-        write_card(folder)
+        report.store(model.folder, DecoderTables(), {options.table: {"rows": rows}}, command, run)
+        write_card(model.folder)
     print(table_of(rows))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
 from synth import hub, pictures
+from synth.checkpoint import load_evaluation
 from synth.parameters import Choice, Float, Int, Parameter, flag, sentence
 from synth.tasks import TASKS, Task
 from synth.tasks.base import is_required
@@ -85,8 +85,7 @@ def _run(options: argparse.Namespace) -> int:
 def _checkpoints(options: argparse.Namespace) -> int:
     for kind, names in (("bundled", hub.bundled()), ("downloaded", hub.cached())):
         for name in names:
-            path = hub.folder(name) / "evaluation.json"
-            figures = json.loads(path.read_text()) if path.exists() else {}
+            figures = load_evaluation(hub.folder(name))
             shown = ", ".join(f"{key} {value['value']:.1%}" for key, value in figures.get("accuracy", {}).items())
             print(f"{name} ({kind}): {shown or 'not evaluated'}")
     for name in set(hub.listed()) - set(hub.cached()):

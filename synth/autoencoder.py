@@ -8,20 +8,15 @@ One block undoes one stage of the encoder, and each was trained from every depth
 from __future__ import annotations
 
 import copy
-import json
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from synth.inference import fold_batch_norm
-from synth.seal import compact
 
-FILES = ("decoder.safetensors", "decoder.json")
 SCALE = 0.1
-"""Of a channel's typical deviation: the least that a channel is divided by."""
+"""The least that a channel is divided by, relative to the typical deviation of a channel."""
 
 
 class Decoder(nn.Module):
@@ -39,10 +34,15 @@ class Decoder(nn.Module):
         self.channels, self.scales, self.width, self.info = list(channels), list(scales), width, info or {}
         outputs = [3, *channels[:-1]]
         self.blocks = nn.ModuleList(
-            _block(given, made, scale, width) for given, made, scale in zip(channels, outputs, scales, strict=True)
+            _block(inner, outer, scale, width) for inner, outer, scale in zip(channels, outputs, scales, strict=True)
         )
         self.means = nn.ParameterList(nn.Parameter(torch.zeros(n), requires_grad=False) for n in channels)
         self.deviations = nn.ParameterList(nn.Parameter(torch.ones(n), requires_grad=False) for n in channels)
+
+    @property
+    def config(self) -> dict:
+        """The arguments that make such a decoder, as JSON can hold them."""
+        return {name: getattr(self, name) for name in ("channels", "scales", "width", "info")}
 
     @property
     def depth(self) -> int:
@@ -68,15 +68,15 @@ class Decoder(nn.Module):
         skips: the encoder's maps after each stage, whose finest details (the Haar wavelet's high bands) replace those
         of the decoded maps by the part ``skip`` (wavelet pooling of the paper's denoiser).
         """
-        found = [z]
+        decoded = [z]
         for stage in range(depth, 0, -1):
             z = self.blocks[stage - 1](z)
             if stage == 1:
                 z = torch.sigmoid(z.float())
             elif skips is not None:
                 z = z + skip * (details(self.normalise(skips[stage - 2], stage - 1)) - details(z))
-            found.append(z)
-        return found
+            decoded.append(z)
+        return decoded
 
     def forward(
         self, z: Tensor, depth: int | None = None, skips: list[Tensor] | None = None, skip: float = 1
@@ -92,36 +92,6 @@ class Decoder(nn.Module):
         return twin.to(memory_format=torch.channels_last)
 
 
-def save(folder: Path, decoders: dict[str, Decoder]) -> None:
-    """Write ``decoder.safetensors``, half precision, and ``decoder.json`` into ``folder``."""
-    weights = {f"{name}/{key}": compact(one) for name, d in decoders.items() for key, one in d.state_dict().items()}
-    save_file(weights, Path(folder) / FILES[0])
-    configs = {
-        name: {"channels": one.channels, "scales": one.scales, "width": one.width, "info": one.info}
-        for name, one in decoders.items()
-    }
-    (Path(folder) / FILES[1]).write_text(json.dumps(configs, indent=1) + "\n")
-
-
-def load(folder: Path) -> dict[str, Decoder]:
-    """The decoders in ``folder`` by name, in eval mode; ValueError if they are damaged."""
-    weights, config = (Path(folder) / name for name in FILES)
-    if not weights.exists():
-        return {}
-    decoders = {}
-    try:
-        tensors = load_file(weights)
-        for name, settings in json.loads(config.read_text()).items():
-            decoders[name] = Decoder(**settings)
-            own = {key.removeprefix(f"{name}/"): one for key, one in tensors.items() if key.startswith(f"{name}/")}
-            decoders[name].load_state_dict(own, strict=True)
-            decoders[name].eval()
-    except Exception as error:  # safetensors has its own exception type
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"decoder: expected a whole {weights.name} and {config.name}, got {reason}") from None
-    return decoders
-
-
 def details(z: Tensor) -> Tensor:
     """What 2x2 averages leave out of ``z`` (N, C, H, W): the three high bands of its Haar wavelet transform."""
     if z.shape[-1] < 2:
@@ -129,14 +99,14 @@ def details(z: Tensor) -> Tensor:
     return z - F.interpolate(F.avg_pool2d(z, 2), size=z.shape[-2:])
 
 
-def _block(given: int, made: int, scale: int, width: float) -> nn.Sequential:
+def _block(inputs: int, outputs: int, scale: int, width: float) -> nn.Sequential:
     """Convolution, up-convolution (enlarge, then convolve), convolution; the last one is linear."""
-    inner, outer = max(8, round(given * width)), max(16, round((made if made > 3 else given) * width))
+    narrow, wide = max(8, round(inputs * width)), max(16, round((outputs if outputs > 3 else inputs) * width))
     enlarge = [nn.Upsample(scale_factor=scale, mode="bilinear")] if scale > 1 else []
     return nn.Sequential(
-        *_convolution(given, inner), *enlarge, *_convolution(inner, outer), nn.Conv2d(outer, made, 3, padding=1)
+        *_convolution(inputs, narrow), *enlarge, *_convolution(narrow, wide), nn.Conv2d(wide, outputs, 3, padding=1)
     )
 
 
-def _convolution(given: int, made: int) -> list[nn.Module]:
-    return [nn.Conv2d(given, made, 3, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU(inplace=True)]
+def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

@@ -9,20 +9,17 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from synth import seal, starts
+from synth import starts
 from synth.autoencoder import Decoder
 from synth.backbones import backbone
 from synth.inference import fold_batch_norm, freeze
 from synth.randomness import Randomness
-from synth.seal import compact
 
 
-class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", license="mit"):
-    """A classifier of pictures in [0, 1], saved as ``model.safetensors`` and ``config.json``.
+class Classifier(nn.Module):
+    """A classifier of pictures in [0, 1]; ``synth.checkpoint`` saves and loads it.
 
     architecture: one of ``synth.backbones.BACKBONES``, torchvision's.
     classes: names, in the order of the logits.
@@ -54,16 +51,27 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         self.presets, self.info = presets or {}, info or {}
         self.groups, self.pairs = groups or {}, dict(pairs or [])
         self.source = self.info.get("name", "unnamed")
-        """What ``synth.load`` was asked for; pictures carry it, so that they can be repeated."""
+        """The name that it was loaded by; pictures carry it, so that they can be repeated."""
+        self.folder: Path | None = None
+        """Where its files lie, if it was loaded."""
         self.register_buffer("mean", torch.tensor(mean or [0.5] * 3).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
         self.start_tensors: dict[str, Tensor] = {}
-        """Statistics for ``sample_start`` by name, where the checkpoint has a ``start.safetensors``."""
+        """Statistics for ``sample_start`` by name, if the checkpoint has any."""
         self.decoders: dict[str, Decoder] = {}
-        """Inverses of ``maps``, where the checkpoint has a ``decoder.safetensors``: "" of all pictures, others by the
-        name of those that each was trained on alone."""
+        """Inverses of ``maps``, if the checkpoint has any: "" for all pictures, others by the name of those that each
+        was trained on alone."""
         self._network = backbone(architecture)
         self.backbone = self._network.build(len(self.classes), image_size, width)
+
+    @property
+    def config(self) -> dict:
+        """The arguments that make such a classifier, as JSON can hold them."""
+        names = ("architecture", "classes", "image_size", "width", "presets", "groups", "info")
+        numbers = {
+            name: [round(value, 7) for value in getattr(self, name).flatten().tolist()] for name in ("mean", "std")
+        }
+        return {name: getattr(self, name) for name in names} | numbers | {"pairs": list(self.pairs.items())}
 
     @property
     def head(self) -> nn.Linear:
@@ -90,7 +98,7 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         return self.mean.device
 
     def feature_map(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
-        """The last feature map before pooling: (N, 3, H, W) in [0, 1] -> (N, units, h, w)."""
+        """The last feature map before pooling: (N, 3, H, W) in [0, 1] -> (N, features, h, w)."""
         return deque(self._maps(x, identity_gradient), maxlen=1).pop()  # keeps none of the earlier maps
 
     def _maps(self, x: Tensor, identity_gradient: bool = False) -> Iterator[Tensor]:
@@ -119,7 +127,7 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         return [after[1] for _, after in pairs], [before[3] // after[3] for before, after in pairs]
 
     def representation(self, x: Tensor, *, identity_gradient: bool = False) -> Tensor:
-        """R(x), the input of the last linear layer: (N, 3, H, W) in [0, 1] -> (N, units)."""
+        """R(x), the input of the last linear layer: (N, 3, H, W) in [0, 1] -> (N, features)."""
         return self.feature_map(x, identity_gradient=identity_gradient).mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -151,26 +159,3 @@ class Classifier(nn.Module, PyTorchModelHubMixin, library_name="pytorch", licens
         start = starts.STARTS[name]
         pictures = start.sample(self.start_tensors, labels, self.image_size, scale=scale, generator=generator)
         return pictures.to(self.device)
-
-    @classmethod
-    def _load_as_safetensor(cls, model, model_file, map_location, strict) -> Classifier:
-        """Every weight must be there, whatever ``strict`` says: a partly loaded model would be silently wrong."""
-        try:
-            model.load_state_dict(load_file(model_file), strict=True)
-        except Exception as error:  # missing, damaged or of another network: each has its own type
-            reason = " ".join(str(error).split())[:160]
-            raise ValueError(f"checkpoint: expected a whole model.safetensors, got {model_file}: {reason}") from None
-        return model.eval().to(map_location)
-
-    @classmethod
-    def _load_as_pickle(cls, model, model_file, map_location, strict):
-        raise ValueError("checkpoint: expected a model.safetensors, got none, and pickles are never read")
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Weights in half precision; biases and statistics, which are small, in single; and a seal over them."""
-        state = {name: compact(tensor) for name, tensor in self.state_dict().items()}
-        state |= {"mean": self.mean.clone(), "std": self.std.clone()}
-        save_file(state, Path(save_directory) / "model.safetensors", metadata={"format": "pt"})
-        saved = copy.deepcopy(self, self._shared())
-        saved.load_state_dict(state)
-        seal.write(Path(save_directory), saved, self.image_size)

@@ -1,15 +1,14 @@
-"""What the units of a checkpoint's representation look like, to choose one by eye (``training/units.py`` makes it)."""
+"""What the features of a classifier's representation look like, to choose one by eye (``training.features``)."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-
-SHEET, FACTS = "units.png", "units.json"
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,8 @@ class Feature:
     """Its share of weight for each class that it serves, the largest first."""
     lifts: float
     """How far it raises the logit of its first class when driven as in the picture."""
+    activation: float = 0
+    """Its value in the picture."""
 
     @property
     def caption(self) -> str:
@@ -29,43 +30,48 @@ class Feature:
 
 
 class FeatureGallery(list[Feature]):
-    """The units of a checkpoint, those that raise a logit most first."""
+    """The features of a checkpoint, those that raise a logit most first."""
+
+    def __init__(self, features: Iterable[Feature] = (), settings: dict | None = None):
+        """settings: how the pictures were made."""
+        super().__init__(sorted(features, key=lambda feature: -feature.lifts))
+        self.settings = settings or {}
+
+    def save(self, sheet: Path, rows: Path) -> None:
+        """Write one sheet of all pictures, at their own size, and JSON that describes each."""
+        features = sorted(self, key=lambda feature: feature.index)
+        size, columns = features[0].picture.width, math.ceil(math.sqrt(len(features)))
+        page = Image.new("RGB", (columns * size, math.ceil(len(features) / columns) * size))
+        for index, feature in enumerate(features):
+            page.paste(feature.picture, (index % columns * size, index // columns * size))
+        page.save(sheet)
+        described = [{"classes": one.classes, "activation": one.activation, "lifts": one.lifts} for one in features]
+        content = {"image_size": size, "settings": self.settings, "features": described}
+        rows.write_text(json.dumps(content, indent=0) + "\n")
 
     @classmethod
-    def load(cls, folder: str | Path) -> FeatureGallery:
-        """From the files beside a checkpoint's weights, none if there are no such files; ValueError if damaged."""
-        folder = Path(folder)
-        if not (folder / FACTS).exists() or not (folder / SHEET).exists():
-            return cls()
+    def load(cls, sheet: Path, rows: Path) -> FeatureGallery:
+        """From the files that ``save`` wrote; ValueError if they are damaged."""
         try:
-            facts = json.loads((folder / FACTS).read_text())
-            size, rows = facts["image_size"], facts["units"]
-            with Image.open(folder / SHEET) as sheet:
-                columns = sheet.width // size
-                corners = [(i % columns * size, i // columns * size) for i in range(len(rows))]
-                tiles = [sheet.crop((left, top, left + size, top + size)) for left, top in corners]
-            found = zip(tiles, rows, strict=True)
-            units = [Feature(i, tile, row["classes"], row["lifts"]) for i, (tile, row) in enumerate(found)]
+            content = json.loads(rows.read_text())
+            if "units" in content:  # as features were called in older files
+                content |= {"features": content["units"], "settings": content.get("made")}
+            size = content["image_size"]
+            with Image.open(sheet) as page:
+                columns = page.width // size
+                corners = [(i % columns * size, i // columns * size) for i in range(len(content["features"]))]
+                pictures = [page.crop((left, top, left + size, top + size)) for left, top in corners]
+            pairs = zip(pictures, content["features"], strict=True)
+            return cls((Feature(i, picture, **row) for i, (picture, row) in enumerate(pairs)), content.get("settings"))
         except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError) as error:
-            raise ValueError(f"checkpoint: expected readable {SHEET} and {FACTS} in {folder}, got {error!r}") from None
-        return cls(sorted(units, key=lambda unit: -unit.lifts))
+            names = f"{sheet.name} and {rows.name}"
+            raise ValueError(f"checkpoint: expected readable {names} in {sheet.parent}, got {error!r}") from None
 
     def search(self, text: str) -> FeatureGallery:
         """Those whose number is ``text``, or that serve a class whose name begins with it; all for an empty text."""
         text = text.strip().lower()
         if text.isdecimal():
-            return FeatureGallery(unit for unit in self if unit.index == int(text))
+            return FeatureGallery(feature for feature in self if feature.index == int(text))
         return FeatureGallery(
-            unit for unit in self if not text or any(n.lower().startswith(text) for n in unit.classes)
+            feature for feature in self if not text or any(n.lower().startswith(text) for n in feature.classes)
         )
-
-
-def save(folder: str | Path, pictures: list[Image.Image], rows: list[dict], made: dict) -> None:
-    """Write one sheet of all pictures, at their own size, and the facts of each; ``made`` says how."""
-    size, columns = pictures[0].width, math.ceil(math.sqrt(len(pictures)))
-    sheet = Image.new("RGB", (columns * size, math.ceil(len(pictures) / columns) * size))
-    for index, picture in enumerate(pictures):
-        sheet.paste(picture, (index % columns * size, index // columns * size))
-    sheet.save(Path(folder) / SHEET)
-    facts = {"image_size": size, "made": made, "units": rows}
-    (Path(folder) / FACTS).write_text(json.dumps(facts, indent=0) + "\n")

@@ -1,12 +1,12 @@
-"""A checkpoint by name: the bundled folder, then any local folder, then the Hugging Face Hub."""
+"""Where a checkpoint of a given name lies: the bundled folder, then any local folder, then the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import errno
 import io
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -21,22 +21,19 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
-from synth import autoencoder, seal, starts
+from synth import checkpoint
 from synth.classifier import Classifier
 
 DEFAULT = "tiny64-resnet18-slim-l2"
-"""The bundled checkpoint that the app opens with and the commands use unless told."""
+"""The bundled checkpoint that the app opens with and that the commands use by default."""
 SECOND = "cifar10-resnet18-slim-l2-dual"
 """The one that choosers show after it."""
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
-FILES = ["config.json", "model.safetensors", "start.safetensors", "seal.json", "evaluation.json", *autoencoder.FILES]
-PICTURES = ["units.png", "units.json", "examples/*.png"]
-"""What the app shows besides."""
 
 
 def bundled() -> list[str]:
     """Names of the checkpoints in the repository."""
-    return sorted(path.parent.name for path in BUNDLED.glob("*/model.safetensors"))
+    return sorted(path.parent.name for path in BUNDLED.glob(f"*/{checkpoint.WEIGHTS}"))
 
 
 def listed() -> list[str]:
@@ -47,101 +44,105 @@ def listed() -> list[str]:
 
 def selectable() -> list[str]:
     """Names of the bundled checkpoints that come with starts, DEFAULT and SECOND first, then of the ``listed`` ones."""
-    found = [name for name in bundled() if (BUNDLED / name / "start.safetensors").exists()]
-    return sorted(found, key=lambda name: (name != DEFAULT, name != SECOND, name)) + listed()
+    names = [name for name in bundled() if (BUNDLED / name / checkpoint.START).exists()]
+    return sorted(names, key=lambda name: (name != DEFAULT, name != SECOND, name)) + listed()
+
+
+def cached() -> list[str]:
+    """Names "owner/name" of the checkpoints that were downloaded completely."""
+    names = []
+    for repository in scan_cache_dir().repos if Path(HF_HUB_CACHE).is_dir() else ():
+        folders = [revision.snapshot_path for revision in repository.revisions]
+        if repository.repo_type == "model" and any(_is_complete(folder) for folder in folders):
+            names.append(repository.repo_id)
+    return sorted(names)
 
 
 def load(name: str | Path, *, revision: str | None = None, device: str = "cpu") -> Classifier:
     """The checkpoint called ``name``, in eval mode: a bundled one, a folder, or "owner/name" on the Hub.
 
-    Only safetensors and JSON are read. Every weight must be there, the files must have the checksums of their seal, and
-    the model must answer the known picture as it did when it was saved. ValueError, one sentence, otherwise.
+    What is damaged in the cache is downloaded once more. ValueError, one sentence, if ``checkpoint.load`` refuses it.
     """
-    path = folder(str(name), revision)
-    reason = seal.broken(path)
-    if reason:
-        raise ValueError(f"checkpoint: expected whole files in {name}, got {reason}")
+    name = str(name)
     try:
-        config = json.loads((path / "config.json").read_text())
-        model = Classifier(**config)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"checkpoint: expected a readable config.json in {name}, got {error}") from None
-    model = Classifier._load_as_safetensor(model, path / "model.safetensors", "cpu", True)
-    reason = seal.mistaken(path, model, model.image_size)
-    if reason:
-        raise ValueError(f"checkpoint: expected the model that was saved in {name}, but {reason}")
-    model.source = str(name)
-    if (path / "start.safetensors").exists():
-        model.start_tensors = starts.load(path / "start.safetensors")
-    model.info.setdefault("name", path.name)
-    model.decoders = {name: decoder.to(device) for name, decoder in autoencoder.load(path).items()}
-    return model.to(device)
+        return checkpoint.load(folder(name, revision), name=name, device=device)
+    except checkpoint.Damaged:
+        if _local(name):
+            raise
+        return checkpoint.load(_download(name, revision, force=True), name=name, device=device)
 
 
 def folder(name: str, revision: str | None = None, progress: Callable[[int, int], object] | None = None) -> Path:
     """Where the files of checkpoint ``name`` lie, downloaded if need be; ValueError if there is no such thing.
 
-    ``progress`` is told the bytes that are here and those that there are, as far as known, while they come.
+    While they are downloaded, ``progress`` gets the bytes that are here and those that there are, as far as known.
     """
-    for path in (BUNDLED / name, Path(name)):
-        if name and os.path.exists(path / "config.json"):  # false, too, for a name too long for a file
-            return path
+    if path := _local(name):
+        return path
     if name.count("/") != 1:
         raise ValueError(
             f"checkpoint: expected one of {', '.join(bundled())}, a folder or owner/name on the Hub, got {name[:80]!r}"
         )
-    request = dict(revision=revision, allow_patterns=[*FILES, *PICTURES])
-    try:
-        path = Path(snapshot_download(name, local_files_only=True, **request))
-        if not _unfit(path):
+    return _cached_folder(name, revision) or _download(name, revision, progress)
+
+
+def _local(name: str) -> Path | None:
+    for path in (BUNDLED / name, Path(name)):
+        if name and os.path.exists(path / checkpoint.CONFIG):  # false, too, for a name too long for a file
             return path
-    except (HFValidationError, LocalEntryNotFoundError, OSError):
-        pass
-    request |= {"tqdm_class": _bar(progress)} if progress is not None else {}
+    return None
+
+
+def _cached_folder(name: str, revision: str | None) -> Path | None:
     try:
-        path = Path(snapshot_download(name, **request))
-        if _unfit(path):  # what lies in the cache is damaged
-            path = Path(snapshot_download(name, force_download=True, **request))
+        path = Path(
+            snapshot_download(name, revision=revision, allow_patterns=checkpoint.DOWNLOADED, local_files_only=True)
+        )
+    except (HFValidationError, LocalEntryNotFoundError, OSError):
+        return None
+    return path if _is_complete(path) else None
+
+
+def _download(
+    name: str, revision: str | None, progress: Callable[[int, int], object] | None = None, force: bool = False
+) -> Path:
+    bar = {"tqdm_class": _silent_bar(progress)} if progress is not None else {}
+    patterns = checkpoint.DOWNLOADED
+    with _plain_errors(name[:80], revision):
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, force_download=force, **bar))
+
+
+@contextmanager
+def _plain_errors(name: str, revision: str | None) -> Iterator[None]:
+    """Errors of the Hub's client in one sentence each."""
+    try:
+        yield
     except HFValidationError as error:
-        raise ValueError(f"checkpoint: expected owner/name on the Hub, got {name[:80]!r} ({_first(error)})") from None
+        raise ValueError(f"checkpoint: expected owner/name on the Hub, got {name!r} ({_first_line(error)})") from None
     except RevisionNotFoundError:
-        raise ValueError(f"revision: expected one of {name[:80]}, got {str(revision)[:80]!r}") from None
+        raise ValueError(f"revision: expected one of {name}, got {str(revision)[:80]!r}") from None
     except RepositoryNotFoundError:
         raise ValueError(
-            f"checkpoint: expected a Hub repository that exists and that your token may read, got {name[:80]!r}"
+            f"checkpoint: expected a Hub repository that exists and that your token may read, got {name!r}"
         ) from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, httpx2.HTTPError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise ValueError(f"checkpoint: expected room on the disk for {name[:80]}, got none left") from None
-        raise ValueError(
-            f"checkpoint: expected a reachable Hub repository, got {name[:80]!r} ({_first(error)[:300]})"
-        ) from None
-    reason = _unfit(path)
-    if reason:
-        raise ValueError(f"checkpoint: expected a whole checkpoint in {name[:80]}, got {reason}")
-    return path
+            raise ValueError(f"downloading {name} failed: no space is left on the disk") from None
+        reason = _first_line(error)[:300]
+        raise ValueError(f"checkpoint: expected a reachable Hub repository, got {name!r} ({reason})") from None
 
 
-def cached() -> list[str]:
-    """Names "owner/name" of the checkpoints that were downloaded whole."""
-    found = []
-    for repository in scan_cache_dir().repos if Path(HF_HUB_CACHE).is_dir() else ():
-        paths = [revision.snapshot_path for revision in repository.revisions]
-        if repository.repo_type == "model" and any(not _unfit(path) for path in paths):
-            found.append(repository.repo_id)
-    return sorted(found)
+def _is_complete(path: Path) -> bool:
+    try:
+        return not checkpoint.missing(path)
+    except ValueError:  # its seal cannot be read
+        return False
 
 
-def _unfit(path: Path) -> str:
-    """Why the folder holds no whole checkpoint, "" if it does."""
-    missing = [name for name in FILES[:2] if not (path / name).exists()]
-    return f"no {missing[0]}" if missing else seal.broken(path)
+def _silent_bar(progress: Callable[[int, int], object]) -> type:
+    """A progress bar that shows nothing and passes bytes to ``progress``."""
 
-
-def _bar(progress: Callable[[int, int], object]) -> type:
-    """A progress bar that shows nothing and tells ``progress`` of bytes."""
-
-    class Told(tqdm):
+    class SilentBar(tqdm):
         def __init__(self, *arguments, name: str | None = None, **more):
             super().__init__(*arguments, **more | {"disable": False, "file": io.StringIO()})
 
@@ -149,8 +150,8 @@ def _bar(progress: Callable[[int, int], object]) -> type:
             if self.unit == "B" and self.total:
                 progress(int(self.n), int(self.total))
 
-    return Told
+    return SilentBar
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

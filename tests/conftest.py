@@ -15,9 +15,10 @@ from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch import nn
 
-from synth import autoencoder, features, hub, starts
+from synth import checkpoint, hub
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
+from synth.features import Feature, FeatureGallery
 from synth.parameters import ClassName, Mask, Picture
 
 CLASSES = ["circle", "square", "stripe", "dot"]
@@ -67,6 +68,14 @@ def make_decoders(model: Classifier) -> dict[str, Decoder]:
             decoder.standardise(model.maps(torch.rand(8, 3, model.image_size, model.image_size), decoder.depth))
             decoder.info["normal_scores"] = [0.01, 0.02, 0.2]
     return decoders
+
+
+def save_model(folder: Path, **more) -> Classifier:
+    """Write a checkpoint with a start and decoders into ``folder``; ``more`` as for ``make_model``."""
+    model = make_model(**more)
+    model.start_tensors, model.decoders = make_start(), make_decoders(model)
+    checkpoint.save(folder, model)
+    return model
 
 
 def draw_picture(width: int = 32, height: int = 32) -> Image.Image:
@@ -137,14 +146,11 @@ def checkpoints(tmp_path_factory) -> Path:
     """A folder with a checkpoint called tiny and its twin, plain."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, width in (("plain", 0.25), ("tiny", 0.125)):
-        model = make_model(width=width, info={"name": name})
-        model.save_pretrained(folder / name)
-        starts.save(make_start(), folder / name / "start.safetensors")
-        autoencoder.save(folder / name, make_decoders(model))
+        save_model(folder / name, width=width, info={"name": name})
         (folder / name / "examples").mkdir()
-    tiles = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
-    rows = [{"classes": {CLASSES[index % 4]: 0.5}, "lifts": 64 - index} for index in range(64)]
-    features.save(folder / "tiny", tiles, rows, {})
+    images = [Image.new("RGB", (32, 32), (index * 4, 128, 0)) for index in range(64)]
+    features = (Feature(i, image, {CLASSES[i % 4]: 0.5}, lifts=64 - i) for i, image in enumerate(images))
+    checkpoint.add(folder / "tiny", features=FeatureGallery(features))
     draw_picture().save(folder / "tiny" / "examples" / "square.png")
     draw_picture().rotate(180).save(folder / "plain" / "examples" / "dot.png")
     return folder

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 import synth
-from synth import autoencoder, hub, pictures
+from synth import checkpoint, hub, pictures
 from synth.autoencoder import Decoder, details
 from synth.backbones import BACKBONES
 from synth.objectives import feature_distance
@@ -78,18 +77,19 @@ def test_a_decoder_comes_back_with_its_checkpoint_and_is_no_part_of_the_classifi
     keys = set(model.state_dict())
     model.decoders = make_decoders(model)
     assert set(model.state_dict()) == keys
-    autoencoder.save(tmp_path, model.decoders)
-    model.save_pretrained(tmp_path)
+    checkpoint.save(tmp_path, model)
     again = synth.load(tmp_path)
     assert list(again.decoders) == ["", "squares"] and again.decoder.info == model.decoder.info
     z = torch.rand(1, 64, 4, 4)
     torch.testing.assert_close(again.decoder(z, 4), model.decoder(z, 4), atol=2e-2, rtol=0)  # half precision
-    assert "decoder.safetensors" in json.loads((tmp_path / "seal.json").read_text())["sha256"]
     (tmp_path / "decoder.json").write_text("{")
     with pytest.raises(ValueError, match="^decoder: expected a whole decoder.safetensors and decoder.json, got "):
         synth.load(tmp_path)
     (tmp_path / "decoder.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(ValueError, match="^checkpoint: expected whole files .*decoder.safetensors differs"):
+    with pytest.raises(ValueError, match="^checkpoint: .* is damaged: decoder.safetensors differs"):
+        synth.load(tmp_path)
+    (tmp_path / "decoder.json").unlink()
+    with pytest.raises(ValueError, match="^checkpoint: .* is incomplete: no decoder.json$"):
         synth.load(tmp_path)
 
 

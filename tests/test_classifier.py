@@ -1,19 +1,17 @@
 """The one model type: torchvision's numbers, the folded copy, the identity gradient, what is on disk."""
 
 import copy
-import json
 
 import pytest
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 import synth
-from synth import hub, starts
+from synth import checkpoint, hub
 from synth.backbones import BACKBONES, backbone
 from synth.classifier import Classifier
-from tests.conftest import CLASSES, make_model, make_start
+from tests.conftest import CLASSES, make_model
 
 ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v2")
 """Those that are trained here, on small pictures too."""
@@ -153,130 +151,15 @@ def test_mobilenet_units_stop_at_six():
     assert (model.representation(random_pictures(32))[:, :9] == 6).all()
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A saved model that differs from a fresh one in every setting."""
-    presets, info = {"generation": {"tuned": {"epsilon": 3.5}}}, {"name": "saved", "note": "kept"}
-    model = make_model("mobilenet_v2", 64, 0.25, mean=MEAN, std=STD, presets=presets, info=info)
-    model.save_pretrained(tmp_path / "checkpoint")
-    return tmp_path / "checkpoint"
-
-
-def test_a_saved_checkpoint_comes_back(folder):
-    saved, loaded = make_model("mobilenet_v2", 64, 0.25, mean=MEAN, std=STD), synth.load(folder)
-    assert not loaded.training and loaded.starts == ["noise"]
-    expected = ("mobilenet_v2", 64, 0.25, CLASSES, {"generation": {"tuned": {"epsilon": 3.5}}}, "saved")
-    assert (
-        loaded.architecture,
-        loaded.image_size,
-        loaded.width,
-        loaded.classes,
-        loaded.presets,
-        loaded.name,
-    ) == expected
-    assert loaded.info["note"] == "kept"
-    for name, tensor in saved.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[name], tensor, atol=1e-4, rtol=1e-3, msg=name)
-        if tensor.ndim == 1:
-            assert torch.equal(loaded.state_dict()[name], tensor), "biases and statistics keep single precision"
-    x = random_pictures(64)
-    torch.testing.assert_close(loaded(x), saved(x), atol=0.02, rtol=0.02)
-
-
-def test_normalisation_keeps_single_precision(folder):
-    loaded = synth.load(folder)
-    assert torch.equal(loaded.mean.flatten(), torch.tensor(MEAN))
-    assert torch.equal(loaded.std.flatten(), torch.tensor(STD))
-
-
-def test_saving_what_was_loaded_changes_nothing(folder, tmp_path):
-    synth.load(folder).save_pretrained(tmp_path / "again")
-    for name in ("model.safetensors", "config.json"):
-        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
-
-
-def test_only_safetensors_json_and_text_are_written(folder):
-    assert {path.name for path in folder.iterdir()} <= {"model.safetensors", "config.json", "seal.json", "README.md"}
-    assert (folder / "model.safetensors").stat().st_size < 2.5 * sum(p.numel() for p in synth.load(folder).parameters())
-
-
-def test_a_start_beside_the_weights_is_loaded(folder):
-    starts.save(make_start(side=8), folder / "start.safetensors")
-    pictures = synth.load(folder).sample_start("mean", torch.tensor([0, 3]))
-    assert pictures.shape == (2, 3, 64, 64)
-
-
-def remove_key(folder):
-    state = load_file(folder / "model.safetensors")
-    del state["backbone.classifier.1.bias"]
-    save_file(state, folder / "model.safetensors")
-
-
-def add_key(folder):
-    state = load_file(folder / "model.safetensors")
-    save_file(state | {"backbone.more": torch.zeros(1)}, folder / "model.safetensors")
-
-
-def truncate(folder):
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def edit_config(**changes):
-    def damage(folder):
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(config | changes))
-
-    return damage
-
-
-DAMAGE = {
-    "missing key": remove_key,
-    "unknown key": add_key,
-    "truncated weights": truncate,
-    "empty weights": lambda folder: (folder / "model.safetensors").write_bytes(b""),
-    "missing weights": lambda folder: (folder / "model.safetensors").unlink(),
-    "missing config": lambda folder: (folder / "config.json").unlink(),
-    "config of no JSON": lambda folder: (folder / "config.json").write_text("{"),
-    "binary config": lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"),
-    "config is a list": lambda folder: (folder / "config.json").write_text("[1]"),
-    "unknown architecture": edit_config(architecture="vgg"),
-    "unknown setting": edit_config(depth=3),
-    "other classes": edit_config(classes=["a"]),
-    "other width": edit_config(width=0.5),
-    "mean of two channels": edit_config(mean=[0.5, 0.5]),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_damaged_checkpoint_is_one_sentence(folder, damage):
-    damage(folder)
-    with pytest.raises(ValueError, match=r"^checkpoint: expected [^\n]+$"):
-        synth.load(folder)
-
-
 @pytest.mark.parametrize("name", ["", "nowhere", "a/b/c", "no-owner-like-this/nothing", "..", "bad name/x y"])
 def test_an_unknown_name_is_one_sentence(name):
     with pytest.raises(ValueError, match=r"^checkpoint: expected [^\n]+$"):
         synth.load(name)
 
 
-def test_a_pickle_is_never_read(folder):
-    (folder / "model.safetensors").unlink()
-    torch.save(make_model("mobilenet_v2", 64, 0.25).state_dict(), folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="^checkpoint: "):
-        synth.load(folder)
-
-
-def test_from_pretrained_is_as_strict(folder):
-    """The Hub mixin's own loader must not leave missing weights at their random start either."""
-    remove_key(folder)
-    with pytest.raises((ValueError, RuntimeError)):
-        Classifier.from_pretrained(folder)
-
-
-def test_bundled_names_are_found_first(folder, monkeypatch):
-    monkeypatch.setattr(hub, "BUNDLED", folder.parent)
+def test_bundled_names_come_first(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "checkpoint", make_model(info={"name": "saved"}))
+    monkeypatch.setattr(hub, "BUNDLED", tmp_path)
     assert hub.bundled() == ["checkpoint"]
     assert synth.load("checkpoint").name == "saved"
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synth import autoencoder, hub, pictures, starts
+from synth import hub, pictures, starts
 from synth.__main__ import main
+from synth.checkpoint import save
 from synth.parameters import flag
 from synth.tasks import TASKS
 
@@ -14,9 +15,7 @@ from synth.tasks import TASKS
 def checkpoint(model, tmp_path):
     """The tests' tiny model in a folder, with its start statistics."""
     folder = tmp_path / "tiny"
-    model.save_pretrained(folder)
-    starts.save(model.start_tensors, folder / "start.safetensors")
-    autoencoder.save(folder, model.decoders)
+    save(folder, model)
     return folder
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from synth import starts
+import synth
+from synth import checkpoint
 from synth.classifier import Classifier
 from tests.conftest import make_start
 from tests.toys import noise, same_weights, write_pictures
@@ -58,8 +59,8 @@ def stage(tmp_path_factory):
     model = Classifier(width=0.125, classes=["dark", "light"])
     with torch.no_grad():
         model.train()(torch.rand(16, 3, 32, 32))
-    model.save_pretrained(root / "first")
-    starts.save(make_start(classes=2), root / "first" / "start.safetensors")
+    model.start_tensors = make_start(classes=2)
+    checkpoint.save(root / "first", model)
     settings = dict(attack_steps=1, attack_step_size=0.5, schedule="constant", learning_rate=0.05, freeze_norm=True)
     settings |= dict(initial=str(root / "first"), energy_steps=3, ema=0)
     return root, TrainConfig("toy-dual", width=0.125, epochs=2, batch_size=16, **settings)
@@ -70,7 +71,7 @@ def test_the_second_stage_learns_and_resumes_to_the_same_weights(stage, tmp_path
     whole = train(config, root, tmp_path / "whole", quiet=True)
     lines = [json.loads(line) for line in (tmp_path / "whole/metrics.jsonl").read_text().splitlines()]
     assert lines[1]["loss"] < lines[0]["loss"] and lines[1]["auc"] > 0.5 and lines[1]["energy_steps"] == 0
-    begun = Classifier.from_pretrained(root / "first")
+    begun = synth.load(root / "first")
     norms = [name for name in whole.state_dict() if "running" in name]
     assert norms and all(torch.equal(whole.state_dict()[name], begun.state_dict()[name]) for name in norms)
 
@@ -92,7 +93,8 @@ def test_a_second_stage_needs_a_fitting_first(stage, tmp_path):
         TrainConfig("x", energy_steps=3)
     with pytest.raises(ValueError, match="^initial: expected a network like"):
         train(dataclasses.replace(config, width=0.25), root, tmp_path, quiet=True)
-    (root / "bare").mkdir()
-    Classifier.from_pretrained(root / "first").save_pretrained(root / "bare")
+    bare = synth.load(root / "first")
+    bare.start_tensors = {}
+    checkpoint.save(root / "bare", bare)
     with pytest.raises(ValueError, match="^initial: expected a checkpoint with a start"):
         train(dataclasses.replace(config, initial=str(root / "bare")), root, tmp_path, quiet=True)

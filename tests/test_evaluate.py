@@ -14,6 +14,7 @@ from PIL import Image
 
 import synth
 from synth import hub, starts
+from synth.checkpoint import save
 from synth.classifier import Classifier
 from training import evaluate, fit_start, sheets
 from training.card import card, write_card
@@ -46,7 +47,7 @@ def checkpoint(tmp_path):
     recipe = {"epsilon": 0.5, "attack_steps": 1, "attack_step_size": 0.5, "attack_start": 0, "batch_size": 16}
     recipe |= {"learning_rate": 0.1, "schedule": "onecycle", "weight_decay": 0, "ema": 0, "padding": 2}
     info = {"name": "toy", "data": "toy", "recipe": recipe, "epochs": 1, "minutes": 0.1, "machine": "a test"}
-    Classifier(width=0.125, classes=["dark", "light"], info=info).save_pretrained(tmp_path / "toy")
+    save(tmp_path / "toy", Classifier(width=0.125, classes=["dark", "light"], info=info))
     return tmp_path / "toy"
 
 

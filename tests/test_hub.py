@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -15,10 +14,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import torch
+from safetensors.torch import load_file
 
-from synth import hub, seal, starts
-from synth.classifier import Classifier
+from synth import checkpoint as checkpoints
 from tests.conftest import make_model, make_start
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,9 +126,8 @@ def checkpoint(tmp_path_factory):
     recipe |= {"learning_rate": 0.1, "schedule": "onecycle", "weight_decay": 0, "ema": 0, "padding": 2}
     info = {"name": "tiny", "data": "toy", "recipe": recipe, "epochs": 1, "minutes": 1, "machine": "a test"}
     folder, model = tmp_path_factory.mktemp("made") / "tiny", make_model(info=info)
-    model.save_pretrained(folder)
-    starts.save(make_start(), folder / "start.safetensors")
-    seal.write(folder, model, 32)
+    model.start_tensors = make_start()
+    checkpoints.save(folder, model)
     (folder / "evaluation.json").write_text(json.dumps(FIGURES))
     return folder
 
@@ -139,8 +136,8 @@ def checkpoint(tmp_path_factory):
 def published(owner, checkpoint):
     """The name under which the checkpoint is on the Hub, its weights, and its revision."""
     told = owner.publish(checkpoint, "--repo", "owner/tiny", "--revision-tag", "v1")
-    weights = Classifier._load_as_safetensor(make_model(), checkpoint / "model.safetensors", "cpu", True)
-    return "owner/tiny", weights.head.weight.flatten().tolist(), told["said"].split()[-1]
+    weights = load_file(checkpoint / "model.safetensors")["backbone.fc.weight"].float()
+    return "owner/tiny", weights.flatten().tolist(), told["said"].split()[-1]
 
 
 @pytest.fixture(autouse=True)
@@ -219,25 +216,26 @@ def test_a_dry_run_sends_nothing(server, owner, checkpoint):
     ],
 )
 def test_what_is_not_fit_to_publish_is_refused(owner, tmp_path, arguments, words):
-    make_model(info={"name": "bare"}).save_pretrained(tmp_path / "bare")
+    checkpoints.save(tmp_path / "bare", make_model(info={"name": "bare"}))
     told = owner.publish(tmp_path / "bare", *arguments)
     assert told["exit"] == "2" and words in told["said"]
 
 
 def test_nobody_publishes_without_a_token(stranger, checkpoint):
     told = stranger.publish(checkpoint, "--repo", "owner/tiny")
-    assert told["exit"] == "2" and "401 (no valid token: run hf auth login)" in told["said"]
+    assert told["exit"] == "2" and "failed (401): no valid token; run hf auth login" in told["said"]
 
 
 def test_a_commit_on_a_stale_parent_is_told(owner, checkpoint):
-    code = "from pathlib import Path\nfrom huggingface_hub import HfApi\nfrom training.publish import files, publish\n"
+    code = "from pathlib import Path\nfrom huggingface_hub import HfApi\n"
+    code += "from training.publish import checkpoint_files, publish\n"
     code += (
         "class Slow(HfApi):\n    def repo_info(self, repo, **more):\n        there = super().repo_info(repo, **more)\n"
     )
     code += "        publish(HfApi(), repo, {'other.json': folder / 'config.json'})\n        return there\n"
-    code += f"folder = Path({str(checkpoint)!r})\npublish(Slow(), 'owner/stale', files(folder))"
+    code += f"folder = Path({str(checkpoint)!r})\npublish(Slow(), 'owner/stale', checkpoint_files(folder))"
     told = owner(code)
-    assert "somebody else has published meanwhile" in told["error"] and "hf_owner" not in told["error"]
+    assert "somebody else committed meanwhile" in told["error"] and "hf_owner" not in told["error"]
 
 
 WEIGHTS = "/resolve/"
@@ -301,7 +299,7 @@ def test_a_full_disk_is_told(stranger, published):
     code += "def full(*a, **k): raise OSError(errno.ENOSPC, 'No space left on device')\n"
     code += "kept, d.http_get = d.http_get, full\n"
     code += f"try:\n    hub.load({published[0]!r})\nfinally:\n    d.http_get = kept"
-    assert "expected room on the disk" in stranger(code)["error"]
+    assert "no space is left on the disk" in stranger(code)["error"]
     assert stranger.load(published[0])["value"] == pytest.approx(published[1])
 
 
@@ -313,39 +311,6 @@ def test_two_processes_may_download_at_once(server, stranger, published, tmp_pat
             one.process.stdin.flush()
         told = [json.loads(one.process.stdout.readline()) for one in (stranger, other)]
         assert told[0]["value"] == told[1]["value"] == pytest.approx(published[1])
-
-
-def test_a_pickle_is_never_read(owner, stranger, tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "exploded",))
-
-    folder = tmp_path / "bomb"
-    make_model(info={"name": "bomb"}).save_pretrained(folder)
-    (folder / "model.safetensors").write_bytes(pickle.dumps(Bomb()))
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
-    for remove in (False, True):
-        if remove:
-            (folder / "model.safetensors").unlink()
-        with pytest.raises(ValueError, match=r"differs from its checksum|no model.safetensors"):
-            hub.load(folder)
-    seal.write(folder, make_model(), 32)
-    with pytest.raises(ValueError):
-        hub.load(folder)
-    assert not (tmp_path / "exploded").exists()
-
-
-def test_a_wrong_answer_to_the_known_picture_is_refused(tmp_path):
-    model = make_model(info={"name": "shifted"})
-    model.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    hub.load(tmp_path)
-    told = json.loads((tmp_path / "seal.json").read_text())
-    told["logits"] = torch.tensor(told["logits"]).flip(0).tolist()
-    (tmp_path / "seal.json").write_text(json.dumps(told))
-    with pytest.raises(ValueError, match="its logits for the known picture differ"):
-        hub.load(tmp_path)
-    assert config["image_size"] == 32
 
 
 def test_the_app_starts_from_just_what_a_space_would_hold(server, stranger, owner, published, tmp_path):

@@ -165,7 +165,7 @@ def test_the_intervals_are_wilsons_and_the_normal_one():
 def both(accelerator: Accelerator) -> list[dict]:
     """Small reports on samples and restorations, without what depends on the clock."""
     tiny, train, test = make_model(), make_pictures(24), make_pictures(10, seed=1)
-    tiny.start = make_start()
+    tiny.start_tensors = make_start()
     tiny.presets = {name: {"tuned": SHORT} for name in ("generation", "super_resolution", "inpainting")}
     common = {"judge": make_judge(), "count": 10, "accelerator": accelerator}
     generated = SampleQuality().measure(tiny, train, test, **common, batch=2, inception=False)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 import synth
-from synth import starts
+from synth import checkpoint, starts
 from synth.randomness import Generators
 from synth.starts import STARTS
 from synth.starts.pca import TRUNCATION
@@ -152,9 +152,9 @@ def test_statistics_of_wrong_shapes_are_refused(tmp_path, name):
 
 
 def test_a_checkpoint_offers_the_starts_whose_statistics_it_has(tmp_path):
-    make_model(info={"name": "partial"}).save_pretrained(tmp_path)
-    whole = make_start(side=4)
-    starts.save({name: whole[name] for name in ("mean", "basis", "deviation")}, tmp_path / "start.safetensors")
+    model, whole = make_model(info={"name": "partial"}), make_start(side=4)
+    model.start_tensors = {name: whole[name] for name in ("mean", "basis", "deviation")}
+    checkpoint.save(tmp_path, model)
     model = synth.load(tmp_path)
     assert model.starts == ["gaussian", "mean", "noise"]
     for name in model.starts:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synth import starts
+from synth import checkpoint
 from synth.classifier import Classifier
 from synth.tasks import TASKS
 from tests.conftest import CLASSES, make_model, make_start
@@ -22,9 +22,10 @@ def folders(tmp_path_factory):
     classes = sorted(CLASSES)  # as a folder data set has them
     torch.manual_seed(0)
     preset = {"generation": {"tuned": {"steps": 2, "epsilon": 3}}}
-    Classifier(classes=classes, width=0.125, info={"name": "tiny"}, presets=preset).save_pretrained(root / "tiny")
-    starts.save(make_start(), root / "tiny" / "start.safetensors")
-    make_judge(classes=classes).save_pretrained(root / "judge")
+    model = Classifier(classes=classes, width=0.125, info={"name": "tiny"}, presets=preset)
+    model.start_tensors = make_start()
+    checkpoint.save(root / "tiny", model)
+    checkpoint.save(root / "judge", make_judge(classes=classes))
     for split, count in (("train", 24), ("test", 12)):
         data = make_pictures(count, classes=classes)
         for index, (picture, label) in enumerate(zip(data.pictures, data.labels, strict=True)):

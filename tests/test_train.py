@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from PIL import Image
 
 import synth
+from synth import checkpoint
 from synth.classifier import Classifier
 from tests.toys import ENVIRONMENT, ROOT, launch, noise, same_weights, wait_for, write_pictures
 from tests.train_toy import TOY
@@ -164,7 +165,7 @@ def test_domains_that_cannot_be_trained_on_are_refused(tmp_path, left, names, wo
 
 def test_a_run_borrows_the_tensors_that_fit(tmp_path, toy):
     lender = Classifier(width=0.125, classes=["a", "b", "c"], info={"name": "lender"})
-    lender.save_pretrained(tmp_path / "lender")
+    checkpoint.save(tmp_path / "lender", lender)
     config = dataclasses.replace(TOY, initial=str(tmp_path / "lender"), learning_rate=1e-9, ema=0, epochs=1)
     model = train(config, toy, tmp_path / "run", quiet=True)
     lent = dict(lender.backbone.named_parameters())

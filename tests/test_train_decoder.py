@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import synth
+from synth import checkpoint
 from synth.metrics import psnr
 from tests.conftest import make_model
 from tests.toys import fork, same_weights, square, write_pictures
@@ -33,7 +34,7 @@ def data(folder):
 def encoder(tmp_path_factory):
     """A checkpoint on disk."""
     path = tmp_path_factory.mktemp("encoder")
-    make_model(info={"name": "tiny", "data": "nowhere"}).save_pretrained(path)
+    checkpoint.save(path, make_model(info={"name": "tiny", "data": "nowhere"}))
     return synth.load(path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
-from synth import autoencoder, hub
+from synth import checkpoint, hub
 from synth.registry import discover
 from training.evaluation import report as reports
 from training.evaluation.accuracy import sorted_accuracies, title
@@ -71,7 +71,7 @@ def write_card(folder: Path) -> None:
 
 def card(folder: Path) -> str:
     """The text of the model card; ValueError if the checkpoint in ``folder`` has not been evaluated."""
-    if not (folder / "evaluation.json").exists():
+    if not (folder / checkpoint.EVALUATION).exists():
         raise ValueError(f"checkpoint: expected an evaluation.json in {folder}, run python -m training.evaluate first")
     report = reports.read(folder)
     config = json.loads((folder / "config.json").read_text())
@@ -135,7 +135,7 @@ def _trained(info: dict, recipe: dict) -> str:
 
 def _decoders_trained(folder: Path) -> str:
     """What the decoders cost, one paragraph each, if there are any."""
-    path, text = folder / autoencoder.FILES[1], ""
+    path, text = folder / checkpoint.DECODER_CONFIG, ""
     for name, config in (json.loads(path.read_text()) if path.exists() else {}).items():
         info, plan = config["info"], config["info"]["plan"]
         losses = {loss: plan[loss] for loss in ("pixel", "feature", "stages", "adversarial") if plan[loss]}
@@ -151,7 +151,7 @@ def _decoders_trained(folder: Path) -> str:
 
 
 def parameters(folder: Path) -> float:
-    with safe_open(folder / "model.safetensors", "pt") as file:
+    with safe_open(folder / checkpoint.WEIGHTS, "pt") as file:
         learned = [name for name in file.keys() if name.endswith((".weight", ".bias"))]  # noqa: SIM118
         return sum(math.prod(file.get_slice(name).get_shape()) for name in learned) / 1e6
 

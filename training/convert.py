@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
+from synth import checkpoint
 from synth.backbones import BACKBONES
 from synth.classifier import Classifier
 from training.recipes import CIFAR10_MEAN, CIFAR10_PAIRS, CIFAR10_PRESETS, CIFAR10_STD
@@ -177,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
         architecture = options.architecture or _architecture(options.file)
         name = options.name or Path(options.file).stem
         model = convert(read(options.file), architecture, name=name, width=options.width)
-        model.save_pretrained(options.output)
+        checkpoint.save(options.output, model)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     print(f"{options.output}: {architecture}, {len(model.classes)} classes, {model.image_size} pixels")

@@ -60,9 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         command = shlex.join(["python", "-m", "training.evaluate", *(arguments or sys.argv[1:])])
         minutes = round((time.monotonic() - start) / 60, 1)
         run = {"minutes": minutes, "machine": machine(accelerator), "version": VERSION}
-        folder = hub.folder(options.checkpoint)
-        report.store(folder, measure, figures, command, run)
-        write_card(folder)
+        report.store(model.folder, measure, figures, command, run)
+        write_card(model.folder)
         print(json.dumps(figures, indent=2))
 
 

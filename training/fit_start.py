@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth import hub, seal, starts
+from synth import hub
+from synth.checkpoint import START, add
 from synth.parameters import flag
 from synth.starts import STARTS
 from synth.starts.base import Components
@@ -51,9 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         tensors = fit(of(model, "train", source), **settings)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
-    path = hub.folder(checkpoint) / "start.safetensors"
-    starts.save(tensors, path)
-    seal.write(path.parent, model, model.image_size)
+    add(model.folder, start_tensors=tensors)
+    path = model.folder / START
     kept = (tensors["deviation"].square().sum(1) / tensors["variance"]).mean()
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {kept:.1%} of the variance")
 

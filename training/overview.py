@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from synth import hub
+from synth import checkpoint, hub
 from training.card import parameters
 from training.evaluation import report as reports
 from training.evaluation.accuracy import title
@@ -15,19 +15,19 @@ from training.tables import table
 
 def bundled_table(short: bool = False) -> str:
     """A row for every bundled checkpoint: network, size, measured figures, cost; only the figures if ``short``."""
-    names = [name for name in hub.bundled() if (hub.folder(name) / "evaluation.json").exists()]
+    names = [name for name in hub.bundled() if (hub.folder(name) / checkpoint.EVALUATION).exists()]
     figures = ["clean", "pgd20_l2_0.5", "pgd20_l2_1", "pgd20_l2_2"]
     titles = [title(figure).replace("accuracy", "").replace(" under ", "").strip() for figure in figures]
     head = ["checkpoint", "network", "parameters", "weights", *titles, "samples: FID, judge accuracy", "training"]
     rows = []
     for name in names:
         folder = hub.folder(name)
-        report, config = reports.read(folder), json.loads((folder / "config.json").read_text())
+        report, config = reports.read(folder), json.loads((folder / checkpoint.CONFIG).read_text())
         info, accuracy = config["info"], report.get("accuracy", {})
         accuracies = [f"{accuracy[figure]['value']:.1%}" if figure in accuracy else "" for figure in figures]
         samples = report.get("samples", {}).get("judge", {}).get("samples")
         quality = f"{samples['fid']:.3g}, {samples['judge_accuracy']['value']:.1%}" if samples else ""
-        size = (folder / "model.safetensors").stat().st_size / 1e6
+        size = (folder / checkpoint.WEIGHTS).stat().st_size / 1e6
         network = f"{config['architecture']}, width {config['width']:g}"
         cost = f"{info['epochs']:g} epochs, {info['minutes']:.0f} min on {info['machine']}"
         row = [f"[`{name}`](checkpoints/{name})", network, f"{parameters(folder):.1f} M", f"{size:.1f} MB"]

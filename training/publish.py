@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,76 +19,82 @@ import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-from synth import hub, seal
+from synth import checkpoint, hub
 from training.card import write_card
 
-FILES = ("README.md", "config.json", "model.safetensors", "seal.json", "evaluation.json", "start.safetensors")
-PICTURES = ("samples.png", "units.png", "units.json", "examples/*.png")
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = ("app.py", "requirements.txt", "README.md", "synth/**/*.py", "synth/web/page.*", "docs/evidence/*.png")
 """What the app needs; the checkpoints come from the Hub."""
 COLLECTION = "Robust classifiers for image synthesis"
+MEANINGS = {
+    401: "no valid token; run hf auth login",
+    403: "the token may not write there",
+    404: "no such repository, or the token may not see it",
+    412: "somebody else committed meanwhile; run it again",
+}
 
 
-def files(folder: Path) -> dict[str, Path]:
-    """What of a checkpoint's folder is published, by path; ValueError for one that is not fit for it."""
-    for name in FILES[1:5]:
-        if not (folder / name).exists():
-            remedy = ", run python -m training.evaluate first" if name == "evaluation.json" else ""
-            raise ValueError(f"checkpoint: expected {name} in {folder}{remedy}")
-    reason = seal.broken(folder)
-    if reason:
-        raise ValueError(f"checkpoint: expected whole files in {folder}, got {reason}")
-    hub.load(folder)
+def checkpoint_files(folder: Path) -> dict[str, Path]:
+    """What is published of the checkpoint in ``folder``, by path, its card written anew.
+
+    A copy of what others will download is loaded first. ValueError if that fails, or if nothing was measured yet.
+    """
+    checkpoint.verify(folder)
     write_card(folder)
-    found = [path for pattern in (*FILES, *PICTURES) for path in sorted(folder.glob(pattern))]
-    return {path.relative_to(folder).as_posix(): path for path in found}
+    paths = checkpoint.paths(folder)
+    with tempfile.TemporaryDirectory() as copy:
+        for name in checkpoint.paths(folder, checkpoint.DOWNLOADED):
+            (Path(copy) / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(paths[name], Path(copy) / name)
+        checkpoint.load(copy, name=f"the published part of {folder}")
+        checkpoint.load_features(Path(copy))
+    return paths
 
 
-def space_files(checkpoint: str, folder: Path) -> dict[str, Path]:
-    """What a Space needs, by path: the app, and a README that has it preload ``checkpoint`` (owner/name)."""
+def space_files(name: str, folder: Path) -> dict[str, Path]:
+    """What a Space needs, by path: the app, and a README that has it preload the checkpoint ``name`` (owner/name)."""
     readme = (ROOT / "README.md").read_text()
     front, rest = re.match(r"---\n(.*?)\n---\n(.*)", readme, re.DOTALL).groups()
-    front += f"\nmodels:\n- {checkpoint}\npreload_from_hub:\n- {checkpoint}"
+    front += f"\nmodels:\n- {name}\npreload_from_hub:\n- {name}"
     text = f"---\n{front}\n---\n\n" + rest.split("\n![", 1)[0].strip() + "\n"
     (folder / "README.md").write_text(text)
-    (folder / "hub.txt").write_text(checkpoint + "\n")
-    found = {p.relative_to(ROOT).as_posix(): p for pattern in SPACE for p in sorted(ROOT.glob(pattern))}
-    return found | {"README.md": folder / "README.md", "checkpoints/hub.txt": folder / "hub.txt"}
+    (folder / "hub.txt").write_text(name + "\n")
+    paths = {path.relative_to(ROOT).as_posix(): path for pattern in SPACE for path in sorted(ROOT.glob(pattern))}
+    return paths | {"README.md": folder / "README.md", "checkpoints/hub.txt": folder / "hub.txt"}
 
 
 def publish(
     api: HfApi,
     repo: str,
-    found: dict[str, Path],
+    paths: dict[str, Path],
     *,
     kind: str = "model",
     private: bool = False,
     tag: str | None = None,
     message: str = "Publish",
 ) -> str:
-    """Make ``repo`` hold just ``found`` in one commit on its newest one; the commit's hash, the old one if none is due.
+    """Make ``repo`` hold just ``paths`` in one commit on its newest one; the commit's hash, the old one if none is due.
 
-    What is there with the same content is not sent again. ValueError for what the Hub refuses.
+    Content that is there already is not sent again. ValueError for what the Hub refuses.
     """
-    with _told(repo):
-        made = {"space_sdk": "gradio"} if kind == "space" else {}
-        api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **made)
-        there = api.repo_info(repo, repo_type=kind)
-        gone = [one.rfilename for one in there.siblings or [] if one.rfilename not in found]
-        operations = [CommitOperationAdd(path, str(local)) for path, local in found.items()]
-        operations += [CommitOperationDelete(path) for path in gone if path != ".gitattributes"]
-        done = api.create_commit(
-            repo, operations, commit_message=message, repo_type=kind, parent_commit=there.sha, num_threads=2
+    with _plain_errors(repo):
+        more = {"space_sdk": "gradio"} if kind == "space" else {}
+        api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **more)
+        newest = api.repo_info(repo, repo_type=kind)
+        names = {sibling.rfilename for sibling in newest.siblings or []}
+        operations = [CommitOperationAdd(name, str(path)) for name, path in paths.items()]
+        operations += [CommitOperationDelete(name) for name in sorted(names - paths.keys() - {".gitattributes"})]
+        commit = api.create_commit(
+            repo, operations, commit_message=message, repo_type=kind, parent_commit=newest.sha, num_threads=2
         )
         if tag:
-            api.create_tag(repo, tag=tag, revision=done.oid, repo_type=kind, exist_ok=True)
-    return done.oid
+            api.create_tag(repo, tag=tag, revision=commit.oid, repo_type=kind, exist_ok=True)
+    return commit.oid
 
 
 def collect(api: HfApi, owner: str, repos: list[str]) -> str:
     """Keep a collection of ``repos`` in the namespace ``owner``; its address."""
-    with _told(owner):
+    with _plain_errors(owner):
         collection = api.create_collection(COLLECTION, namespace=owner, exists_ok=True)
         for repo in repos:
             api.add_collection_item(collection.slug, repo, item_type="model", exists_ok=True)
@@ -94,7 +102,7 @@ def collect(api: HfApi, owner: str, repos: list[str]) -> str:
 
 
 @contextmanager
-def _told(repo: str) -> Iterator[None]:
+def _plain_errors(repo: str) -> Iterator[None]:
     """Errors of the Hub in one sentence; the token is in none of them."""
     try:
         yield
@@ -102,19 +110,10 @@ def _told(repo: str) -> Iterator[None]:
         raise ValueError(f"repo: expected OWNER/NAME, got {repo!r} ({error})") from None
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no answer"
-        meaning = {
-            401: "no valid token: run hf auth login",
-            403: "the token may not write there",
-            404: "no such repository, or the token may not see it",
-            412: "somebody else has published meanwhile: run it again",
-        }.get(status, "try again later")
-        raise ValueError(f"repo: expected that the Hub takes {repo}, got {status} ({meaning})") from None
+        meaning = MEANINGS.get(status, "try again later")
+        raise ValueError(f"publishing {repo} failed ({status}): {meaning}") from None
     except (httpx2.HTTPError, OSError) as error:
-        raise ValueError(f"repo: expected a reachable Hub for {repo}, got {type(error).__name__}") from None
-
-
-def _listed(found: dict[str, Path]) -> str:
-    return "\n".join(f"{local.stat().st_size:>12,} {path}" for path, local in found.items())
+        raise ValueError(f"publishing {repo} failed ({type(error).__name__}): the Hub cannot be reached") from None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -133,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.exit(2, f"{error}\n")
 
 
-def _publish(options) -> None:
+def _publish(options: Namespace) -> None:
     if not options.repo:
         raise ValueError("repo: expected OWNER/NAME (with --all, OWNER), got nothing")
     if (options.repo.count("/") == 1) == options.all:
@@ -143,22 +142,23 @@ def _publish(options) -> None:
     api = HfApi()
     if options.space is not None:
         with tempfile.TemporaryDirectory() as folder:
-            _one(api, options.space, space_files(options.repo, Path(folder)), options, kind="space")
+            _publish_one(api, options.space, space_files(options.repo, Path(folder)), options, kind="space")
         return
     names = hub.bundled() if options.all else [options.checkpoint]
     repos = [f"{options.repo}/{name}" for name in names] if options.all else [options.repo]
     for name, repo in zip(names, repos, strict=True):
-        _one(api, repo, files(hub.folder(name)), options)
+        _publish_one(api, repo, checkpoint_files(hub.folder(name)), options)
     if options.all and not options.dry_run:
         print(collect(api, options.repo, repos))
 
 
-def _one(api: HfApi, repo: str, found: dict[str, Path], options, kind: str = "model") -> None:
-    print(f"{repo} ({kind}):\n{_listed(found)}")
-    if options.dry_run:
-        return
-    oid = publish(api, repo, found, kind=kind, private=options.private, tag=options.revision_tag)
-    print(f"{repo} is at revision {oid}")
+def _publish_one(api: HfApi, repo: str, paths: dict[str, Path], options: Namespace, kind: str = "model") -> None:
+    print(f"{repo} ({kind}):")
+    for name, path in paths.items():
+        print(f"{path.stat().st_size:>12,} {name}")
+    if not options.dry_run:
+        oid = publish(api, repo, paths, kind=kind, private=options.private, tag=options.revision_tag)
+        print(f"{repo} is at revision {oid}")
 
 
 if __name__ == "__main__":

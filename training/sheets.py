@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import synth
-from synth import hub, pictures
+from synth import checkpoint, hub, pictures
 from synth.classifier import Classifier
 
 
@@ -43,7 +43,7 @@ def label_columns(page: Image.Image, names: list[str], height: int = 20) -> Imag
 
 def write(model: Classifier, folder: Path) -> None:
     """``samples.png`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size."""
-    sample_sheet(model).save(folder / "samples.png")
+    sample_sheet(model).save(folder / checkpoint.SAMPLES)
     (folder / "examples").mkdir(exist_ok=True)
     for name in model.classes:
         synth.generation(model, class_name=name, count=1).save(folder / "examples" / f"{name}.png", zoom=1)
@@ -54,7 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", help="a bundled name or a folder")
     options = parser.parse_args(arguments)
     try:
-        write(hub.load(options.checkpoint), hub.folder(options.checkpoint))
+        model = hub.load(options.checkpoint)
+        write(model, model.folder)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from synth import hub
+from synth import checkpoint, hub
 from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
@@ -108,7 +108,7 @@ def train(
             if accelerator.is_main_process:
                 run.save(batch, parts, curriculum=curriculum.facts())
                 result.info |= run.summary(batch)
-                result.save_pretrained(output / "checkpoint")
+                checkpoint.save(output / "checkpoint", result)
             accelerator.wait_for_everyone()
         if run.over:
             break

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
-from synth import autoencoder, hub, seal
+from synth import checkpoint, hub
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.metrics import psnr
@@ -186,9 +186,8 @@ class DecoderTrainer:
             relative = bool(self.config.name) and self.encoder.decoder is not None
             *_, (_, _, scores) = anomaly_scores(self.encoder, self.result, x, relative=relative)
             self.result.info["normal_scores"] = [round(value, 6) for value in scores.sort().values.tolist()]
-        shutil.copytree(hub.folder(self.source.source), folder, dirs_exist_ok=True)
-        autoencoder.save(folder, {**self.source.decoders, self.config.name: self.result})
-        seal.write(folder, self.source, self.source.image_size)
+        shutil.copytree(self.source.folder, folder, dirs_exist_ok=True)
+        checkpoint.add(folder, decoders={**self.source.decoders, self.config.name: self.result})
 
     def _train_discriminator(self, x: Tensor, decoded: Tensor, z: Tensor, learning_rate: float) -> None:
         self.adversary.zero_grad()  # the decoder's last loss left gradients in the discriminator

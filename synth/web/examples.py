@@ -7,7 +7,7 @@ import zlib
 import gradio as gr
 from PIL import Image
 
-from synth import Classifier, Task, hub
+from synth import Classifier, Task, checkpoint
 from synth.drawings import sketches, styles
 from synth.web.checkpoints import load
 from synth.web.editor import enlarge, parse_editor
@@ -23,8 +23,7 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
     if shelf == "styles":
         images = styles()
     else:
-        folder = hub.folder(model.source) / "examples"
-        files = {} if task.drawn else {path.stem: path for path in sorted(folder.glob("*.png"))}
+        files = {} if task.drawn else checkpoint.examples(model.folder)
         names = [name for name in model.pairs if name in files] or list(files)
         images = {name: files[name] for name in names} or sketches(model.classes)
     images = {name: enlarge(image) for name, image in images.items()}

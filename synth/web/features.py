@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from synth import hub
-from synth.features import Feature, FeatureGallery
+from synth.checkpoint import load_features
+from synth.features import Feature
 from synth.web.checkpoints import load
 from synth.web.events import PRIVATE, show_errors
 
@@ -38,8 +38,7 @@ def add_feature_gallery(checkpoint: gr.Dropdown, feature: gr.Slider) -> None:
 
 def search_features(checkpoint: str, text: str = "") -> list[Feature]:
     """The checkpoint's features that fit ``text``."""
-    load(checkpoint)  # a checkpoint of the Hub is here only then
-    return FeatureGallery.load(hub.folder(checkpoint)).search(text)
+    return load_features(load(checkpoint).folder).search(text)
 
 
 def items(features: list[Feature]) -> list[tuple]:

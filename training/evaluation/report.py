@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from synth import checkpoint
 from training.evaluation.base import Section
 
 RENAMED = {"agreement": "judge_accuracy", "group_agreement": "judge_group_accuracy"}
@@ -16,7 +17,7 @@ def read(folder: Path) -> dict:
 
     Without an evaluation.json there is no section.
     """
-    path = folder / "evaluation.json"
+    path = folder / checkpoint.EVALUATION
     report = {"checkpoint": folder.name, "runs": {}}
     if path.exists():
         report |= json.loads(path.read_text(), object_hook=_renamed)
@@ -44,7 +45,7 @@ def store(folder: Path, section: Section, figures: dict, command: str, run: dict
         if isinstance(part, dict):
             used |= {one["command"] for one in (part, *part.values()) if isinstance(one, dict) and "command" in one}
     report["runs"] = {command: run for command, run in report["runs"].items() if command in used}
-    (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    checkpoint.add(folder, evaluation=report)
 
 
 def _renamed(values: dict) -> dict:
