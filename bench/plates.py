@@ -21,7 +21,7 @@ from torch import Tensor
 import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
-from synth.drawings import sketches, styles
+from synth.drawings import sketches
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis
 from training.data import load
@@ -188,13 +188,8 @@ def classes(output: Path) -> None:
 
 
 def inputs() -> None:
-    """Masks, sketches and styles that the commands in docs/using.md start from."""
+    """Masks that the commands in docs/using.md start from."""
     (DOCS / "inputs").mkdir(parents=True, exist_ok=True)
-    model = synth.load(hub.DEFAULT)
-    for name, sketch in sketches(model.classes).items():
-        sketch.save(DOCS / "inputs" / f"sketch-{name.replace(' ', '-')}.png")
-    for name, style in styles().items():
-        style.save(DOCS / "inputs" / f"style-{name}.png")
     for name, corners in {"mask-centre": (20, 20, 43, 43), "mask-right": (36, 0, 63, 63)}.items():
         mask = Image.new("1", (64, 64))
         ImageDraw.Draw(mask).rectangle(corners, fill=1)

@@ -23,7 +23,15 @@ from synth import checkpoint, hub
 from training.card import write_card
 
 ROOT = Path(__file__).resolve().parent.parent
-SPACE = ("app.py", "requirements.txt", "README.md", "synth/**/*.py", "synth/web/page.*", "docs/evidence/*.png")
+SPACE = (
+    "app.py",
+    "requirements.txt",
+    "README.md",
+    "synth/**/*.py",
+    "synth/drawings/*.png",
+    "synth/web/page.*",
+    "docs/evidence/*.png",
+)
 """What the app needs; the checkpoints come from the Hub."""
 COLLECTION = "Robust classifiers for image synthesis"
 MEANINGS = {

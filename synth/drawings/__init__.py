@@ -1,0 +1,31 @@
+"""Flat colour drawings to start from and patterns to take a style from, PNG files of 256x256 pixels beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+SKETCHES = {
+    **{name: name for name in ("ship", "horse", "automobile", "bird", "airplane", "frog", "goldfish", "monarch")},
+    **{name: name for name in ("ladybug", "orange", "banana", "school bus", "alp", "king penguin")},
+    "sports car": "automobile",
+    "bullfrog": "frog",
+}
+"""{class: the drawing that shows it}."""
+STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
+
+
+def sketches(classes: list[str]) -> dict[str, Image.Image]:
+    """Drawings by the class that they show: those of ``classes``, or the first six if there are none of these."""
+    names = [name for name in SKETCHES if name in classes] or list(SKETCHES)[:6]
+    return {name: _read(f"sketch-{SKETCHES[name].replace(' ', '-')}") for name in names}
+
+
+def styles() -> dict[str, Image.Image]:
+    """Patterns by name."""
+    return {name: _read(f"style-{name}") for name in STYLES}
+
+
+def _read(name: str) -> Image.Image:
+    return Image.open(Path(__file__).with_name(f"{name}.png")).convert("RGB")
