@@ -20,7 +20,7 @@ from bench.runs import PLAIN, Family, Inputs, holes, make
 from synth.classifier import Classifier
 from synth.objectives import cross_entropy
 from synth.tasks.inpainting import fill_hole
-from synth.tasks.super_resolution import enlarged
+from synth.tasks.super_resolution import enlarge
 from training.data import Pictures
 from training.evaluation.restoration import reference_figures
 from training.intervals import mean
@@ -61,7 +61,7 @@ class Measurements:
         """The measurements of pictures whose truth is known, shrunk by ``factor`` or with ``hidden`` pixels."""
         if hidden is None:
             small = to_bytes(F.avg_pool2d(inputs.truth, factor)).float() / 255
-            return cls(factor * small, enlarged(small, factor, "bicubic"), inputs.labels, factor=factor)
+            return cls(factor * small, enlarge(small, factor, "bicubic"), inputs.labels, factor=factor)
         return cls(inputs.truth * (1 - hidden), fill_hole(inputs.truth, hidden), inputs.labels, hidden)
 
     @cached_property

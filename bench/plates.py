@@ -25,7 +25,6 @@ from synth.drawings import sketches
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis
 from training.data import load
-from training.evaluation.restoration import several
 from training.sampling import balanced
 from training.sheets import label_columns, label_rows
 
@@ -129,7 +128,7 @@ class Sheets:
 
     def translation(self) -> None:
         """Every pair: eight pictures of one class, and below them the results of both networks."""
-        task, rows = several(synth.TASKS["translation"]), []
+        task, rows = synth.TASKS["translation"], []
         for source, target in self.robust.pairs.items():
             before = self.picture(source, 8)
             rows.append((source, [before]))

@@ -21,7 +21,6 @@ from synth.randomness import Generators
 from synth.tasks import TASKS
 from synth.tasks.synthesis import class_loss
 from training.data import Pictures, of
-from training.evaluation.restoration import several
 from training.judge import Reference
 from training.loop import precision
 from training.sampling import balanced
@@ -131,7 +130,7 @@ def descend(
     start: pictures to start from instead of the task's own.
     coarse: steps before all others on pictures of half the size, each of which costs a quarter of an evaluation.
     """
-    declared = several(TASKS[task]) if "picture" in TASKS[task].parameters else TASKS[task]
+    declared = TASKS[task]
     labels = settings.get("labels")
     named = {} if labels is None else {"class_name": 0}
     settings = {name: value for name, value in settings.items() if name != "labels"} | named
@@ -155,7 +154,7 @@ def descend(
         problem.loss,
         x,
         problem.constraint,
-        center=problem.start if problem.center is None else problem.center,
+        center=problem.start,
         steps=p.steps,
         step_size=cosine(p.step_size) if p.schedule == "cosine" else p.step_size,
         momentum=p.momentum,
@@ -194,6 +193,6 @@ def _random_order(which: Tensor) -> Tensor:
 
 def holes(engine: Classifier, inputs: Inputs) -> Tensor:
     """The squares of the inputs that inpainting hides, (N, 1, S, S)."""
-    task = several(TASKS["inpainting"])
+    task = TASKS["inpainting"]
     known = [{name: part[name] for name in ("picture", "seed")} for part in inputs.parts]
     return torch.cat([task.hole(task.check(engine, **one)) for one in known])

@@ -12,7 +12,6 @@ from synth import hub, pictures
 from synth.checkpoint import load_evaluation
 from synth.parameters import Choice, Float, Int, Parameter, flag, sentence
 from synth.tasks import TASKS, Task
-from synth.tasks.base import is_required
 from synth.version import VERSION
 
 
@@ -65,6 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"zoom: expected 1 to 64, got {options.zoom}")
     if options.preset is not None:
         given["preset"] = options.preset
+    task.check_single(given)
     model = hub.load(checkpoint or hub.DEFAULT, device=options.device)
     with tqdm(desc=task.name, leave=False) as bar:
 
@@ -95,7 +95,7 @@ def _checkpoints(options: argparse.Namespace) -> int:
 
 def _argument(parameter: Parameter) -> dict:
     if isinstance(parameter, Choice):
-        return {"metavar": "|".join(parameter.options)}
+        return {"metavar": "|".join(map(str, parameter.options))}
     kinds = {Int: (_number(int), "N"), Float: (_number(float), "X")}
     for kind, (convert, metavar) in kinds.items():
         if isinstance(parameter, kind):
@@ -115,7 +115,7 @@ def _number(kind: type):
 
 def _help(parameter: Parameter, task: Task, name: str) -> str:
     default = task.presets.get("tuned", {}).get(name, parameter.default)
-    ending = "required" if is_required(parameter) else "" if default is None else f"default {default}"
+    ending = "required" if parameter.required else "" if default is None else f"default {default}"
     text = f"{parameter.help} {sentence(parameter.expected())}" + (f"; {ending}." if ending else ".")
     return text.replace("%", "%%")
 

@@ -16,20 +16,20 @@ REACH = 0.25
 
 
 def size_parameter(
-    default: str = "1",
+    default: int = 1,
     words: str = "How many times larger than the checkpoint's own size; each doubling adds detail, and takes longer.",
 ) -> Choice:
     """How large the result is."""
-    return Choice(default=default, options=("1", "2", "4"), help=words)
+    return Choice(default=default, options=(1, 2, 4), help=words)
 
 
-def factors(size: str) -> list[int]:
+def factors(size: int) -> list[int]:
     """The stages on the way to ``size``, as multiples of the checkpoint's own size: 1, 2, ..."""
-    return [factor for factor in (1, 2, 4) if factor <= int(size)]
+    return [factor for factor in (1, 2, 4) if factor <= size]
 
 
-def enlarged(picture: Tensor, factor: int, upsampling: str = "bicubic") -> Tensor:
-    """(N, 3, H, W) to (N, 3, factor * H, factor * W) in [0, 1]."""
+def enlarge(picture: Tensor, factor: int, upsampling: str = "bicubic") -> Tensor:
+    """Interpolate pictures (N, 3, H, W) to (N, 3, factor * H, factor * W) in [0, 1]."""
     return F.interpolate(picture, scale_factor=factor, mode=upsampling).clamp(0, 1)
 
 

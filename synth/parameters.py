@@ -1,4 +1,7 @@
-"""A parameter is declared once; the Python function, the command line, the API and the app all read it here."""
+"""A parameter is declared once; the Python function, the command line, the API and the app all read it here.
+
+Pictures, masks and classes may be several: then each is that of one picture of a batch.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from synth import pictures
@@ -13,12 +17,24 @@ from synth import pictures
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter(ABC):
-    """What every kind shares: one line of help, and whether the app folds it under "more"."""
+    """What every kind shares.
+
+    help: one line for the app and the command line.
+    more: whether the app folds it under "more".
+    optional: whether None stands for something else.
+    unit: of a number, such as pixels.
+    """
 
     help: str
     more: bool = False
     default: object = None
+    optional: bool = False
     unit: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether a run needs the caller to pass this parameter."""
+        return self.default is None and not self.optional
 
     @abstractmethod
     def check(self, name: str, value, model):
@@ -74,7 +90,7 @@ class FeatureIndex(Int):
     def check(self, name: str, value, model) -> int:
         value, count = super().check(name, value, model), model.head.in_features
         if value >= count:
-            raise _wrong(name, f"0 to {count - 1}, the units of {model.name}", value)
+            raise _wrong(name, f"0 to {count - 1}, the features of {model.name}", value)
         return value
 
 
@@ -96,30 +112,30 @@ class Depth(Int):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Parameter):
-    """One of a few words."""
+    """One of a few words or whole numbers; "4" is accepted for the number 4."""
 
-    default: str
-    options: tuple[str, ...]
+    default: str | int
+    options: tuple[str | int, ...]
 
     def expected(self) -> str:
-        return f"one of {', '.join(self.options)}"
+        return f"one of {', '.join(map(str, self.options))}"
 
-    def check(self, name: str, value, model) -> str:
-        if _whole(value) and abs(value) < 10**6:  # the factor 4 as well as "4"
-            value = str(value)
-        if not isinstance(value, str) or value not in self.options:
-            raise _wrong(name, self.expected(), value)
-        return value
+    def check(self, name: str, value, model) -> str | int:
+        for option in self.options:
+            if (isinstance(value, str) and value == str(option)) or (_whole(value) and value == option):
+                return option
+        raise _wrong(name, self.expected(), value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassName(Parameter):
     """A class of the checkpoint, by name or index; None, where ``optional``, has the meaning of ``blank``.
 
+    A list or a tensor (N,) of classes gives a tensor (N,) of indices.
+
     every: whether ``blank`` means all classes, which the app does not begin with where they are many.
     """
 
-    optional: bool = False
     blank: str = ""
     every: bool = False
 
@@ -130,10 +146,15 @@ class ClassName(Parameter):
         """What can be chosen with this checkpoint."""
         return model.classes
 
-    def check(self, name: str, value, model) -> int | None:
+    def check(self, name: str, value, model) -> int | Tensor | None:
+        value = value.tolist() if isinstance(value, Tensor) and value.ndim == 1 else value
+        if isinstance(value, (list, tuple)) and value:
+            return torch.tensor([self.index(name, one, model) for one in value])
+        return None if self.optional and _blank(value) else self.index(name, value, model)
+
+    def index(self, name: str, value, model) -> int:
+        """The index of one class; ValueError if there is no such class."""
         known = self.names(model)
-        if self.optional and (value is None or (isinstance(value, str) and not value)):
-            return None
         if isinstance(value, str) and value in known:
             return known.index(value)
         if isinstance(value, str) and value.isdecimal() and len(value) < 7:
@@ -157,13 +178,15 @@ class Normal(ClassName):
     def names(self, model) -> list[str]:
         return [name for name in model.decoders if name]
 
+    def check(self, name: str, value, model) -> int | None:
+        return None if _blank(value) else self.index(name, value, model)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Twin(Parameter):
     """Another checkpoint to do the same with, by name; None or "" for the model's own twin, if it has one."""
 
     default: str = ""
-    optional: bool = True
 
     def expected(self) -> str:
         return 'a checkpoint, nothing for the standard one beside it, or "none"'
@@ -180,6 +203,8 @@ class Twin(Parameter):
 class Picture(Parameter):
     """A picture: PIL image, path, array (H, W, 3) or tensor (3, H, W); cropped to a square and resized to fit.
 
+    A list of these, an array (N, H, W, 3) or a tensor (N, 3, H, W) gives a batch (N, 3, S, S).
+
     shelf: what the app offers to start from: "pictures" of the checkpoint, "others" (the last first) or "styles".
     """
 
@@ -189,34 +214,35 @@ class Picture(Parameter):
         return f"a still picture of {pictures.SMALLEST} to {pictures.LARGEST} pixels a side"
 
     def check(self, name: str, value, model, size: int | None = None) -> Tensor:
-        return pictures.to_tensor(pictures.read(value, name), size or model.image_size)
+        return pictures.to_tensor(pictures.read_all(value, name), size or model.image_size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mask(Parameter):
-    """White (or opaque) where the task may change the picture ``of``; same size as that picture."""
+    """White (or opaque) where the task may change the picture; same size as the picture.
 
-    of: str = "picture"
-    optional: bool = False
+    One for all pictures, or one for each of them; None has the meaning of ``blank``.
+    """
+
+    optional: bool = True
     blank: str = ""
 
     def expected(self) -> str:
-        return f"a mask of the size of {self.of}, not empty" + (
-            f", or nothing for {self.blank}" if self.optional else ""
-        )
+        return f"a mask of the size of picture, not empty, or nothing for {self.blank}"
 
-    def check(self, name: str, value, model, like: object = None) -> Tensor | None:
-        if value is None and self.optional:
+    def check(self, name: str, value, model, picture: object = None) -> Tensor | None:
+        if value is None:
             return None
-        mask, image = pictures.read_mask(value, name), pictures.read(like, self.of)
-        if mask.size != image.size:
-            raise ValueError(
-                f"{name}: expected the size of {self.of}, {image.width}x{image.height}, got {mask.width}x{mask.height}"
-            )
-        mask = pictures.to_mask(mask, model.image_size)
-        if not mask.any():
+        images, masks = pictures.read_all(picture, "picture"), pictures.read_all(value, name, pictures.read_mask)
+        for index, image in enumerate(images):
+            mask = masks[index % len(masks)]
+            if mask.size != image.size:
+                size = f"{image.width}x{image.height}"
+                raise ValueError(f"{name}: expected the size of picture, {size}, got {mask.width}x{mask.height}")
+        batch = torch.cat([pictures.to_mask(mask, model.image_size) for mask in masks])
+        if not batch.flatten(1).any(1).all():
             raise ValueError(f"{name}: expected a mask with at least one white pixel, got an empty one")
-        return mask
+        return batch
 
 
 def seed_parameter() -> Int:
@@ -232,6 +258,10 @@ def flag(name: str) -> str:
 def sentence(text: str) -> str:
     """With a capital first letter, the others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def _blank(value) -> bool:
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _whole(value) -> bool:

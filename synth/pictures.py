@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,18 @@ def read(value, name: str = "picture") -> Image.Image:
     return _rgb(_still(_open(value, name), name), name)
 
 
+def read_all(value, name: str = "picture", read_one: Callable = read) -> list[Image.Image]:
+    """Images of a list of pictures, an array (N, H, W, 3) or a tensor (N, 3, H, W), or of one picture alone.
+
+    read_one: ``read`` or ``read_mask``; errors as there, and for an empty list.
+    """
+    several = isinstance(value, (list, tuple)) or (isinstance(value, (Tensor, np.ndarray)) and value.ndim == 4)
+    images = [read_one(one, name) for one in (value if several else [value])]
+    if not images:
+        raise ValueError(f"{name}: expected a picture, got none")
+    return images
+
+
 def read_mask(value, name: str = "mask") -> Image.Image:
     """A mode "1" image, set where the given picture is opaque and light; errors as for ``read``."""
     image = _still(_open(value, name), name)
@@ -38,13 +51,18 @@ def read_mask(value, name: str = "mask") -> Image.Image:
     return _rgb(image, name).convert("L").point(lambda level: 255 if level >= 128 else 0).convert("1")
 
 
-def to_tensor(image: Image.Image, size: int) -> Tensor:
-    """The central square of an RGB image at ``size`` pixels: (1, 3, size, size) float32 in [0, 1]."""
-    if image.size != (size, size):
-        side = min(image.size)
-        resample = Image.Resampling.BICUBIC if side < size else Image.Resampling.BOX
-        image = ImageOps.fit(image, (size, size), resample)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+def to_tensor(images: Image.Image | list[Image.Image], size: int) -> Tensor:
+    """The central squares of RGB images, one or several, at ``size`` pixels: (N, 3, size, size) float32 in [0, 1]."""
+    images = images if isinstance(images, list) else [images]
+    levels = torch.from_numpy(np.stack([np.asarray(_square(image, size)) for image in images]))
+    return levels.permute(0, 3, 1, 2).float() / 255
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    resample = Image.Resampling.BICUBIC if min(image.size) < size else Image.Resampling.BOX
+    return ImageOps.fit(image, (size, size), resample)
 
 
 def to_mask(image: Image.Image, size: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from synth import pictures
 from synth.constraints import norms
-from synth.multiscale import REACH, at_both_sizes, enlarged
+from synth.multiscale import REACH, at_both_sizes, enlarge
 from synth.objectives import Objective
 from synth.tasks import TASKS
 from tests.conftest import needed
@@ -37,7 +37,7 @@ def test_a_larger_stage_stays_near_the_enlarged_result_before_it(task, model):
     settings = few(task) | {"epsilon": 0.7, "step_size": 2, "noise": 0.01, "momentum": 0.5}
     frames = list(task.frames(model, **settings, size="4"))
     for factor, before, after in ((2, 3, 5), (4, 5, 7)):
-        moved = norms(frames[after].pictures - enlarged(frames[before].pictures, 2))
+        moved = norms(frames[after].pictures - enlarge(frames[before].pictures, 2))
         assert (moved <= REACH * factor * 0.7 + 1e-4).all()
         assert (moved > 0.1).all(), "it moves"
         assert frames[after].pictures.min() >= 0 and frames[after].pictures.max() <= 1
@@ -56,7 +56,7 @@ def test_settings_in_the_png_repeat_a_larger_picture(task, model, tmp_path):
     frame = task(model, **few(task) | {"noise": 0.01, "seed": 11}, size="2")
     frame.save(tmp_path / "x.png")
     settings = pictures.settings_of(tmp_path / "x.png")["settings"]
-    assert settings["size"] == "2"
+    assert settings["size"] == 2
     assert torch.equal(task(model, **settings).pictures, frame.pictures)
     del settings["size"]  # as in a PNG from before there was a choice
     assert task(model, **settings).pictures.shape[-1] == 32

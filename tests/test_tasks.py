@@ -18,7 +18,6 @@ from synth.classifier import Classifier
 from synth.constraints import norms
 from synth.parameters import Choice, Mask, Picture
 from synth.tasks import TASKS
-from synth.tasks.base import is_required
 from tests.conftest import CLASSES, draw_mask, draw_picture, make_decoders, make_model, make_start, needed
 
 
@@ -45,7 +44,9 @@ def refused(task, model, settings, name):
 @pytest.fixture(scope="module")
 def exact_model(model):
     """In double precision, so that rounding, which depends on the batch, flips no ReLU."""
-    return copy.deepcopy(model).double()
+    exact = copy.deepcopy(model).double()
+    exact.decoders = {name: decoder.double() for name, decoder in exact.decoders.items()}
+    return exact
 
 
 @every(having(name="momentum"))
@@ -165,7 +166,7 @@ def test_settings_in_the_png_repeat_the_picture(task, model, tmp_path, left_out)
         settings = {
             name: value
             for name, value in settings.items()
-            if name not in task.parameters or is_required(task.parameters[name]) or name in ("noise", "seed")
+            if name not in task.parameters or task.parameters[name].required or name in ("noise", "seed")
         } | needed(task, steps=2)
     frame = task(model, **settings)
     frame.save(tmp_path / "x.png")
@@ -221,7 +222,7 @@ def test_unknown_classes_are_one_sentence(task, model, value):
 @every()
 def test_what_is_required_must_be_needed(task, model):
     for name, parameter in task.parameters.items():
-        if is_required(parameter):
+        if parameter.required:
             settings = needed(task)
             refused(task, model, settings | {name: None}, name)
             del settings[name]
@@ -276,6 +277,50 @@ def test_a_picture_alone_equals_its_row(task, exact_model, start):
         alone = task(model, count=1, seed=7 + index, class_name=index, **settings).pictures
         torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=0)
     torch.testing.assert_close(task(model, count=1, seed=7, **settings).pictures[0], together[0], atol=1e-5, rtol=0)
+
+
+@every(having(Picture))
+def test_each_picture_of_several_equals_the_picture_alone(task, exact_model):
+    """Picture i of seed s is that picture alone with seed s + i, with its own class, mask and other pictures."""
+    images = [draw_picture(), draw_picture().rotate(90), draw_picture().rotate(180)]
+    several = needed(task) | {"picture": images}
+    several |= {"mask": [draw_mask(), draw_mask().rotate(90), draw_mask().rotate(180)], "seed": 7}
+    several |= {"class_name": list(CLASSES[:3]), "other": images[::-1], "style": images[::-1], "beside": "none"}
+    several = {name: value for name, value in several.items() if name in task.parameters}
+    each = {name: value for name, value in several.items() if isinstance(value, list)}
+    frame = task(exact_model, **several)
+    shape = (-1, 3) if frame.captions else (3, -1)  # kind by kind, or picture by picture
+    rows = frame.pictures.unflatten(0, shape)
+    for index in range(3):
+        alone = several | {name: values[index] for name, values in each.items()}
+        alone |= {"seed": 7 + index} if "seed" in task.parameters else {}
+        row = rows[:, index] if frame.captions else rows[index]
+        torch.testing.assert_close(task(exact_model, **alone).pictures, row, atol=1e-5, rtol=0)
+
+
+def test_random_squares_of_several_pictures_are_their_own(model, picture):
+    frame = synth.inpainting(model, picture=[picture] * 2, steps=1, seed=3)
+    for index in range(2):
+        alone = synth.inpainting(model, picture=picture, steps=1, seed=3 + index)
+        torch.testing.assert_close(alone.start[0], frame.start[index], atol=1e-5, rtol=0)
+    assert not torch.equal(*frame.start)
+
+
+@every(having(Picture))
+def test_as_many_classes_and_masks_as_pictures(task, model, picture):
+    for name in ("class_name", "mask", "other", "style"):
+        if name in task.parameters:
+            value = {"class_name": CLASSES[:2], "mask": [draw_mask()] * 2}.get(name, [picture] * 2)
+            refused(task, model, needed(task) | {"picture": [picture] * 3, name: value}, name)
+            with pytest.raises(ValueError, match=f"^{name}: expected one, got 2$"):
+                task.check_single({name: list(value)})
+
+
+def test_generation_takes_its_classes_in_turn(model):
+    few = synth.generation(model, class_name=["dot", "square"], count=3, steps=2)
+    for index, name in enumerate(("dot", "square", "dot")):
+        alone = synth.generation(model, class_name=name, count=1, steps=2, seed=index)
+        torch.testing.assert_close(alone.pictures[0], few.pictures[index], atol=1e-4, rtol=0)
 
 
 def test_maximisation_of_one_class_equals_its_row(exact_model, picture):

@@ -64,35 +64,38 @@ class AnomalyDetection(Inversion):
     def run(self, model, p, generators, frame):
         names = [name for name in model.decoders if name]
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
-        captions = ("rebuilt as normal", "what does not fit")
-        begun = torch.cat([p.picture, torch.zeros_like(p.picture)])
-        yield frame(0, p.steps, begun, begun.new_zeros(2), begun, captions=captions)
+        captions = tuple(kind for kind in ("rebuilt as normal", "what does not fit") for _ in p.picture)
+        start = torch.cat([p.picture, torch.zeros_like(p.picture)])
+        yield frame(0, p.steps, start, start.new_zeros(len(start)), start, captions=captions)
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
-        found = anomaly_scores(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
-        for step, (rebuilt, usual, score) in enumerate(found, 1):
+        states = anomaly_scores(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
+        for step, (rebuilt, usual, scores) in enumerate(states, 1):
+            comparable = (p.relative_to, step, p.steps, p.step_size) == (RELATIVE[0], STEPS, STEPS, STEP_SIZE)
+            notes = [
+                (f"score {score:.2f} times the usual" if relative else f"score {score:.4f}")
+                + (compare_with_normal(score, decoder) if comparable else "")
+                for score in scores.tolist()
+            ]
             pictures = torch.cat([rebuilt, heat(rebuilt, p.picture, usual)])
-            words = f"score {score.item():.2f} times the usual" if relative else f"score {score.item():.4f}"
-            if (p.relative_to, step, p.steps, p.step_size) == (RELATIVE[0], STEPS, STEPS, STEP_SIZE):
-                words += compared(score.item(), decoder)
-            yield frame(step, p.steps, pictures, score.expand(2), begun, captions=captions, note=words)
+            yield frame(step, p.steps, pictures, scores.repeat(2), start, captions=captions, note="; ".join(notes))
 
 
 def anomaly_scores(
     model: Classifier, decoder: Decoder, x: Tensor, steps: int = STEPS, step_size: float = STEP_SIZE, *, relative
 ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-    """What ``decoder`` rebuilds of ``x`` (N, 3, H, W) at each step, and the scores (N,) so far.
+    """(rebuilt, usual, scores) at each step: ``x`` (N, 3, H, W) rebuilt by ``decoder``, and its scores (N,) so far.
 
-    relative: divide by what the model's own decoder leaves, whose rebuilt pictures are in the middle, else None.
+    relative: divide by the residual of the model's own decoder, whose rebuilt pictures are ``usual``, else None.
     """
     decoders = [decoder, model.decoder] if relative else [decoder]
     depth = min(one.depth for one in decoders)
-    runs = [fitted(model, one, x, steps, step_size, depth) for one in decoders]
+    runs = [fit_features(model, one, x, steps, step_size, depth) for one in decoders]
     for rebuilt, *usual in zip(*runs, strict=True):
         scores = residual(rebuilt, x)
         yield (rebuilt, usual[0], scores / residual(usual[0], x)) if relative else (rebuilt, None, scores)
 
 
-def fitted(model: Classifier, decoder: Decoder, x: Tensor, steps: int, step_size: float, depth: int):
+def fit_features(model: Classifier, decoder: Decoder, x: Tensor, steps: int, step_size: float, depth: int):
     """What ``decoder`` makes of the features of ``x`` (N, 3, H, W), then after each step of theirs towards ``x``."""
 
     @torch.no_grad()
@@ -128,7 +131,7 @@ def heat(rebuilt: Tensor, x: Tensor, usual: Tensor | None = None) -> Tensor:
     return torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
 
 
-def compared(score: float, decoder: Decoder) -> str:
+def compare_with_normal(score: float, decoder: Decoder) -> str:
     """How the score stands among those of held-out normal pictures, if the decoder knows them."""
     known = decoder.info.get("normal_scores")
     if not known:

@@ -18,6 +18,9 @@ from synth.parameters import ClassName, Depth, Mask, Parameter, Picture, sentenc
 from synth.randomness import Generators
 from synth.version import VERSION
 
+BATCHED = (Picture, Mask, ClassName)
+"""Parameters of which a run takes several, one per picture."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -81,7 +84,7 @@ class Task(ABC):
         return model.pairs.get(example, example)
 
     def default_mask(self, picture: Tensor, generators: Generators) -> Tensor | None:
-        """The mask (1, 1, S, S) for ``picture`` (N, 3, S, S) where the user passes none; None for no mask."""
+        """The mask (N or 1, 1, S, S) for ``picture`` (N, 3, S, S) where the user passes none; None for no mask."""
         return None
 
     def compare(self, frame: Frame, original) -> dict[str, dict[str, float]] | None:
@@ -95,8 +98,7 @@ class Task(ABC):
         self.__name__, self.__qualname__ = self.name, self.name
         order = [inspect.Parameter("model", inspect.Parameter.POSITIONAL_ONLY, annotation=Classifier)]
         for name, parameter in self.parameters.items():
-            required = is_required(parameter)
-            default = inspect.Parameter.empty if required else parameter.default
+            default = inspect.Parameter.empty if parameter.required else parameter.default
             order.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
         order.append(inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default="tuned"))
         self.__signature__ = inspect.Signature(order, return_annotation=Frame)
@@ -138,24 +140,38 @@ class Task(ABC):
         return values
 
     def check(self, model: Classifier, *, preset: str = "tuned", **settings) -> dict:
-        """All parameters, checked and converted; ValueError for the first that does not fit or is not known."""
+        """All parameters, checked and converted; ValueError for the first that does not fit or is not known.
+
+        Several pictures are a batch (N, 3, S, S); other pictures, masks and classes are then one, or one per picture.
+        """
         unknown = [name for name in settings if name not in self.parameters]
         if unknown:
             raise ValueError(f"{unknown[0]}: expected a parameter of {self.name}, one of {', '.join(self.parameters)}")
-        given = self.defaults(model, preset) | settings
+        settings = self.defaults(model, preset) | settings
         values = {}
         # Numbers before pictures: a picture's size may depend on them.
         for name in sorted(self.parameters, key=lambda name: isinstance(self.parameters[name], (Picture, Mask))):
-            parameter, value = self.parameters[name], given[name]
-            if value is None and is_required(parameter):
+            parameter, value = self.parameters[name], settings[name]
+            if value is None and parameter.required:
                 raise ValueError(f"{name}: expected {parameter.expected()}, got nothing")
             if isinstance(parameter, Picture):
                 values[name] = parameter.check(name, value, model, self.picture_size(model, values))
             elif isinstance(parameter, Mask):
-                values[name] = parameter.check(name, value, model, given[parameter.of])
+                values[name] = parameter.check(name, value, model, settings["picture"])
             else:
                 values[name] = parameter.check(name, value, model)
+        if "picture" in values:
+            count = len(values["picture"])
+            for name, value in values.items():
+                if isinstance(value, Tensor) and len(value) not in (1, count):
+                    raise ValueError(f"{name}: expected one, or one per picture, {count}, got {len(value)}")
         return values
+
+    def check_single(self, settings: dict) -> None:
+        """ValueError if ``settings`` hold several pictures, masks or classes, for places that take only one."""
+        for name, value in settings.items():
+            if isinstance(self.parameters.get(name), BATCHED) and isinstance(value, (list, tuple)):
+                raise ValueError(f"{name}: expected one, got {len(value)}")
 
     def picture_size(self, model: Classifier, values: dict) -> int:
         """The side in pixels at which the task wants its picture."""
@@ -166,22 +182,16 @@ class Task(ABC):
         return [name for name, kind in self.parameters.items() if isinstance(kind, Depth)]
 
     def _readable(self, values: dict, model: Classifier) -> dict:
-        kinds = self.parameters.items()
         return {
-            name: kind.names(model)[values[name]]
-            for name, kind in kinds
-            if isinstance(kind, ClassName) and values[name] is not None
+            name: [known[index] for index in value.tolist()] if isinstance(value, Tensor) else known[value]
+            for name, kind in self.parameters.items()
+            if isinstance(kind, ClassName) and (value := values[name]) is not None and (known := kind.names(model))
         }
 
     def _lines(self) -> Iterator[str]:
         for name, parameter in self.parameters.items():
-            default = "" if is_required(parameter) else f" (default {parameter.default})"
+            default = "" if parameter.required else f" (default {parameter.default})"
             yield f"{name}: {parameter.help} {sentence(parameter.expected())}{default}."
-
-
-def is_required(parameter: Parameter) -> bool:
-    """Whether a run needs the caller to give this parameter."""
-    return parameter.default is None and not getattr(parameter, "optional", False)
 
 
 def _to(value, device):

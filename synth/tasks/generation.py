@@ -67,10 +67,8 @@ class Generation(Synthesis):
     }  # fmt: skip
 
     def problem(self, model, p, generators):
-        if p.class_name is None:
-            labels = torch.arange(p.count) % len(model.classes)
-        else:
-            labels = torch.full((p.count,), p.class_name)
+        classes = torch.arange(len(model.classes)) if p.class_name is None else torch.as_tensor(p.class_name).view(-1)
+        labels = classes.cpu()[torch.arange(p.count) % len(classes)]
         pictures = model.sample_start(p.start, labels, scale=p.start_scale, generator=generators)
         labels = labels.to(model.device)
         return Problem(class_loss(model, labels, p, generators), pictures, L2(p.epsilon))

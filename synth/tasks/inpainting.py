@@ -66,7 +66,7 @@ class Inpainting(Synthesis):
         return Problem(loss + p.lam * keep(start, 1 - mask), start, ball)
 
     def default_mask(self, picture, generators):
-        return random_square(picture.shape[-1], generators[0]).to(picture)
+        return torch.cat([random_square(picture.shape[-1], generators[i]) for i in range(len(picture))]).to(picture)
 
     def hole(self, values: dict) -> torch.Tensor:
         """The mask (N, 1, S, S) of checked ``values``, or the random square that a run draws for them."""

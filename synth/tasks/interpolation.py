@@ -27,9 +27,12 @@ class Interpolation(Inversion):
 
     def run(self, model, p, generators, frame):
         part = torch.linspace(0, 1, p.count, device=model.device).view(-1, 1, 1, 1)
-        faded = (1 - part) * p.picture + part * p.other
-        first, last = (model.maps(x, p.depth)[-1] for x in (p.picture, p.other))
-        z = (1 - part) * first + part * last
+
+        def walk(first, last):
+            return ((1 - part) * first[:, None] + part * last[:, None]).flatten(0, 1)
+
+        faded = walk(p.picture, p.other)
+        z = walk(*(model.maps(x, p.depth)[-1] for x in (p.picture, p.other)))
         yield frame(0, 1, faded, feature_error(model, faded, z, p.depth), faded)
         x = model.decoder(z, p.depth)
         yield frame(1, 1, x, feature_error(model, x, z, p.depth), faded)

@@ -25,7 +25,7 @@ class Inversion(Task):
 
     def picture_size(self, model: Classifier, values: dict) -> int:
         """The checkpoint's own size, or as many times larger as asked for: encoder and decoder take any."""
-        return model.image_size * int(values.get("size", 1))
+        return model.image_size * values.get("size", 1)
 
 
 def depth_parameter(default: int = 3, more: bool = False) -> Depth:
@@ -37,7 +37,7 @@ def depth_parameter(default: int = 3, more: bool = False) -> Depth:
     )
 
 
-def inversion_size(default: str = "1") -> Parameter:
+def inversion_size(default: int = 1) -> Parameter:
     """The size at which encoder and decoder work."""
     words = "How many times larger than the training pictures to work; encoder and decoder take any size."
     return size_parameter(default, words)

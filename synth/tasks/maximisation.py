@@ -4,7 +4,7 @@ import torch
 
 from synth.constraints import L2
 from synth.parameters import ClassName, Picture
-from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, optimisation
+from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
 
 class Maximisation(Synthesis):
@@ -26,7 +26,9 @@ class Maximisation(Synthesis):
     presets = {"paper": {"epsilon": 300, "steps": 500, "step_size": 1, "objective": "cross-entropy", "jitter": 0}}
 
     def problem(self, model, p, generators):
-        labels = torch.arange(len(model.classes)) if p.class_name is None else torch.tensor([p.class_name])
-        labels = labels.to(model.device)
-        start = p.picture.expand(len(labels), -1, -1, -1)
+        if p.class_name is None:
+            start = p.picture.repeat_interleave(len(model.classes), 0)
+            labels = torch.arange(len(model.classes), device=model.device).repeat(len(p.picture))
+        else:
+            start, labels = p.picture, class_or_predicted(model, p.class_name, p.picture)
         return Problem(class_loss(model, labels, p, generators), start, L2(p.epsilon))

@@ -6,7 +6,7 @@ from synth import pictures
 from synth.constraints import L2, Inside
 from synth.objectives import activation, keep
 from synth.parameters import Choice, FeatureIndex, Float, Mask, Picture
-from synth.tasks.synthesis import Problem, Synthesis, optimisation, seen
+from synth.tasks.synthesis import Problem, Synthesis, augment_view, optimisation
 
 
 class Painting(Synthesis):
@@ -54,7 +54,7 @@ class Painting(Synthesis):
     }
 
     def problem(self, model, p, generators):
-        loss, ball = p.strength * seen(activation(model, p.unit), p, generators), L2(p.epsilon)
+        loss, ball = p.strength * augment_view(activation(model, p.unit), p, generators), L2(p.epsilon)
         mask = self.default_mask(p.picture, generators) if p.mask is None else p.mask
         if p.outside == "exact":
             return Problem(loss, p.picture, Inside(ball, mask))

@@ -52,25 +52,27 @@ class Reconstruction(Inversion):
             deep = min(depth, twin.decoder.depth)
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
             names.append(f"decoded from {twin.name}")
-        losses, names = [feature_error(model, row, z, depth) for row in rows], (*names, "optimised")
+        losses = [feature_error(model, row, z, depth) for row in rows]
+        captions = tuple(name for name in (*names, "optimised") for _ in x)
         loss, start = feature_distance(model, z, depth), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
 
         def at(step, picture, value):
             pictures = torch.cat([*rows, picture])
-            return frame(step, p.steps, pictures, torch.cat([*losses, value]), begun, captions=names)
+            return frame(step, p.steps, pictures, torch.cat([*losses, value]), begun, captions=captions)
 
         begun = torch.cat([*rows, start])
         with torch.no_grad():
             yield at(0, start, loss(start))
         size = cosine(p.step_size * x.shape[-1] / model.image_size)
-        seen = jittered(smoothed(loss, 1), p.jitter, generators)
-        for state in iterate(seen, start, L2(), steps=p.steps, step_size=size):
+        view = jittered(smoothed(loss, 1), p.jitter, generators)
+        for state in iterate(view, start, L2(), steps=p.steps, step_size=size):
             yield at(state.step, state.pictures, state.loss)
 
     def compare(self, frame, original):
-        """A row for each picture of the frame, by its caption."""
-        rows = dict(zip(frame.captions, frame.pictures.split(1), strict=True))
-        return metrics.table(rows, frame.settings["settings"]["picture"])
+        """A row for each way to reconstruct, by its caption."""
+        truth = frame.settings["settings"]["picture"]
+        rows = zip(frame.captions[:: len(truth)], frame.pictures.split(len(truth)), strict=True)
+        return metrics.table(dict(rows), truth)
 
 
 def other(model, name: str):

@@ -28,7 +28,7 @@ class StyleTransfer(Inversion):
         "style": Picture(help="How to draw it.", shelf="styles"),
         "strength": Float(default=0.6, minimum=0, maximum=1, help="How far to go towards the style at each depth."),
         "depth": depth_parameter(3),
-        "size": inversion_size("4"),
+        "size": inversion_size(4),
     }
     presets = {"paper": {"depth": 4, "strength": 0.6}}
 
@@ -44,16 +44,21 @@ class StyleTransfer(Inversion):
 
 
 def whiten_and_colour(content: Tensor, style: Tensor) -> Tensor:
-    """``content`` (1, C, h, w) with the mean and covariance over places of ``style`` (1, C, h', w')."""
+    """``content`` (N, C, h, w) with the means and covariances over places of ``style`` (N or 1, C, h', w')."""
+    pairs = zip(content, style.expand(len(content), -1, -1, -1), strict=True)
+    return torch.stack([_whiten_and_colour(*pair) for pair in pairs])
+
+
+def _whiten_and_colour(content: Tensor, style: Tensor) -> Tensor:
     (flat, mean, values, vectors), (_, other, levels, axes) = _spectrum(content), _spectrum(style)
     kept, used = values > LEAST * values.max(), levels > LEAST * levels.max()
     white = vectors[:, kept] * values[kept].rsqrt() @ vectors[:, kept].T @ (flat - mean)
-    made = axes[:, used] * levels[used].sqrt() @ axes[:, used].T @ white + other
-    return made.to(content.dtype).view_as(content)
+    coloured = axes[:, used] * levels[used].sqrt() @ axes[:, used].T @ white + other
+    return coloured.to(content.dtype).view_as(content)
 
 
 def _spectrum(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    flat = z[0].double().flatten(1)
+    flat = z.double().flatten(1)
     mean = flat.mean(1, keepdim=True)
     covariance = (flat - mean) @ (flat - mean).T / max(1, flat.shape[1] - 1)
     return flat, mean, *torch.linalg.eigh(covariance)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from synth import metrics, pictures
 from synth.constraints import L2, SameMean
-from synth.multiscale import enlarged
+from synth.multiscale import enlarge
 from synth.objectives import consistency
 from synth.parameters import Choice, ClassName, Float, Picture
 from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
@@ -24,7 +24,7 @@ class SuperResolution(Synthesis):
     parameters = {
         "picture": Picture(help="The small picture; a larger one is shrunk first."),
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
-        "factor": Choice(default="4", options=("2", "4", "8"), help="How many times larger the result is."),
+        "factor": Choice(default=4, options=(2, 4, 8), help="How many times larger the result is."),
         **optimisation(epsilon=2, steps=40, step_size=0.1),
         **class_objective(),
         "lam": Float(
@@ -55,23 +55,22 @@ class SuperResolution(Synthesis):
     }  # fmt: skip
 
     def picture_size(self, model, values):
-        return max(1, model.image_size // int(values["factor"]))
+        return max(1, model.image_size // values["factor"])
 
     def problem(self, model, p, generators):
-        factor = int(p.factor)
-        start = enlarged(p.picture, factor, p.upsampling)
+        start = enlarge(p.picture, p.factor, p.upsampling)
         labels = class_or_predicted(model, p.class_name, start)
         loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
         if p.consistency == "hard":
-            constraint = SameMean(ball, p.picture, factor)
+            constraint = SameMean(ball, p.picture, p.factor)
             return Problem(loss, constraint.match(start), constraint)
         if p.consistency == "soft":
-            loss = loss + p.lam * start[0].numel() * consistency(p.picture, lambda x: F.avg_pool2d(x, factor))
+            loss = loss + p.lam * start[0].numel() * consistency(p.picture, lambda x: F.avg_pool2d(x, p.factor))
         return Problem(loss, start, ball)
 
     def baseline(self, values: dict) -> torch.Tensor:
         """The bicubic enlargement of the small picture in checked ``values``, (N, 3, S, S)."""
-        return enlarged(values["picture"], int(values["factor"]), "bicubic")
+        return enlarge(values["picture"], values["factor"], "bicubic")
 
     def compare(self, frame, original):
         """Beside bicubic enlargement.
@@ -79,9 +78,9 @@ class SuperResolution(Synthesis):
         An ``original`` that is smaller than the result, or that was such a one enlarged pixel by pixel, is none.
         """
         values, size = frame.settings["settings"], frame.pictures.shape[-1]
-        image = pictures.read(original)
-        truth = pictures.to_tensor(image, size)
-        blocks = enlarged(values["picture"], int(values["factor"]), "nearest")
-        if min(image.size) < size or torch.allclose(truth, blocks):
+        images = pictures.read_all(original)
+        truth = pictures.to_tensor(images, size)
+        blocks = enlarge(values["picture"], values["factor"], "nearest")
+        if min(min(image.size) for image in images) < size or torch.allclose(truth, blocks):
             return None
         return metrics.table({"ours": frame.pictures, "bicubic": self.baseline(values)}, truth)

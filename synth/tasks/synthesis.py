@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synth.classifier import Classifier
 from synth.constraints import L2, Constraint
-from synth.multiscale import REACH, at_both_sizes, enlarged, factors
+from synth.multiscale import REACH, at_both_sizes, enlarge, factors
 from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
 from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
 from synth.pgd import cosine, iterate
@@ -21,12 +21,11 @@ from synth.tasks.base import Task
 
 @dataclass(frozen=True)
 class Problem:
-    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint`` around ``center`` (``start`` if None)."""
+    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint`` around it."""
 
     loss: Objective
     start: Tensor
     constraint: Constraint
-    center: Tensor | None = None
 
 
 class Synthesis(Task):
@@ -54,13 +53,12 @@ class Synthesis(Task):
         for factor, steps in counts.items():
             stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
             if factor > 1:
-                stage, step_size = larger(problem, x, factor, p.epsilon), cosine(factor * p.step_size)
-                start = enlarged(start, 2)
+                stage, step_size = next_stage(problem, x, factor, p.epsilon), cosine(factor * p.step_size)
+                start = enlarge(start, 2)
             run = iterate(
                 stage.loss,
                 stage.start,
                 stage.constraint,
-                center=stage.center,
                 steps=steps,
                 step_size=step_size,
                 momentum=p.momentum,
@@ -75,13 +73,13 @@ class Synthesis(Task):
 
 def steps_at_each_size(p: SimpleNamespace) -> dict[int, int]:
     """How many steps are taken at each multiple of the checkpoint's own size."""
-    return {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", "1"))}
+    return {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", 1))}
 
 
-def larger(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:
-    """The next stage of ``native``: from ``x`` enlarged to ``factor`` times its size, a part as far a pixel."""
+def next_stage(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:
+    """The next stage of ``native``: from ``x`` enlarged, where each pixel may move REACH as far."""
     loss = at_both_sizes(native.loss, native.start.shape[-1])
-    return Problem(loss, enlarged(x, 2), L2(REACH * factor * epsilon))
+    return Problem(loss, enlarge(x, 2), L2(REACH * factor * epsilon))
 
 
 def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float = 100) -> dict[str, Parameter]:
@@ -152,19 +150,19 @@ def class_objective() -> dict[str, Parameter]:
 
 
 def class_loss(model: Classifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
-    """The loss of being seen as ``labels`` (N,) that the user chose, jittered."""
+    """The loss of ``labels`` (N,) by the chosen objective, on augmented views."""
     loss = logit if p.objective == "logit" else cross_entropy
-    return seen(loss(model, labels), p, generators)
+    return augment_view(loss(model, labels), p, generators)
 
 
-def seen(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
-    """The loss of pictures as the model is to see them at each step: shifted and smoothed."""
+def augment_view(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
+    """``loss`` of the pictures smoothed, and shifted at random at each step."""
     return jittered(smoothed(loss, p.smoothing), p.jitter, generators)
 
 
-def class_or_predicted(model: Classifier, label: int | None, seen: Tensor) -> Tensor:
-    """The given class, or the one that the model sees in ``seen`` (N, 3, H, W): labels (N,)."""
+def class_or_predicted(model: Classifier, label: int | Tensor | None, x: Tensor) -> Tensor:
+    """Labels (N,) of pictures ``x`` (N, 3, H, W): ``label``, one or one per picture, or the predictions if None."""
     if label is not None:
-        return torch.full((len(seen),), label, device=seen.device)
+        return torch.as_tensor(label, device=x.device).expand(len(x))
     with torch.no_grad():
-        return model(seen).argmax(1)
+        return model(x).argmax(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from synth import TASKS, Task
-from synth.parameters import Float, Mask, Parameter, Picture
+from synth.parameters import Choice, Float, Mask, Parameter, Picture
 from synth.pictures import settings_of
 from synth.web.checkpoints import load
 
@@ -29,7 +29,9 @@ def from_link(query: dict[str, str]) -> tuple[Task, str, dict]:
     for name, value in settings.items():
         if name not in task.parameters or isinstance(task.parameters[name], (Picture, Mask)):
             raise ValueError(f"{name}: expected a setting of {task.name} that a link can hold")
-        task.parameters[name].check(name, value, model)
+        checked = task.parameters[name].check(name, value, model)
+        if isinstance(task.parameters[name], Choice):
+            settings[name] = checked
     return task, checkpoint, task.defaults(model) | settings
 
 
@@ -39,7 +41,8 @@ def from_picture(path: str) -> tuple[Task, str, dict]:
     if not isinstance(record.get("settings"), dict) or not isinstance(record.get("checkpoint"), str):
         raise ValueError("picture: expected a saved PNG with its settings inside, got others")
     task, settings = _task(record.get("task")), record["settings"]
-    task.check(load(record["checkpoint"]), **settings)
+    checked = task.check(load(record["checkpoint"]), **settings)
+    settings = settings | {n: checked[n] for n, kind in task.parameters.items() if isinstance(kind, Choice)}
     return task, record["checkpoint"], settings
 
 

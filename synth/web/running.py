@@ -79,6 +79,7 @@ def stream(
         while ahead:
             yield Waiting(ahead, LINE.estimate(ahead))
             ahead = runs_ahead(0.25)
+        task.check_single(settings)
         model = load(checkpoint)
         began, shown = time.monotonic(), -math.inf
         with closing(task.frames(model, **settings)) as frames:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,8 +12,7 @@ from torchmetrics.functional.image import learned_perceptual_image_patch_similar
 
 from synth import metrics
 from synth.classifier import Classifier
-from synth.parameters import Picture
-from synth.tasks import TASKS, Task
+from synth.tasks import TASKS
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
 from training.intervals import mean
@@ -69,8 +67,8 @@ class Restoration(Measure):
         data = balanced(data, count)
         data = data.subset(data.labels.argsort(stable=True))
         common = {"accelerator": accelerator, "batch": batch}
-        factors = [f for f in TASKS["super_resolution"].parameters["factor"].options if model.image_size % int(f) == 0]
-        enlarged = {factor: restore("super_resolution", model, data, factor=factor, **common) for factor in factors}
+        factors = [f for f in TASKS["super_resolution"].parameters["factor"].options if model.image_size % f == 0]
+        enlarged = {str(f): restore("super_resolution", model, data, factor=f, **common) for f in factors}
         inpainted = restore("inpainting", model, data, **common)
 
         def report() -> dict:
@@ -131,9 +129,9 @@ def restore(
 ) -> Restored:
     """The task ``name``, "super_resolution" or "inpainting", and its baseline on ``data``, whose labels are sorted.
 
-    A batch holds pictures of one class, and in inpainting they share a random square. Every process gets all results.
+    A batch holds pictures of one class; in inpainting, each picture has a random square of its own. Every process gets all results.
     """
-    task, engine = several(TASKS[name]), model.inference_copy().to(accelerator.device)
+    task, engine = TASKS[name], model.inference_copy().to(accelerator.device)
 
     def arguments(begin: int, end: int) -> dict:
         return {"picture": data[begin:end][0], "class_name": int(data.labels[begin]), "seed": begin, **settings}
@@ -166,20 +164,6 @@ def reference_figures(pictures: Tensor, truth: Tensor, holes: Tensor | None = No
     if lpips:
         figures["lpips"] = _lpips(pictures, truth)
     return {name: mean(values.reshape(-1).tolist()) for name, values in figures.items()}
-
-
-def several(task: Task) -> Task:
-    """The task for pictures (N, 3, H, W) of one class at once, each prepared as it would be alone."""
-    twin = copy.copy(task)
-    twin.parameters = task.parameters | {"picture": _Several(help=task.parameters["picture"].help)}
-    return twin
-
-
-class _Several(Picture):
-    """Pictures that share all other settings."""
-
-    def check(self, name: str, value: Tensor, model: Classifier, size: int | None = None) -> Tensor:
-        return torch.cat([Picture.check(self, name, picture, model, size) for picture in value])
 
 
 def _one_class_each(labels: Tensor, batch: int) -> list[tuple[int, int]]:

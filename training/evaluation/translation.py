@@ -11,7 +11,6 @@ from synth.classifier import Classifier
 from synth.tasks import TASKS
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure
-from training.evaluation.restoration import several
 from training.intervals import mean, proportion
 from training.judge import outputs
 from training.processes import once, spread
@@ -51,7 +50,7 @@ class TranslationQuality(Measure):
         """
         pairs = _pairs(model, pairs)
         _check(model, judge, data, pairs, count)
-        task, engine = several(TASKS["translation"]), model.inference_copy().to(accelerator.device)
+        task, engine = TASKS["translation"], model.inference_copy().to(accelerator.device)
         sources = {name: _of_class(data, name, count) for name, _ in pairs}
         parts = [(pair, begin) for pair in pairs for begin in range(0, len(sources[pair[0]]), batch)]
 
