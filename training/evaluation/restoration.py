@@ -129,7 +129,8 @@ def restore(
 ) -> Restored:
     """The task ``name``, "super_resolution" or "inpainting", and its baseline on ``data``, whose labels are sorted.
 
-    A batch holds pictures of one class; in inpainting, each picture has a random square of its own. Every process gets all results.
+    A batch holds pictures of one class; in inpainting, each picture has a random square of its own. Every process gets
+    all results.
     """
     task, engine = TASKS[name], model.inference_copy().to(accelerator.device)
 
