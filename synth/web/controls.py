@@ -7,20 +7,7 @@ import math
 import gradio as gr
 
 from synth import Classifier, Task, hub
-from synth.parameters import (
-    Choice,
-    ClassName,
-    Depth,
-    FeatureIndex,
-    Float,
-    Int,
-    Mask,
-    Normal,
-    Parameter,
-    Picture,
-    Twin,
-    sentence,
-)
+from synth.parameters import Choice, ClassName, Depth, FeatureIndex, Float, Int, Mask, Normal, Parameter, Picture, Twin
 
 FEW = 12
 """Classes that a run can show all at once; of more than these, one is chosen at first."""
@@ -31,7 +18,7 @@ def control(name: str, kind: Parameter, model: Classifier, value) -> gr.componen
     label = {"lam": "Lambda", "class_name": "Class"}.get(name, name.replace("_", " ").capitalize())
     words = {"label": f"{label} ({kind.unit})" if kind.unit else label, "info": kind.help}
     if isinstance(kind, Normal):
-        return gr.Dropdown([(sentence(kind.blank), ""), *kind.names(model)], value=value or "", **words)
+        return gr.Dropdown([(kind.blank.capitalize(), ""), *kind.names(model)], value=value or "", **words)
     if isinstance(kind, Twin):
         others = [("The standard one, if there is any", ""), ("None", "none"), *hub.selectable()]
         return gr.Dropdown(others, value=value, allow_custom_value=True, **words)

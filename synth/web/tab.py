@@ -27,13 +27,7 @@ class Tab:
     dataset_picture: returns a picture of the data set, at a side in pixels, if there is a data set at hand.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        checkpoint: gr.Dropdown,
-        other: gr.Dropdown,
-        dataset_picture: Callable[[int], Image.Image] | None,
-    ):
+    def __init__(self, task: Task, checkpoint: gr.Dropdown, other: gr.Dropdown, dataset_picture: Callable | None):
         self.task, self.checkpoint, self.dataset_picture = task, checkpoint, dataset_picture
         self.controls, self.galleries = {}, {}
         with gr.Tab(task.title, id=task.name) as tab:
