@@ -51,8 +51,8 @@ class Cifar(nn.Module):
         return self.linear(F.avg_pool2d(x, 4).flatten(1))
 
 
-def shaken(net: nn.Module, size: int) -> nn.Module:
-    """With batch-norm statistics that are those of no fresh network."""
+def randomise_norms(net: nn.Module, size: int) -> nn.Module:
+    """The network with weights and statistics of batch norm that no fresh network has."""
     torch.manual_seed(1)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -64,18 +64,18 @@ def shaken(net: nn.Module, size: int) -> nn.Module:
     return net.eval()
 
 
-def of_the_library(net: nn.Module, prefix: str = "model.") -> dict:
+def as_library_state(net: nn.Module, prefix: str = "model.") -> dict:
     """As the robustness library saves a network with its attacker."""
     state = net.state_dict()
-    found = {f"module.{prefix}{key}": value for key, value in state.items()}
-    found |= {f"module.attacker.{prefix}{key}": value for key, value in state.items()}
+    tensors = {f"module.{prefix}{key}": value for key, value in state.items()}
+    tensors |= {f"module.attacker.{prefix}{key}": value for key, value in state.items()}
     for owner in ("", "attacker."):
-        found |= {f"module.{owner}normalizer.new_mean": MEAN.view(3, 1, 1)}
-        found |= {f"module.{owner}normalizer.new_std": STD.view(3, 1, 1)}
-    return found
+        tensors |= {f"module.{owner}normalizer.new_mean": MEAN.view(3, 1, 1)}
+        tensors |= {f"module.{owner}normalizer.new_std": STD.view(3, 1, 1)}
+    return tensors
 
 
-def agrees(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth.Classifier:
+def check_logits(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth.Classifier:
     model, x = hub.load(folder), torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(2))
     x[0] *= 0.5
     expected = net((x - mean.view(3, 1, 1)) / std.view(3, 1, 1)).detach()
@@ -84,7 +84,7 @@ def agrees(net: nn.Module, folder: Path, size: int, mean=MEAN, std=STD) -> synth
     return model
 
 
-def exact(net: nn.Module, model: synth.Classifier) -> None:
+def check_exact(net: nn.Module, model: synth.Classifier) -> None:
     """The very weights, but for the half precision that files hold: with these, equal logits."""
     half = {k: v.half().float() if v.ndim > 1 else v for k, v in net.state_dict().items()}
     net.load_state_dict(half)
@@ -94,67 +94,67 @@ def exact(net: nn.Module, model: synth.Classifier) -> None:
 
 
 def test_a_cifar_network_of_the_robustness_library(tmp_path):
-    net = shaken(Cifar(), 32)
-    saved = {"model": of_the_library(net), "epoch": 3, "optimizer": {"state": {}}}
+    net = randomise_norms(Cifar(), 32)
+    saved = {"model": as_library_state(net), "epoch": 3, "optimizer": {"state": {}}}
     torch.save(saved, tmp_path / "cifar_l2_eps0.5.pt")
     main([str(tmp_path / "cifar_l2_eps0.5.pt"), "--architecture", "resnet18", "--output", str(tmp_path / "ours")])
-    model = agrees(net, tmp_path / "ours", 32)
-    exact(net, model)
+    model = check_logits(net, tmp_path / "ours", 32)
+    check_exact(net, model)
     assert model.classes[0] == "airplane" and model.info["recipe"]["epsilon"] == 0.5
 
 
 @pytest.mark.parametrize("nest", ["model", "state_dict"])
 def test_an_imagenet_network_of_the_robustness_library(tmp_path, nest):
-    net = shaken(torchvision.models.resnet18(), 64)
-    torch.save({nest: of_the_library(net)}, tmp_path / "resnet18_l2_eps3.ckpt")
+    net = randomise_norms(torchvision.models.resnet18(), 64)
+    torch.save({nest: as_library_state(net)}, tmp_path / "resnet18_l2_eps3.ckpt")
     main([str(tmp_path / "resnet18_l2_eps3.ckpt"), "--output", str(tmp_path / "ours")])
-    model = agrees(net, tmp_path / "ours", 224)
-    exact(net, model)
+    model = check_logits(net, tmp_path / "ours", 224)
+    check_exact(net, model)
     assert model.classes[207] == "golden retriever" and len(model.classes) == 1000
-    made = synth.translation(model, picture=torch.rand(3, 224, 224), class_name="lion", steps=2)
-    assert made.pictures.shape == (1, 3, 224, 224)
+    result = synth.translation(model, picture=torch.rand(3, 224, 224), class_name="lion", steps=2)
+    assert result.pictures.shape == (1, 3, 224, 224)
 
 
 def test_a_network_that_is_wrapped_once_more(tmp_path):
-    net = shaken(torchvision.models.shufflenet_v2_x1_0(num_classes=9), 64)
-    torch.save({"model": of_the_library(net, "model.model.")}, tmp_path / "shufflenet_l2_eps3.ckpt")
+    net = randomise_norms(torchvision.models.shufflenet_v2_x1_0(num_classes=9), 64)
+    torch.save({"model": as_library_state(net, "model.model.")}, tmp_path / "shufflenet_l2_eps3.ckpt")
     main([str(tmp_path / "shufflenet_l2_eps3.ckpt"), "--output", str(tmp_path / "ours")])
-    model = agrees(net, tmp_path / "ours", 224)
+    model = check_logits(net, tmp_path / "ours", 224)
     assert model.classes == ["dog", "cat", "frog", "turtle", "bird", "primate", "fish", "crab", "insect"]
 
 
 def test_a_plain_state_dict_with_its_normalisation(tmp_path):
-    net = shaken(torchvision.models.resnet18(num_classes=1000), 64)
+    net = randomise_norms(torchvision.models.resnet18(num_classes=1000), 64)
     state = {f"model.{key}": value for key, value in net.state_dict().items()}
     torch.save(state | {"mu": MEAN.view(1, 3, 1, 1), "sigma": STD.view(1, 3, 1, 1)}, tmp_path / "resnet18.pt")
     main([str(tmp_path / "resnet18.pt"), "--output", str(tmp_path / "ours")])
-    agrees(net, tmp_path / "ours", 224)
+    check_logits(net, tmp_path / "ours", 224)
     torch.save(net.state_dict(), tmp_path / "plain.pth")
     main([str(tmp_path / "plain.pth"), "--architecture", "resnet18", "--output", str(tmp_path / "plain")])
-    agrees(net, tmp_path / "plain", 224, torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]))
+    check_logits(net, tmp_path / "plain", 224, torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]))
 
 
-def refused(capsys, *arguments) -> str:
+def error_of(capsys, *arguments) -> str:
     with pytest.raises(SystemExit):
         main([*map(str, arguments), "--output", "nowhere"])
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and not Path("nowhere").exists()
-    return told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and not Path("nowhere").exists()
+    return message
 
 
 def test_what_cannot_be_converted_is_one_sentence(tmp_path, capsys):
     net = Cifar()
-    torch.save(of_the_library(net), tmp_path / "cifar.pt")
-    assert "expected the file of a resnet50" in refused(capsys, tmp_path / "cifar.pt", "--architecture", "resnet50")
-    assert "architecture: expected --architecture" in refused(capsys, tmp_path / "cifar.pt")
+    torch.save(as_library_state(net), tmp_path / "cifar.pt")
+    assert "expected the file of a resnet50" in error_of(capsys, tmp_path / "cifar.pt", "--architecture", "resnet50")
+    assert "architecture: expected --architecture" in error_of(capsys, tmp_path / "cifar.pt")
     net.linear = nn.Linear(512, 7)
     torch.save(net.state_dict(), tmp_path / "resnet18.pt")
-    assert "expected 9, 10 or 1000 classes, got 7" in refused(capsys, tmp_path / "resnet18.pt")
+    assert "expected 9, 10 or 1000 classes, got 7" in error_of(capsys, tmp_path / "resnet18.pt")
     (tmp_path / "resnet18.txt").write_text("no checkpoint")
-    assert "expected a checkpoint of tensors only" in refused(capsys, tmp_path / "resnet18.txt")
+    assert "expected a checkpoint of tensors only" in error_of(capsys, tmp_path / "resnet18.txt")
     torch.save([1, 2], tmp_path / "resnet18.list")
-    assert "expected named tensors" in refused(capsys, tmp_path / "resnet18.list")
-    assert "expected a path, a URL or OWNER/NAME/FILE" in refused(capsys, tmp_path / "resnet18.none")
+    assert "expected named tensors" in error_of(capsys, tmp_path / "resnet18.list")
+    assert "expected a path, a URL or OWNER/NAME/FILE" in error_of(capsys, tmp_path / "resnet18.none")
 
 
 def test_a_file_that_smuggles_code_is_refused(tmp_path, capsys):
@@ -162,8 +162,8 @@ def test_a_file_that_smuggles_code_is_refused(tmp_path, capsys):
         def __reduce__(self):
             return (Path.touch, (tmp_path / "exploded",))
 
-    torch.save({"model": of_the_library(Cifar()), "args": Bomb()}, tmp_path / "resnet18.pt")
+    torch.save({"model": as_library_state(Cifar()), "args": Bomb()}, tmp_path / "resnet18.pt")
     (tmp_path / "resnet18.pkl").write_bytes(pickle.dumps(Bomb()))
     for name in ("resnet18.pt", "resnet18.pkl"):
-        assert "tensors only" in refused(capsys, tmp_path / name)
+        assert "tensors only" in error_of(capsys, tmp_path / name)
     assert not (tmp_path / "exploded").exists()

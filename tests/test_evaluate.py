@@ -1,21 +1,17 @@
 """Figures, start statistics, cards and sheets of a toy checkpoint, through the commands that make the real ones."""
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from PIL import Image
 
 import synth
 from synth import hub, starts
 from synth.checkpoint import save
 from synth.classifier import Classifier
+from tests.toys import fork, noise, write_pictures
 from training import evaluate, fit_start, sheets
 from training.card import card, write_card
 from training.data import Pictures
@@ -24,20 +20,11 @@ from training.evaluation.accuracy import Accuracy, survivors
 from training.evaluation.autoattack import AutoAttack
 from training.intervals import proportion
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A folder data set: dark and light pictures, train and test."""
-    root, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    for split, count in (("train", 30), ("test", 10)):
-        for label, name in enumerate(("dark", "light")):
-            (root / split / name).mkdir(parents=True)
-            for index in range(count):
-                levels = random.normal(70 + 110 * label, 25, (32, 32, 3)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(levels).save(root / split / name / f"{index}.png")
-    return root
+    return write_pictures(tmp_path_factory.mktemp("data"), noise, train=30, test=10)
 
 
 @pytest.fixture
@@ -138,14 +125,10 @@ def test_figures_of_several_runs_stand_together(checkpoint, data):
 
 
 def test_two_processes_find_what_one_finds(checkpoint, data):
-    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]
-    common = ["training.evaluate", str(checkpoint), "--data", str(data), "--device", "cpu", "--epsilon", "0.3", "2"]
+    command = [str(checkpoint), "--data", str(data), "--device", "cpu", "--epsilon", "0.3", "2"]
     figures = []
-    for start in ([sys.executable, "-m"], [*launch, "-m"]):
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([*start, *common], cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+    for start in (evaluate.main, lambda arguments: fork("training.evaluate:main", *arguments)):
+        start(command)
         report = json.loads((checkpoint / "evaluation.json").read_text())
         figures.append({name: value["value"] for name, value in report["accuracy"].items()})
     assert "2 process(es)" in next(iter(report["runs"].values()))["machine"]

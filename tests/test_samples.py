@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -18,13 +15,13 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 import synth
 from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model, make_start
+from tests.toys import fork
 from training import intervals, sampling
 from training.data import Pictures
 from training.evaluation.restoration import Restoration
 from training.evaluation.samples import SampleQuality, nearest
 from training.judge import Reference, judge_accuracy, judge_samples, outputs
 
-ROOT = Path(__file__).resolve().parent.parent
 SHORT = {"steps": 2, "epsilon": 2}
 
 
@@ -175,21 +172,14 @@ def both(accelerator: Accelerator) -> list[dict]:
     return [generated, restored]
 
 
+def write_reports(arguments: list[str]) -> None:
+    accelerator = Accelerator(cpu=True)
+    assert accelerator.num_processes == 2
+    Path(arguments[0], f"{accelerator.process_index}.json").write_text(json.dumps(both(accelerator)))
+
+
 def test_two_processes_find_the_same_figures(accelerator, tmp_path):
-    script = tmp_path / "run.py"
-    script.write_text(
-        "import json, pathlib, sys, torch\nfrom accelerate import Accelerator\nfrom tests.test_samples import both\n"
-        "torch.set_num_threads(1)\naccelerator = Accelerator(cpu=True)\nfigures = both(accelerator)\n"
-        "assert accelerator.num_processes == 2\n"
-        "pathlib.Path(sys.argv[1], f'{accelerator.process_index}.json').write_text(json.dumps(figures))\n"
-    )
-    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, str(script), str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    fork("tests.test_samples:write_reports", str(tmp_path))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

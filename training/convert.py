@@ -1,9 +1,8 @@
-"""Turn a robust checkpoint of others into one of ours: ``python -m training.convert FILE --output FOLDER``.
+"""Convert another project's robust checkpoint into one of ours: ``python -m training.convert FILE --output FOLDER``.
 
-FILE is a path, a URL, or OWNER/NAME/FILE on the Hub. Understood are checkpoints of the robustness library (CIFAR,
-ImageNet and Restricted ImageNet, as ``madrylab/robust-imagenet-models`` has them) and plain state dicts of
-torchvision's networks, alone or nested, with or without a normalisation inside, as RobustBench has them. Only tensors
-are read.
+FILE is a path, a URL, or OWNER/NAME/FILE on the Hub. It may be a checkpoint of the robustness library (CIFAR, ImageNet
+and Restricted ImageNet, like ``madrylab/robust-imagenet-models``) or a plain state dict of a torchvision network, alone
+or nested, with or without a normalisation inside, like those of RobustBench. Only tensors are read.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 from synth import checkpoint
 from synth.backbones import BACKBONES
 from synth.classifier import Classifier
-from training.recipes import CIFAR10_MEAN, CIFAR10_PAIRS, CIFAR10_PRESETS, CIFAR10_STD
+from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, PRESETS_224
+from training.recipes import CIFAR10_MEAN, CIFAR10_STD
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RESTRICTED = ("dog", "cat", "frog", "turtle", "bird", "primate", "fish", "crab", "insect")
@@ -35,20 +35,10 @@ LAYOUTS = {
     1000: ("ILSVRC/imagenet-1k", tuple(_IMAGENET_CATEGORIES), 224, IMAGENET_MEAN, IMAGENET_STD),
 }
 """By the number of classes: data set, class names, side in pixels, and the normalisation unless the file has one."""
-PRESETS_224 = {
-    "generation": {"tuned": {"start": "noise", "epsilon": 40, "steps": 60, "step_size": 1}},
-    "inpainting": {"tuned": {"epsilon": 21.6, "steps": 120, "step_size": 0.5}},
-    "translation": {"tuned": {"epsilon": 60, "steps": 80, "step_size": 1}},
-    "super_resolution": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 1}},
-    "sketch": {"tuned": {"epsilon": 40, "steps": 60, "step_size": 1}},
-    "painting": {"tuned": {"epsilon": 70, "steps": 140, "step_size": 1}},
-    "maximisation": {"tuned": {"epsilon": 100, "steps": 100, "step_size": 1}},
-}
-"""The paper's radii at 224 pixels, with our other settings; not tuned."""
 NESTS = ("model", "state_dict", "net", "model_state_dict")
 NORMALISATIONS = {"mean": ("normalizer.new_mean", "mean", "mu"), "std": ("normalizer.new_std", "std", "sigma")}
 SAFE = [np._core.multiarray.scalar, np.dtype, *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}]
-"""What checkpoints hold beside tensors, and cannot do harm: numbers of numpy."""
+"""Harmless types that checkpoints hold beside tensors: numbers of numpy."""
 NAMES = {
     "resnet18": "resnet18",
     "wide_resnet50_2": "wide_resnet50_2",
@@ -61,12 +51,12 @@ NAMES = {
     "shufflenet": "shufflenet_v2_x1_0",
     "vgg16_bn": "vgg16_bn",
 }
-"""Architectures by how file names begin."""
+"""Architectures by the beginning of the file's name."""
 
 
 def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: float = 1) -> Classifier:
     """Our model with the weights of ``state``, tensors by name; ValueError if they are not of ``architecture``."""
-    state, normalisation = _parted(state)
+    state, normalisation = _split_normalisation(state)
     classes = _classes(state)
     if classes not in LAYOUTS:
         raise ValueError(f"file: expected 9, 10 or 1000 classes, got {classes}")
@@ -83,35 +73,36 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
         info={"name": name, "data": data, "recipe": {"epsilon": _radius(name)}, "note": "converted"},
     )
     own = model.backbone.state_dict()
-    given = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    counted = {key for key in own if key.endswith("num_batches_tracked")}
-    wrong = sorted((own.keys() - counted) ^ given.keys()) or [k for k in given if own[k].shape != given[k].shape]
+    counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}
+    tensors = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    wrong = sorted((own.keys() - counters.keys()) ^ tensors.keys())
+    wrong = wrong or [key for key in tensors if own[key].shape != tensors[key].shape]
     if wrong:
         raise ValueError(f"architecture: expected the file of a {architecture}, got one that differs in {wrong[0]}")
-    model.backbone.load_state_dict({k: v for k, v in own.items() if k in counted} | given)
+    model.backbone.load_state_dict(counters | tensors)
     return model.eval()
 
 
 def read(source: str) -> dict:
-    """The tensors of a file, however nested; ValueError for one that cannot be had, or that holds code."""
+    """The tensors of a file, however nested; ValueError for one that cannot be fetched, or that holds code."""
     with tempfile.TemporaryDirectory() as folder:
-        path = _fetched(source, Path(folder))
+        path = _fetch(source, Path(folder))
         try:
             if path.suffix == ".safetensors":
                 return load_file(path)
             with torch.serialization.safe_globals(SAFE):
-                found = torch.load(path, map_location="cpu", weights_only=True)
+                content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # unpicklers raise many kinds
             reason = " ".join(str(error).split())[:120]
             raise ValueError(f"file: expected a checkpoint of tensors only, got {source[:120]} ({reason})") from None
-    while isinstance(found, dict) and (nest := next((k for k in NESTS if isinstance(found.get(k), dict)), None)):
-        found = found[nest]
-    if not isinstance(found, dict) or not any(isinstance(value, Tensor) for value in found.values()):
+    while isinstance(content, dict) and (nest := next((k for k in NESTS if isinstance(content.get(k), dict)), None)):
+        content = content[nest]
+    if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(f"file: expected named tensors, got {source[:120]}")
-    return {key: value for key, value in found.items() if isinstance(value, Tensor)}
+    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
 
 
-def _fetched(source: str, folder: Path) -> Path:
+def _fetch(source: str, folder: Path) -> Path:
     try:
         if re.match(r"https?://", source):
             torch.hub.download_url_to_file(source, folder / Path(source).name, progress=False)
@@ -120,13 +111,13 @@ def _fetched(source: str, folder: Path) -> Path:
             owner, name, file = source.split("/")
             return Path(hf_hub_download(f"{owner}/{name}", file))
     except (OSError, urllib.error.URLError) as error:  # the Hub client's errors are OSErrors
-        raise ValueError(f"file: expected one that can be had, got {source[:120]} ({error})") from None
+        raise ValueError(f"file: expected one that can be fetched, got {source[:120]} ({error})") from None
     if not Path(source).is_file():
         raise ValueError(f"file: expected a path, a URL or OWNER/NAME/FILE on the Hub, got {source[:120]!r}")
     return Path(source)
 
 
-def _parted(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
+def _split_normalisation(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
     """The network's tensors under torchvision's names, and the mean and deviation that the file normalises with."""
     state = {key.removeprefix("module."): value for key, value in state.items()}
     normalisation = {}
@@ -152,26 +143,25 @@ def _classes(state: dict[str, Tensor]) -> int:
 
 
 def _radius(name: str) -> float:
-    found = re.search(r"l2_eps(\d+(?:\.\d+)?)", name)
-    return float(found[1]) if found else 0
+    radius = re.search(r"l2_eps(\d+(?:\.\d+)?)", name)
+    return float(radius[1]) if radius else 0
 
 
 def _architecture(source: str) -> str:
     name = Path(source).name
-    found = next((NAMES[begin] for begin in NAMES if name.startswith(begin)), None)
-    if found is None:
-        raise ValueError(
-            f"architecture: expected --architecture, since the name {name[:80]} begins with none, got none"
-        )
-    return found
+    for prefix, architecture in NAMES.items():
+        if name.startswith(prefix):
+            return architecture
+    expected = "--architecture, since the name of the file begins with none"
+    raise ValueError(f"architecture: expected {expected}, got {name[:80]}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.convert", description=__doc__.splitlines()[0])
     parser.add_argument("file", help="a path, a URL, or OWNER/NAME/FILE on the Hub")
-    parser.add_argument("--architecture", choices=BACKBONES, help="default: by the file's name")
+    parser.add_argument("--architecture", choices=BACKBONES, help="the network (default: from the file's name)")
     parser.add_argument("--width", type=float, default=1, help="multiplier of the channels (default 1)")
-    parser.add_argument("--name", help="of the checkpoint (default: the file's)")
+    parser.add_argument("--name", help="name of the checkpoint (default: that of the file)")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     try:

@@ -77,3 +77,13 @@ TINY64_PRESETS = {
     "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5, **_SMOOTH}},
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
+PRESETS_224 = {
+    "generation": {"tuned": {"start": "noise", "epsilon": 40, "steps": 60, "step_size": 1}},
+    "inpainting": {"tuned": {"epsilon": 21.6, "steps": 120, "step_size": 0.5}},
+    "translation": {"tuned": {"epsilon": 60, "steps": 80, "step_size": 1}},
+    "super_resolution": {"tuned": {"epsilon": 8, "steps": 40, "step_size": 1}},
+    "sketch": {"tuned": {"epsilon": 40, "steps": 60, "step_size": 1}},
+    "painting": {"tuned": {"epsilon": 70, "steps": 140, "step_size": 1}},
+    "maximisation": {"tuned": {"epsilon": 100, "steps": 100, "step_size": 1}},
+}
+"""The paper's radii at 224 pixels, with our other settings; not tuned."""
