@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "docs/rooms.svg"
 ROOMS = {"app": "app.py, python -m synth", "synth.__main__": "app.py, python -m synth", "synth": "import synth"}
 """Modules outside the rooms: the app and the command line; and the package as it is imported, which names the tasks."""
-COLOURS = ("#dbe7fb", "#dff3e0", "#fdeccf", "#f6dcea", "#e6e1f7", "#d9f1f2", "#f3e9dc", "#e8ecd2")
+COLOURS = ("#dbe7fb", "#dff3e0", "#fdeccf", "#f6dcea", "#e6e1f7", "#d9f1f2", "#f3e9dc", "#e8ecd2", "#f9dcd6")
 WIDTH, GAP, PAD, LINE, BOX, LETTER = 960, 44, 12, 40, 22, 6.7
 """Pixels: the picture, between rooms, inside a room, from row to row, a module's height, and a letter's width."""
 
@@ -46,7 +47,9 @@ def room_of(name: str) -> str:
     """The room of a module: its package, a package's own module included."""
     if name in ROOMS:
         return ROOMS[name]
-    return (name if (ROOT / name.replace(".", "/")).is_dir() else name.rpartition(".")[0]).replace(".", "/") + "/"
+    if len(list((ROOT / name.replace(".", "/")).glob("*.py"))) < 2:  # a module, or a package of one
+        name = name.rpartition(".")[0]
+    return name.replace(".", "/") + "/"
 
 
 def between_rooms(graph: Graph) -> Graph:
@@ -176,16 +179,18 @@ def draw(graph: Graph) -> str:
             x += room.width + GAP
             height = max(height, room.height)
         y += height + GAP
-    parts = [room.svg(x, top, colour) for (x, top, room), colour in zip(placed.values(), COLOURS, strict=False)]
+    parts = []
     for title, targets in reduced(between).items():
         for target in sorted(targets):
             (x, top, room), (to_x, to_top, other) = placed[title], placed[target]
             start = x + room.width / 2 + (to_x - x) / 10
             if top == to_top:
-                side = room.width if to_x > x else 0
-                parts.append(arrow(x + side, top + 30, to_x + (0 if side else other.width), top + 30, 2.5))
+                start, end = (x + room.width, to_x) if to_x > x else (x, to_x + other.width)
+                height = top + (30 if abs(end - start) < GAP + 1 else 12)  # behind the rooms between them
+                parts.append(arrow(start, height, end, height, 2.5))
             else:
                 parts.append(arrow(start, top + room.height, to_x + other.width / 2 + (x - to_x) / 10, to_top, 2.5))
+    parts += [room.svg(x, top, colour) for (x, top, room), colour in zip(placed.values(), cycle(COLOURS), strict=False)]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y - GAP + PAD:.0f}" '
