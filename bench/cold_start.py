@@ -41,7 +41,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         subprocess.Popen(
-            [sys.executable, ROOT / "tests" / "hub_server.py"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.hub_server"], cwd=ROOT, stdout=subprocess.PIPE, text=True
         ) as server,
     ):
         folder = Path(name)
@@ -49,16 +49,16 @@ def main() -> None:
         settings |= {"HF_TOKEN": "hf_owner", "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
         publish = [sys.executable, "-m", "training.publish", options.checkpoint, "--repo", REPOSITORY]
         subprocess.run(publish, cwd=ROOT, env=os.environ | settings, check=True, capture_output=True)
-        found: dict[str, list[float]] = {"bundled": [], "downloaded before": [], "on the Hub": []}
+        times: dict[str, list[float]] = {"bundled": [], "downloaded before": [], "on the Hub": []}
         pictures = set()
         for _ in range(options.repeats):
             shutil.rmtree(folder / "home", ignore_errors=True)
             for kind in ("on the Hub", "downloaded before", "bundled"):
                 checkpoint = options.checkpoint if kind == "bundled" else REPOSITORY
-                found[kind].append(seconds(checkpoint, folder / "made.png", settings))
-                pictures.add(_pixels(folder / "made.png"))
+                times[kind].append(seconds(checkpoint, folder / "picture.png", settings))
+                pictures.add(_pixels(folder / "picture.png"))
         server.kill()
-    rows = [[kind, f"{statistics.median(times):.1f}"] for kind, times in found.items()]
+    rows = [[kind, f"{statistics.median(values):.1f}"] for kind, values in times.items()]
     print(table(["checkpoint", "seconds to the picture, median"], rows))
     print(f"\n{len(pictures)} different pictures")
 

@@ -20,6 +20,7 @@ from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.features import Feature, FeatureGallery
 from synth.parameters import ClassName, Mask, Picture
+from tests.hub_client import Client, Server
 
 CLASSES = ["circle", "square", "stripe", "dot"]
 
@@ -188,3 +189,46 @@ def serve():
 def server(tiny):
     with serve() as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def hub_server():
+    """A server that speaks the Hub's protocol."""
+    with closing(Server()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def owner(hub_server, tmp_path_factory):
+    """A client with a token."""
+    with closing(Client(hub_server.address, tmp_path_factory.mktemp("owner"), "hf_owner")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def stranger(hub_server, tmp_path_factory):
+    """A client without a token."""
+    with closing(Client(hub_server.address, tmp_path_factory.mktemp("stranger"), "")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory) -> Path:
+    """The folder of a checkpoint as training and evaluation leave it."""
+    recipe = {"epsilon": 0.5, "attack_steps": 1, "attack_step_size": 0.5, "attack_start": 0, "batch_size": 16}
+    recipe |= {"learning_rate": 0.1, "schedule": "onecycle", "weight_decay": 0, "ema": 0, "padding": 2}
+    info = {"name": "tiny", "data": "toy", "recipe": recipe, "epochs": 1, "minutes": 1, "machine": "a test"}
+    folder, model = tmp_path_factory.mktemp("evaluated") / "tiny", make_model(info=info)
+    model.start_tensors = make_start()
+    checkpoint.save(folder, model)
+    accuracy = {"clean": {"value": 0.5, "count": 4, "interval": [0.1, 0.9], "command": "python"}}
+    runs = {"python": {"minutes": 1, "machine": "a test", "version": "0"}}
+    checkpoint.add(folder, evaluation={"checkpoint": "tiny", "runs": runs, "accuracy": accuracy})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def published(owner, evaluated) -> tuple[str, list[float], str]:
+    """The name under which the evaluated checkpoint is on the Hub, its weights, and its revision."""
+    printed = owner.publish(evaluated, "--repo", "owner/tiny", "--revision-tag", "v1")["printed"]
+    return "owner/tiny", hub.load(evaluated).head.weight.flatten().tolist(), printed.split()[-1]

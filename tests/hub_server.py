@@ -1,9 +1,9 @@
-"""A small server that speaks enough of the Hub's protocol for the unmodified client: ``python tests/hub_server.py``.
+"""A small server that speaks enough of the Hub's protocol for the unmodified client: ``python -m tests.hub_server``.
 
 It prints its address, keeps everything in memory, and misbehaves on demand: ``POST /faults`` with a JSON list of
 {"path": part of a path, "method", "kind", "times", ...} where kind is
 "status" (answers ``status``), "cut" (the connection ends after ``after`` bytes of a longer body), "short" (a body cut
-to ``after`` bytes that says it is whole), "tamper" (flips a bit), "hang" (waits ``seconds``).
+to ``after`` bytes that says it is whole), "tamper" (flips a bit).
 ``GET /log`` lists the requests that were answered, as [method, path, status].
 """
 
@@ -13,57 +13,14 @@ import base64
 import hashlib
 import json
 import re
-import time
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
 from urllib.parse import unquote, urlsplit
+
+from tests.hub_store import Hub, Repository, git_hash, new_collection
 
 TOKEN = "hf_owner"
 """The only token; it belongs to "owner"."""
 LFS = (".safetensors", ".png")
-
-
-@dataclass
-class Repository:
-    """Commits, newest last, each {path: (content, is LFS)}; refs by name."""
-
-    private: bool = False
-    commits: list[tuple[str, dict]] = field(default_factory=lambda: [("0" * 40, {})])
-    refs: dict[str, str] = field(default_factory=dict)
-
-    def at(self, revision: str) -> tuple[str, dict] | None:
-        revision = self.commits[-1][0] if revision == "main" else self.refs.get(revision, revision)
-        return next((commit for commit in self.commits if commit[0] == revision), None)
-
-    def commit(self, files: dict) -> str:
-        oid = hashlib.sha1(f"{len(self.commits)}{sorted(files)}{time.time_ns()}".encode()).hexdigest()
-        self.commits.append((oid, files))
-        return oid
-
-
-class Hub:
-    """What the server holds."""
-
-    def __init__(self):
-        self.lock = Lock()
-        self.repositories: dict[str, Repository] = {}
-        self.objects: dict[str, bytes] = {}
-        self.collections: dict[str, dict] = {}
-        self.faults: list[dict] = []
-        self.log: list[list] = []
-
-    def fault(self, method: str, path: str) -> dict:
-        with self.lock:
-            for fault in self.faults:
-                if fault["times"] and fault.get("method", method) == method and fault["path"] in path:
-                    fault["times"] -= 1
-                    return fault
-        return {}
-
-
-def git_hash(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -113,15 +70,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def route(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        given = self.body()
+        body = self.body()
         self.spoiled = {} if path in ("/faults", "/log") else self.hub.fault(self.command, path)
-        if self.spoiled.get("kind") == "hang":
-            time.sleep(self.spoiled["seconds"])
         if self.spoiled.get("kind") == "status":
             return self.answer(self.spoiled["status"], {"error": "as asked"})
         for pattern, name in ROUTES:
-            if found := re.fullmatch(pattern, path):
-                return getattr(self, name)(given, *found.groups())
+            if match := re.fullmatch(pattern, path):
+                return getattr(self, name)(body, *match.groups())
         return self.refuse(404, "EntryNotFound")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = route
@@ -131,18 +86,18 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def repository(self, kind: str | None, name: str) -> Repository | None:
-        """The repository, if it is there and may be seen; otherwise the client has been told."""
-        found = self.hub.repositories.get(f"{(kind or 'models').strip('/')}/{name}")
+        """The repository, if it is there and may be seen; otherwise the client gets an error."""
+        repository = self.hub.repositories.get(f"{(kind or 'models').strip('/')}/{name}")
         if self.command in ("POST", "PUT") and not self.known:
             self.refuse(401, "Unauthorized")
             return None
-        if found is None or (found.private and not self.known):
+        if repository is None or (repository.private and not self.known):
             self.refuse(404 if self.known else 401, "RepoNotFound")
             return None
-        return found
+        return repository
 
-    def faults(self, given: bytes) -> None:
-        self.hub.faults = json.loads(given)
+    def faults(self, body: bytes) -> None:
+        self.hub.faults = json.loads(body)
         self.answer()
 
     def requests(self, _) -> None:
@@ -153,10 +108,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(401, "Unauthorized")
         self.answer(200, {"type": "user", "name": "owner", "auth": {"accessToken": {"role": "write"}}})
 
-    def create(self, given: bytes) -> None:
+    def create(self, body: bytes) -> None:
         if not self.known:
             return self.refuse(401, "Unauthorized")
-        wish = json.loads(given)
+        wish = json.loads(body)
         kind = wish.get("type") or "model"
         name = f"{wish.get('organization') or 'owner'}/{wish['name']}"
         private = wish.get("visibility") == "private" or bool(wish.get("private"))
@@ -170,48 +125,48 @@ class Handler(BaseHTTPRequestHandler):
     def yaml(self, _) -> None:
         self.answer(200, {"errors": [], "warnings": []})
 
-    def preupload(self, given: bytes, kind: str, name: str, revision: str) -> None:
+    def preupload(self, body: bytes, kind: str, name: str, revision: str) -> None:
         repository = self.repository(kind, name)
         if repository is None:
             return
         _, files = repository.at(revision)
-        told = []
-        for file in json.loads(given)["files"]:
+        entries = []
+        for file in json.loads(body)["files"]:
             mode = "lfs" if file["path"].endswith(LFS) else "regular"
             one = {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
             if file["path"] in files:
                 content, lfs = files[file["path"]]
                 one["oid"] = hashlib.sha256(content).hexdigest() if lfs else git_hash(content)
-            told.append(one)
-        self.answer(200, {"files": told})
+            entries.append(one)
+        self.answer(200, {"files": entries})
 
-    def batch(self, given: bytes, kind: str | None, name: str) -> None:
+    def batch(self, body: bytes, kind: str | None, name: str) -> None:
         if self.repository(kind, name) is None:
             return
-        wanted, host = json.loads(given)["objects"], f"http://{self.headers['Host']}"
+        wanted, host = json.loads(body)["objects"], f"http://{self.headers['Host']}"
         objects = []
         for one in wanted:
             links = {k: {"href": f"{host}/lfs/{k}/{one['oid']}"} for k in ("upload", "verify")}
             objects.append(one if one["oid"] in self.hub.objects else one | {"actions": links})
         self.answer(200, {"transfer": "basic", "objects": objects})
 
-    def upload(self, given: bytes, oid: str) -> None:
-        if hashlib.sha256(given).hexdigest() != oid:
+    def upload(self, body: bytes, oid: str) -> None:
+        if hashlib.sha256(body).hexdigest() != oid:
             return self.answer(400)
-        self.hub.objects[oid] = given
+        self.hub.objects[oid] = body
         self.answer()
 
-    def verify(self, given: bytes, oid: str) -> None:
-        self.answer(200 if len(self.hub.objects.get(oid, b"")) == json.loads(given)["size"] else 404)
+    def verify(self, body: bytes, oid: str) -> None:
+        self.answer(200 if len(self.hub.objects.get(oid, b"")) == json.loads(body)["size"] else 404)
 
-    def commit(self, given: bytes, kind: str, name: str, revision: str) -> None:
+    def commit(self, body: bytes, kind: str, name: str, revision: str) -> None:
         repository = self.repository(kind, name)
         if repository is None:
             return
         with self.hub.lock:
             parent, files = repository.at(revision)
             files = dict(files)
-            for line in given.splitlines():
+            for line in body.splitlines():
                 key, value = (one := json.loads(line))["key"], one["value"]
                 if key == "header" and value.get("parentCommit") not in (None, parent):
                     return self.answer(412, {"error": "the parent is not the newest commit"})
@@ -276,39 +231,29 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(206, content[first : last + 1], **headers)
         self.answer(200, content, **headers)
 
-    def tag(self, given: bytes, kind: str, name: str, revision: str) -> None:
+    def tag(self, body: bytes, kind: str, name: str, revision: str) -> None:
         repository = self.repository(kind, name)
         if repository is None:
             return
-        wish = json.loads(given)["tag"]
+        wish = json.loads(body)["tag"]
         if wish in repository.refs:
             return self.answer(409, {"error": "tag exists"})
         repository.refs[wish] = repository.at(revision)[0]
         self.answer()
 
-    def collection(self, given: bytes) -> None:
-        wish = json.loads(given)
+    def collection(self, body: bytes) -> None:
+        wish = json.loads(body)
         slug = f"{wish['namespace']}/{wish['title'].lower().replace(' ', '-')}-{'0' * 24}"
         taken = slug in self.hub.collections
-        self.hub.collections.setdefault(slug, self._new(slug, wish))
+        self.hub.collections.setdefault(slug, new_collection(slug, wish))
         self.answer(409 if taken else 200, self.hub.collections[slug])
 
-    def _new(self, slug: str, wish: dict) -> dict:
-        facts = {
-            "slug": slug,
-            "title": wish["title"],
-            "owner": {"name": wish["namespace"]},
-            "items": [],
-            "theme": "green",
-        }
-        return facts | {"lastUpdated": "2026-01-01T00:00:00.000Z", "position": 0, "private": False, "upvotes": 0}
-
-    def items(self, given: bytes, slug: str) -> None:
-        found, item = self.hub.collections[slug], json.loads(given)["item"]
-        if any(one["id"] == item["id"] for one in found["items"]):
+    def items(self, body: bytes, slug: str) -> None:
+        collection, item = self.hub.collections[slug], json.loads(body)["item"]
+        if any(one["id"] == item["id"] for one in collection["items"]):
             return self.answer(409, {"error": "is there"})
-        found["items"].append({"_id": "0" * 24, "position": 0, "author": "owner"} | item)
-        self.answer(200, found)
+        collection["items"].append({"_id": "0" * 24, "position": 0, "author": "owner"} | item)
+        self.answer(200, collection)
 
     def one_collection(self, _, slug: str) -> None:
         self.answer(200, self.hub.collections[slug])
