@@ -7,7 +7,7 @@ from statistics import correlation
 from torch import Tensor
 
 import synth
-from bench.runs import PLAIN, Family, Inputs, holes, make
+from bench.runs import PLAIN, Family, Inputs, make
 from bench.tricks import TRICKS
 from synth.starts import STARTS
 from synth.tasks import TASKS
@@ -30,8 +30,6 @@ REACHES = (0.3, 1, 3)
 """Multiples of the tuned epsilon and step size to choose from by default."""
 BUDGET = 40
 """Gradient evaluations per picture in ``robust``; half as many are tried too."""
-SQUARE = 10
-"""Pictures that share a random square in inpainting."""
 ALONG = (1, 2, 4, 6, 8, 12, 16, 20, 30, 40, 60)
 """The numbers of evaluations at which a run of constant steps is judged."""
 TOTALS = (2, 4, 6, 8, 12, 20)
@@ -48,9 +46,7 @@ def robust(family: Family, count: int, choose: int, task: str = "generation", re
     if task == "generation":
         few, inputs = family.seeds(choose, skip=10_000), family.seeds(count)
     else:
-        how = {"translated": task == "translation", **({"batch": SQUARE} if task == "inpainting" else {})}
-        few, inputs = family.real(choose, **how), family.real(count, choose, **how)
-    hidden = holes(family.robust, inputs) if task == "inpainting" else None
+        few, inputs = family.real(task, choose), family.real(task, count, choose)
     tried, rows = [], []
 
     def run(network: str, variant: str, reach: float, inputs: Inputs, at: tuple) -> dict[float, Tensor]:
@@ -59,7 +55,7 @@ def robust(family: Family, count: int, choose: int, task: str = "generation", re
         return make(family.networks[network], task, inputs, settings, at, tricks=tricks)
 
     def add(pictures: Tensor, **names) -> None:
-        figures = {} if inputs.truth is None else reference_figures(pictures, inputs.truth, hidden)
+        figures = {} if inputs.truth is None else reference_figures(pictures, inputs.truth, inputs.holes)
         rows.append(names | family.figures(pictures, inputs.labels) | figures)
 
     for network in family.networks:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.runs import PLAIN, Family, Inputs, holes, make
+from bench.runs import PLAIN, Family, Inputs, make
 from synth.classifier import Classifier
 from synth.objectives import cross_entropy
 from synth.tasks.inpainting import fill_hole
@@ -57,8 +57,9 @@ class Measurements:
     factor: int = 1
 
     @classmethod
-    def of(cls, inputs: Inputs, *, factor: int = 1, hidden: Tensor | None = None) -> Measurements:
-        """The measurements of pictures whose truth is known, shrunk by ``factor`` or with ``hidden`` pixels."""
+    def of(cls, inputs: Inputs, *, factor: int = 1) -> Measurements:
+        """The measurements of pictures whose truth is known: with the holes of ``inputs``, or shrunk by ``factor``."""
+        hidden = inputs.holes
         if hidden is None:
             small = to_bytes(F.avg_pool2d(inputs.truth, factor)).float() / 255
             return cls(factor * small, enlarge(small, factor, "bicubic"), inputs.labels, factor=factor)
@@ -196,12 +197,8 @@ def compare(family: Family, count: int, choose: int, task: str = "super_resoluti
     if task not in OURS:
         raise ValueError(f"task: expected one of {', '.join(OURS)}, got {task}")
     inpaints = task == "inpainting"
-    square = {"batch": 10} if inpaints else {}
-    few, inputs = family.real(choose, **square), family.real(count, choose, **square)
-    few_measurements, measurements = (
-        Measurements.of(one, **({"hidden": holes(family.robust, one)} if inpaints else {"factor": factor}))
-        for one in (few, inputs)
-    )
+    few, inputs = family.real(task, choose), family.real(task, count, choose)
+    few_measurements, measurements = (Measurements.of(one, factor=factor) for one in (few, inputs))
     denoiser, minutes = train_denoiser(family.train)
     rows = []
 
@@ -222,7 +219,7 @@ def compare(family: Family, count: int, choose: int, task: str = "super_resoluti
         for criterion, settings in best.items():
             start = time.perf_counter()
             add(name, settings, start, method(measurements, **settings), criterion)
-    tuned = family.tuned(task) | ({} if inpaints else {"factor": str(factor)})
+    tuned = family.tuned(task) | ({} if inpaints else {"factor": factor})
     ours = {f"ours, {name}": ("robust", more) for name, more in OURS[task].items()}
     for name, (network, more) in (ours | {"ours, preset, standard network": ("standard", {})}).items():
         start, settings = time.perf_counter(), tuned | more

@@ -128,12 +128,13 @@ class Sheets:
 
     def translation(self) -> None:
         """Every pair: eight pictures of one class, and below them the results of both networks."""
-        task, rows = synth.TASKS["translation"], []
+        rows = []
         for source, target in self.robust.pairs.items():
             before = self.picture(source, 8)
             rows.append((source, [before]))
             for title, model in self.models.items():
-                rows.append((f"{target}, {title}", [task(model, picture=before, class_name=target).pictures]))
+                after = synth.translation(model, picture=before, class_name=target).pictures
+                rows.append((f"{target}, {title}", [after]))
         self.save("translation", rows)
 
     def super_resolution(self) -> None:

@@ -19,7 +19,6 @@ from synth.constraints import L2
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
 from synth.tasks import TASKS
-from synth.tasks.synthesis import class_loss
 from training.data import Pictures, of
 from training.judge import Reference
 from training.loop import precision
@@ -32,18 +31,24 @@ REFERENCE = 5000
 """The number of real training pictures behind a Fréchet distance."""
 BATCH = 64
 """The largest number of pictures per batch."""
+SQUARE = 10
+"""The number of pictures that share a random square in inpainting."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of a task: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known.
-
-    A part's "labels" (n,) are the classes of its pictures, where they differ.
-    """
+    """The inputs of a task: ``parts`` are the settings of one batch each; labels (N,), truth (N, 3, S, S) if known."""
 
     parts: list[dict]
     labels: Tensor
     truth: Tensor | None = None
+
+    @property
+    def holes(self) -> Tensor | None:
+        """The masks (N, 1, S, S) of inpainting."""
+        if "mask" not in self.parts[0]:
+            return None
+        return torch.cat([part["mask"].expand(len(part["picture"]), -1, -1, -1) for part in self.parts])
 
 
 class Family:
@@ -89,22 +94,25 @@ class Family:
         parts = [{"count": min(size, count - begin), "seed": skip + begin} for begin in range(0, count, size)]
         return Inputs(parts, torch.arange(count) % size % classes)
 
-    def real(self, count: int, skip: int = 0, *, translated: bool = False, batch: int = BATCH) -> Inputs:
+    def real(self, task: str, count: int, skip: int = 0) -> Inputs:
         """``count`` test pictures of the first ten classes that have a pair, after the first ``skip``.
 
-        The labels are their own classes, or if ``translated`` those of their pairs. In inpainting, the pictures of a
-        ``batch`` share a random square.
+        The labels are their own classes, in translation those of their pairs. In inpainting, a batch shares a random
+        square.
         """
         number, pairs = self.robust.classes.index, dict(list(self.robust.pairs.items())[:10])
         each, skip = -(-count // len(pairs)), -(-skip // len(pairs))
         of_class = [_random_order(self.test.labels == number(source))[skip : skip + each] for source in pairs]
         pictures = self.test[torch.stack(of_class, 1).flatten()][0]  # every class in turn
-        labels = torch.tensor([number(pairs[name] if translated else name) for name in pairs]).repeat(len(of_class[0]))
-        parts = [
-            {"picture": pictures[i : i + batch], "labels": labels[i : i + batch], "seed": skip + i}
-            for i in range(0, len(labels), batch)
-        ]
-        return Inputs(parts, labels, None if translated else pictures)
+        targets = pairs.values() if task == "translation" else pairs
+        labels = torch.tensor([number(name) for name in targets]).repeat(len(of_class[0]))
+        batch = SQUARE if task == "inpainting" else BATCH
+        parts = []
+        for i in range(0, len(labels), batch):
+            part = {"picture": pictures[i : i + batch], "class_name": labels[i : i + batch], "seed": skip + i}
+            mask = TASKS[task].default_mask(part["picture"][:1], Generators(part["seed"]))
+            parts.append(part if mask is None else part | {"mask": mask})
+        return Inputs(parts, labels, None if task == "translation" else pictures)
 
     def test_pictures(self, labels: Tensor) -> Tensor:
         """A test picture of each of ``labels`` (N,), in turn all of a class: (N, 3, S, S)."""
@@ -125,19 +133,12 @@ def descend(
 ) -> Iterator[tuple[float, Tensor]]:
     """(gradient evaluations, pictures) of the start and of every step of a task's problem, changed by ``tricks``.
 
-    settings: of the task; its "labels" (N,), if any, are the classes of pictures of several, in place of "class_name",
-    for problems that have no other loss than the class's.
-    start: pictures to start from instead of the task's own.
+    settings: of the task. start: pictures to start from instead of the task's own.
     coarse: steps before all others on pictures of half the size, each of which costs a quarter of an evaluation.
     """
-    declared = TASKS[task]
-    labels = settings.get("labels")
-    named = {} if labels is None else {"class_name": 0}
-    settings = {name: value for name, value in settings.items() if name != "labels"} | named
-    p = SimpleNamespace(**declared.check(engine, **settings))
+    p = SimpleNamespace(**TASKS[task].check(engine, **settings))
     generators = Generators(p.seed)
-    problem = declared.problem(engine, p, generators)
-    problem = problem if labels is None else replace(problem, loss=class_loss(engine, labels, p, generators))
+    problem = TASKS[task].problem(engine, p, generators)
     problem = problem if start is None else replace(problem, start=start)
     for trick in tricks:
         problem = TRICKS[trick](problem, generators)
@@ -189,10 +190,3 @@ def _random_order(which: Tensor) -> Tensor:
     """Indices of the set elements of ``which`` (N,), in an order that is always the same."""
     index = which.nonzero().flatten()
     return index[torch.randperm(len(index), generator=torch.Generator().manual_seed(0))]
-
-
-def holes(engine: Classifier, inputs: Inputs) -> Tensor:
-    """The squares of the inputs that inpainting hides, (N, 1, S, S)."""
-    task = TASKS["inpainting"]
-    known = [{name: part[name] for name in ("picture", "seed")} for part in inputs.parts]
-    return torch.cat([task.hole(task.check(engine, **one)) for one in known])

@@ -8,7 +8,7 @@ import torch
 import synth
 from bench import evidence, evidence_plots, experiments, inverse, tricks
 from bench.judging import judge_pictures
-from bench.runs import Family, descend, holes, make
+from bench.runs import Family, descend, make
 from synth.constraints import L2, Inside
 from synth.objectives import Objective
 from synth.randomness import Generators
@@ -105,10 +105,10 @@ def test_coarse_steps_cost_a_quarter_and_stay_in_the_ball(model):
 def test_inputs_are_balanced_and_choices_use_others(family):
     inputs = family.seeds(130)
     assert inputs.labels.bincount().tolist() == [13] * 10
-    few, real = family.real(20), family.real(30, 20)
+    few, real = family.real("super_resolution", 20), family.real("super_resolution", 30, 20)
     first, second = few.truth[::10].flatten(1), real.truth[::10].flatten(1)  # the first class's, which differ
     assert not (first[:, None] == second).all(2).any()
-    classes = [family.robust.classes[label] for label in family.real(20, translated=True).labels[:10].tolist()]
+    classes = [family.robust.classes[label] for label in family.real("translation", 20).labels[:10].tolist()]
     assert classes == list(family.robust.pairs.values())
     images = make(family.networks["robust"], "generation", inputs, {"steps": 1}, (0, 1))
     labels = {x.numpy().tobytes(): int(y) for x, y in zip(*family.test[:], strict=True)}
@@ -140,9 +140,8 @@ def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, 
 @pytest.mark.parametrize("task", ["super_resolution", "inpainting"])
 def test_inverse_problems_have_adjoint_operators_of_norm_one_and_measure_the_truth(family, task):
     pytest.importorskip("deepinv")
-    inputs = family.real(20)
-    hidden = holes(family.robust, inputs) if task == "inpainting" else None
-    measured = inverse.Measurements.of(inputs, factor=1 if hidden is not None else 4, hidden=hidden)
+    inputs = family.real(task, 20)
+    measured = inverse.Measurements.of(inputs, factor=1 if task == "inpainting" else 4)
     physics, x = measured.physics, torch.rand_like(inputs.truth)
     y = torch.rand_like(measured.y)
     assert torch.allclose((physics.A(x) * y).sum(), (x * physics.A_adjoint(y)).sum(), rtol=1e-4)
@@ -154,7 +153,7 @@ def test_inverse_problems_have_adjoint_operators_of_norm_one_and_measure_the_tru
 
 def test_the_class_prior_descends_and_every_method_is_compared(family, monkeypatch, tmp_path, capsys):
     pytest.importorskip("deepinv")
-    inputs = family.real(10)
+    inputs = family.real("super_resolution", 10)
     prior = inverse.class_prior(family.networks["robust"], inputs.labels)
     x = inputs.truth
     assert prior.fn(x - 0.01 * prior.grad(x)).sum() < prior.fn(x).sum()

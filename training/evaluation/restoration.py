@@ -12,6 +12,7 @@ from torchmetrics.functional.image import learned_perceptual_image_patch_similar
 
 from synth import metrics
 from synth.classifier import Classifier
+from synth.randomness import Generators
 from synth.tasks import TASKS
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
@@ -129,13 +130,15 @@ def restore(
 ) -> Restored:
     """The task ``name``, "super_resolution" or "inpainting", and its baseline on ``data``, whose labels are sorted.
 
-    A batch holds pictures of one class; in inpainting, each picture has a random square of its own. Every process gets
-    all results.
+    A batch holds pictures of one class, and in inpainting they share a random square. Every process gets all results.
     """
     task, engine = TASKS[name], model.inference_copy().to(accelerator.device)
 
     def arguments(begin: int, end: int) -> dict:
-        return {"picture": data[begin:end][0], "class_name": int(data.labels[begin]), "seed": begin, **settings}
+        picture = data[begin:end][0]
+        values = {"picture": picture, "class_name": int(data.labels[begin]), "seed": begin, **settings}
+        mask = task.default_mask(picture[:1], Generators(begin))
+        return values if mask is None else values | {"mask": mask}
 
     def work(part: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         frame, values = task(engine, **arguments(*part)), task.check(engine, **arguments(*part))
