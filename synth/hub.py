@@ -1,4 +1,4 @@
-"""Where a checkpoint of a given name lies: the bundled folder, then any local folder, then the Hugging Face Hub."""
+"""Where the checkpoint of a name lies: the bundled folder, then any local folder, then the Hugging Face Hub."""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def test_every_depth_and_size_decodes_to_a_picture(model, depth, size):
     x = torch.rand(2, 3, size, size)
     with torch.no_grad():
         z = model.maps(x, depth)[-1]
-        found = model.decoder(z, depth)
+        decoded = model.decoder(z, depth)
         alone = model.decoder(z[:1], depth)
-    assert found.shape == x.shape and found.min() >= 0 and found.max() <= 1
-    torch.testing.assert_close(alone, found[:1], atol=1e-5, rtol=0)
+    assert decoded.shape == x.shape and decoded.min() >= 0 and decoded.max() <= 1
+    torch.testing.assert_close(alone, decoded[:1], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("depth", [0, 5])
@@ -109,10 +109,10 @@ def test_skips_carry_the_finest_details_of_each_stage(model):
     decoder = model.decoder
     for part in (0, 0.5, 1):
         plain = decoder.decode_stages(decoder.normalise(maps[-1], 3), 3)[1]
-        found = decoder.decode_stages(decoder.normalise(maps[-1], 3), 3, maps, part)[1]
+        decoded = decoder.decode_stages(decoder.normalise(maps[-1], 3), 3, maps, part)[1]
         sought = details(decoder.normalise(maps[1], 2))
-        torch.testing.assert_close(details(found), part * sought + (1 - part) * details(plain), atol=1e-5, rtol=0)
-        torch.testing.assert_close(F.avg_pool2d(found, 2), F.avg_pool2d(plain, 2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(details(decoded), part * sought + (1 - part) * details(plain), atol=1e-5, rtol=0)
+        torch.testing.assert_close(F.avg_pool2d(decoded, 2), F.avg_pool2d(plain, 2), atol=1e-5, rtol=0)
 
 
 def test_the_distance_is_relative_and_zero_for_the_picture_itself(model):
@@ -169,9 +169,9 @@ def test_denoising_starts_from_the_noise_that_was_asked_for(model, sigma):
 def test_recoloured_features_have_the_mean_and_covariance_of_the_style():
     random = torch.Generator().manual_seed(0)
     content, style = (torch.randn(1, 6, 12, 12, generator=random) * torch.rand(6, 1, 1, generator=random) for _ in "12")
-    found = whiten_and_colour(content, style + 1)
-    assert torch.allclose(found.mean((2, 3)), style.mean((2, 3)) + 1, atol=1e-4)
-    assert torch.allclose(torch.cov(found[0].flatten(1)), torch.cov(style[0].flatten(1)), atol=1e-3)
+    coloured = whiten_and_colour(content, style + 1)
+    assert torch.allclose(coloured.mean((2, 3)), style.mean((2, 3)) + 1, atol=1e-4)
+    assert torch.allclose(torch.cov(coloured[0].flatten(1)), torch.cov(style[0].flatten(1)), atol=1e-3)
     torch.testing.assert_close(whiten_and_colour(content, content), content, atol=1e-3, rtol=0)
 
 
@@ -196,16 +196,16 @@ def test_anomaly_scores_fall_as_the_features_are_optimised(model, picture):
 
 
 def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, picture):
-    found = synth.anomaly_detection(model, picture=picture, normal="squares")
+    frame = synth.anomaly_detection(model, picture=picture, normal="squares")
     plain = synth.anomaly_detection(model, picture=picture, normal="squares", relative_to="nothing")
     x, depth = pictures.to_tensor(picture, 32), model.decoders["squares"].depth
     with torch.no_grad():
         usual = model.decoder(model.maps(x, depth)[-1], depth)
     leaves = (usual - x).square().mean()
-    assert found.loss[0].item() == pytest.approx((plain.loss[0] / leaves).item(), rel=1e-4)
-    assert "times the usual, higher than" in found.note and "normal" not in plain.note
+    assert frame.loss[0].item() == pytest.approx((plain.loss[0] / leaves).item(), rel=1e-4)
+    assert "times the usual, higher than" in frame.note and "normal" not in plain.note
     torch.testing.assert_close(
-        found.pictures[1:], anomaly_detection.heat(found.pictures[:1], x, usual), atol=1e-4, rtol=0
+        frame.pictures[1:], anomaly_detection.heat(frame.pictures[:1], x, usual), atol=1e-4, rtol=0
     )
     everything = synth.anomaly_detection(model, picture=picture)
     assert "times" not in everything.note and "of normal pictures that it never saw" in everything.note
