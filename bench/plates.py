@@ -165,7 +165,7 @@ class Sheets:
         picture = self.picture(BACKGROUND if BACKGROUND in self.robust.classes else self.classes[0])
         features = {name: int(weight[self.robust.classes.index(name)].argmax()) for name in self.classes}
         images = [
-            synth.painting(self.robust, picture=picture[0], mask=mask, unit=u).pictures for u in features.values()
+            synth.painting(self.robust, picture=picture[0], mask=mask, feature=u).pictures for u in features.values()
         ]
         self.save("painting", [("picture", [picture] * len(images)), ("painted", images)], self.classes)
 

@@ -61,6 +61,8 @@ class Classifier(nn.Module):
         self.decoders: dict[str, Decoder] = {}
         """Inverses of ``maps``, if the checkpoint has any: "" for all pictures, others by the name of those that each
         was trained on alone."""
+        self._engine: tuple[list, Classifier] | None = None
+        self._is_engine = False
         self._network = backbone(architecture)
         self.backbone = self._network.build(len(self.classes), image_size, width)
 
@@ -140,11 +142,27 @@ class Classifier(nn.Module):
         fold_batch_norm(twin.backbone)
         twin.backbone = freeze(twin.backbone).eval()
         twin.decoders = {name: decoder.inference_copy().to(self.device) for name, decoder in self.decoders.items()}
+        twin._is_engine = True
         return twin.to(memory_format=torch.channels_last)
+
+    def engine(self) -> Classifier:
+        """The inference copy that runs share, and that nobody may change; an inference copy is its own.
+
+        It is prepared again after the weights, the device, the decoders or the statistics for starts changed.
+        """
+        if self._is_engine:
+            return self
+        modules = [self, *self.decoders.values()]
+        tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+        state = [(tensor.data_ptr(), tensor._version, tensor.device, tensor.dtype) for tensor in tensors]
+        state += [id(self.start_tensors), tuple(self.decoders)]
+        if self._engine is None or self._engine[0] != state:
+            self._engine = state, self.inference_copy()
+        return self._engine[1]
 
     def _shared(self) -> dict:
         """A memo for copies of the network alone, which share the statistics and have no decoders."""
-        return {id(self.start_tensors): self.start_tensors, id(self.decoders): {}}
+        return {id(self.start_tensors): self.start_tensors, id(self.decoders): {}, id(self._engine): None}
 
     @property
     def starts(self) -> list[str]:

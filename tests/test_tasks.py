@@ -378,6 +378,33 @@ def test_painting_without_a_mask_paints_a_disc_in_the_middle(model):
     assert frame.settings["settings"]["mask"] is None, "so that the default holds when it is repeated"
 
 
+def test_old_names_of_parameters_still_work(picture):
+    model = make_model(presets={"painting": {"tuned": {"unit": 9}}})
+    assert synth.painting.defaults(model)["feature"] == 9
+    frames = [synth.painting(model, picture=picture, steps=2, **{name: 5}) for name in ("unit", "feature")]
+    assert torch.equal(frames[0].pictures, frames[1].pictures)
+    assert all(frame.settings["settings"]["feature"] == 5 for frame in frames)
+
+
+def test_runs_share_one_engine_until_the_model_changes(picture, monkeypatch):
+    copies, prepare = [], Classifier.inference_copy
+    monkeypatch.setattr(Classifier, "inference_copy", lambda self: copies.append(self) or prepare(self))
+    model = make_model()
+
+    def run() -> torch.Tensor:
+        return synth.translation(model, picture=picture, class_name=1, steps=2, step_size=0.5).pictures
+
+    first = run()
+    assert torch.equal(run(), first) and len(copies) == 1
+    with torch.no_grad():
+        model.head.weight.mul_(-1)
+    assert not torch.equal(run(), first) and len(copies) == 2
+    model.start_tensors, model.decoders = make_start(), make_decoders(model)
+    run()
+    assert len(copies) == 3 and model.engine().decoder is not None
+    assert model.engine().engine() is model.engine() and len(copies) == 3
+
+
 def test_inpainting_without_a_mask_takes_a_random_square(model, picture):
     frames = [synth.inpainting(model, picture=picture, steps=2, seed=seed) for seed in (0, 1)]
     given = pictures.to_tensor(picture, 32)
@@ -416,11 +443,11 @@ def test_soft_consistency_pulls_towards_the_input(model, picture):
 
 
 def test_painting_raises_its_own_unit(model, picture, mask):
-    for unit in (3, 40):
-        frame = synth.painting(model, picture=picture, mask=mask, unit=unit, steps=12)
+    for feature in (3, 40):
+        frame = synth.painting(model, picture=picture, mask=mask, feature=feature, steps=12)
         before, after = (model.representation(x)[0] for x in (frame.start, frame.pictures))
-        assert after[unit] > before[unit] + 0.1
-    refused(synth.painting, model, dict(picture=picture, mask=mask, unit=64), "unit")
+        assert after[feature] > before[feature] + 0.1
+    refused(synth.painting, model, dict(picture=picture, mask=mask, feature=64), "feature")
 
 
 def test_sketch_lays_grain_over_the_drawing(model):

@@ -28,7 +28,7 @@ DUAL_PRESETS = CIFAR10_PRESETS | {
         "tuned": {"epsilon": 3, "steps": 25, "step_size": 0.15, "consistency": "none"},
         "true to the input": {"epsilon": 3, "steps": 40, "step_size": 0.1},
     },
-    "painting": {"tuned": {"unit": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
+    "painting": {"tuned": {"feature": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
 }
 """As above, for the slim checkpoint of the second stage, whose unit 186 is a frog's skin."""
 CIFAR10_PAIRS = {
@@ -73,7 +73,7 @@ TINY64_PRESETS = {
     "translation": {"tuned": {"epsilon": 16, "steps": 60, "step_size": 0.4, **_SMOOTH}},
     "super_resolution": {"tuned": {"epsilon": 6, "steps": 40, "step_size": 0.2, "consistency": "none", **_SMOOTH}},
     "sketch": {"tuned": {"epsilon": 20, "steps": 60, "step_size": 0.5, "texture": 0.02, **_SMOOTH}},
-    "painting": {"tuned": {"unit": 193, "epsilon": 14, "steps": 60, "step_size": 0.4, **_SMOOTH}},
+    "painting": {"tuned": {"feature": 193, "epsilon": 14, "steps": 60, "step_size": 0.4, **_SMOOTH}},
     "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5, **_SMOOTH}},
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""

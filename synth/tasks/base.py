@@ -56,6 +56,7 @@ class Task(ABC):
 
     order: its place among the tasks.
     first_setting: the parameters before it say what to do; presets fill in it and those that follow.
+    renamed: {old name of a parameter: its name}, for old pictures, links and presets.
     drawn: whether the user draws the picture.
     shows_target: whether the captions of examples name the class that they turn into, too.
     """
@@ -67,6 +68,7 @@ class Task(ABC):
     parameters: dict[str, Parameter]
     presets: dict[str, dict] = {}
     first_setting = "epsilon"
+    renamed: dict[str, str] = {}
     drawn = False
     shows_target = False
 
@@ -115,7 +117,7 @@ class Task(ABC):
         """Yield a frame for the start and after every step; closing the iterator stops the work.
 
         Values that are not given come from the checkpoint's ``preset``, then from the declaration. The model itself
-        is not touched: a frozen copy, folded for speed, does the work.
+        is not touched: its frozen engine, folded for speed, does the work.
         """
         values = self.check(model, preset=preset, **settings)
         record = {
@@ -124,7 +126,7 @@ class Task(ABC):
             "version": VERSION,
             "settings": {**values, **self._readable(values, model)},
         }
-        engine = model.inference_copy()
+        engine = model.engine()
         p = SimpleNamespace(**{name: _to(value, engine.device) for name, value in values.items()})
         yield from self.run(engine, p, Generators(values.get("seed", 0)), partial(Frame, settings=record))
 
@@ -134,7 +136,9 @@ class Task(ABC):
         names = list({"tuned": 0} | known)
         if preset not in names:
             raise ValueError(f"preset: expected one of {', '.join(names)}, got {str(preset)[:80]!r}")
-        values = {name: parameter.default for name, parameter in self.parameters.items()} | known.get(preset, {})
+        values = {name: parameter.default for name, parameter in self.parameters.items()} | self.rename(
+            known.get(preset, {})
+        )
         if model.decoder is not None:
             values |= {name: min(values[name], model.decoder.depth) for name in self._depths}
         return values
@@ -144,6 +148,7 @@ class Task(ABC):
 
         Several pictures are a batch (N, 3, S, S); other pictures, masks and classes are then one, or one per picture.
         """
+        settings = self.rename(settings)
         unknown = [name for name in settings if name not in self.parameters]
         if unknown:
             raise ValueError(f"{unknown[0]}: expected a parameter of {self.name}, one of {', '.join(self.parameters)}")
@@ -166,6 +171,10 @@ class Task(ABC):
                 if isinstance(value, Tensor) and len(value) not in (1, count):
                     raise ValueError(f"{name}: expected one, or one per picture, {count}, got {len(value)}")
         return values
+
+    def rename(self, settings: dict) -> dict:
+        """``settings`` under the parameters' current names."""
+        return {self.renamed.get(name, name): value for name, value in settings.items()}
 
     def check_single(self, settings: dict) -> None:
         """ValueError if ``settings`` hold several pictures, masks or classes, for places that take only one."""

@@ -18,11 +18,12 @@ class Painting(Synthesis):
     name = "painting"
     title = "Paint features"
     order = 6
+    renamed = {"unit": "feature"}
     equation = r"x_I = \arg\max_{x'} R(x')_f - \lambda_P \|(x - x') \odot (1 - m)\|"
     parameters = {
         "picture": Picture(help="The picture to paint on."),
         "mask": Mask(help="White where to paint.", optional=True, blank="a disc in the middle"),
-        "unit": FeatureIndex(help="Which feature: a component of the representation."),
+        "feature": FeatureIndex(help="Which feature: a component of the representation."),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
         "strength": Float(
             default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."
@@ -54,7 +55,7 @@ class Painting(Synthesis):
     }
 
     def problem(self, model, p, generators):
-        loss, ball = p.strength * augment_view(activation(model, p.unit), p, generators), L2(p.epsilon)
+        loss, ball = p.strength * augment_view(activation(model, p.feature), p, generators), L2(p.epsilon)
         mask = self.default_mask(p.picture, generators) if p.mask is None else p.mask
         if p.outside == "exact":
             return Problem(loss, p.picture, Inside(ball, mask))

@@ -25,7 +25,7 @@ def from_link(query: dict[str, str]) -> tuple[Task, str, dict]:
     values = dict(query)
     task, checkpoint = _task(values.pop("task", None)), values.pop("checkpoint", "")
     model = load(checkpoint)
-    settings = {name: _parse(task.parameters.get(name), value) for name, value in values.items()}
+    settings = {name: _parse(task.parameters.get(name), value) for name, value in task.rename(values).items()}
     for name, value in settings.items():
         if name not in task.parameters or isinstance(task.parameters[name], (Picture, Mask)):
             raise ValueError(f"{name}: expected a setting of {task.name} that a link can hold")
@@ -40,7 +40,8 @@ def from_picture(path: str) -> tuple[Task, str, dict]:
     record = settings_of(path, "picture")
     if not isinstance(record.get("settings"), dict) or not isinstance(record.get("checkpoint"), str):
         raise ValueError("picture: expected a saved PNG with its settings inside, got others")
-    task, settings = _task(record.get("task")), record["settings"]
+    task = _task(record.get("task"))
+    settings = task.rename(record["settings"])
     checked = task.check(load(record["checkpoint"]), **settings)
     settings = settings | {n: checked[n] for n, kind in task.parameters.items() if isinstance(kind, Choice)}
     return task, record["checkpoint"], settings

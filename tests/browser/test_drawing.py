@@ -69,7 +69,7 @@ def test_two_features_are_painted_one_after_the_other_and_undone(page, calls):
     in_tab(page, ".features button.thumbnail-item").click()
     expect(feature).to_have_value("5")
     run(page)
-    assert [call.settings["unit"] for call in calls] == [3, 5]
+    assert [call.settings["feature"] for call in calls] == [3, 5]
     assert torch.equal(to_tensor(calls[1].settings["picture"]), to_tensor(first))
     before = see(page, "painting")
     in_tab(page, ":text-is('Undo')").click()
