@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import synth
-from bench import evidence
+from bench import evidence, rooms
 from synth import TASKS, hub
 from training.overview import bundled_table, untrained_table
 
@@ -109,7 +109,7 @@ def test_commands_parse_and_their_inputs_exist(page, monkeypatch):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_parse)
     for name, words in commands(page):
         module = importlib.import_module("synth.__main__" if name == "synth" else name)
-        words = shlex.split(words, comments=True)
+        words = shlex.split(words.partition("#")[0].rstrip(" &"))
         if not words or not hasattr(module, "argparse"):  # only named, or a command without options
             assert not words and callable(module.main)
             continue
@@ -123,6 +123,10 @@ def test_commands_parse_and_their_inputs_exist(page, monkeypatch):
             continue
         for path in (getattr(options, part, None) for part in ("picture", "other", "style", "mask", "like")):
             assert path is None or (ROOT / path).exists(), path
+
+
+def test_the_picture_of_the_rooms_is_the_current_one():
+    assert rooms.OUTPUT.read_text() == rooms.draw(rooms.imports()), "run python -m bench.rooms"
 
 
 def test_every_task_has_a_command_with_a_picture():

@@ -33,7 +33,7 @@ def add_evidence() -> None:
         return
     gr.set_static_paths([FOLDER])
     with gr.Tab("Evidence", id="evidence"):
-        gr.Markdown("Measured with the bundled checkpoints; the tables, counts and commands are in bench/README.md.")
+        gr.Markdown("Measured with the bundled checkpoints; the tables, counts and commands are in docs/evidence.md.")
         for name in names:
             if CAPTIONS[name]:
                 gr.Markdown(CAPTIONS[name])
