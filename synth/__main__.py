@@ -30,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for task in TASKS.values():
-        summary = task.__doc__.splitlines()[0]
+        summary = (task.__doc__ or "").splitlines()[0]
         command = commands.add_parser(task.name, help=summary, description=summary)
         for name, parameter in task.parameters.items():
             command.add_argument(flag(name), dest=name, **_argument(parameter), help=_help(parameter, task, name))

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from math import inf
 from operator import attrgetter
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +32,8 @@ class Backbone:
     """
 
     build: Callable[[int, int, float], nn.Module]
-    stages: Callable[[nn.Module], list[Stage]]
-    classifier: Callable[[nn.Module], nn.Module]
+    stages: Callable[[Any], list[Stage]]
+    classifier: Callable[[Any], nn.Module]
     maximum: float = inf
 
     def maps(self, net: nn.Module, x: Tensor, identity_gradient: bool = False) -> Iterator[Tensor]:
@@ -110,20 +111,20 @@ class _IdentityGradientReLU(torch.autograd.Function):
         return gradient, None
 
 
-def _sequence(*places: int, of: str, activated: bool) -> Callable[[nn.Module], list[Stage]]:
+def _sequence(*places: int, of: str, activated: bool) -> Callable[[Any], list[Stage]]:
     """The stages of a network whose part ``of`` is a sequence, split before each of ``places``.
 
     activated: the sequence ends with the final ReLU.
     """
 
-    def stages(net: nn.Module) -> list[Stage]:
+    def stages(net: Any) -> list[Stage]:
         layers = getattr(net, of)
         return [layers[begin:end] for begin, end in pairwise([0, *places, len(layers) - activated])]
 
     return stages
 
 
-def _resnet_stages(net: nn.Module) -> list[Stage]:
+def _resnet_stages(net: Any) -> list[Stage]:
     *blocks, block = net.layer4
 
     def last(x: Tensor) -> Tensor:
@@ -141,16 +142,17 @@ def _resnet_stages(net: nn.Module) -> list[Stage]:
     return [stem, net.layer2, net.layer3, last]
 
 
-def _mobilenet_stages(net: nn.Module) -> list[Stage]:
+def _mobilenet_stages(net: Any) -> list[Stage]:
     *stages, last = _sequence(4, 7, 14, of="features", activated=True)(net)
-    return [*stages, nn.Sequential(last, *list(net.features[-1])[:2])]
+    convolution, norm, _ = net.features[-1]
+    return [*stages, lambda x: norm(convolution(last(x)))]
 
 
-def _shufflenet_stages(net: nn.Module) -> list[Stage]:
+def _shufflenet_stages(net: Any) -> list[Stage]:
     return [nn.Sequential(net.conv1, net.maxpool), net.stage2, net.stage3, nn.Sequential(net.stage4, net.conv5[:-1])]
 
 
-def _vgg_stages(net: nn.Module) -> list[Stage]:
+def _vgg_stages(net: Any) -> list[Stage]:
     """The last one ends with the representation, 4096 units of a linear layer, as a map of one pixel."""
     stages = _sequence(7, 14, 24, 34, of="features", activated=False)(net)
     return [*stages, nn.Sequential(net.avgpool, nn.Flatten(), net.classifier[:4], nn.Unflatten(1, (-1, 1, 1)))]

@@ -32,6 +32,9 @@ class Classifier(nn.Module):
     info: anything else worth keeping beside the weights (name, training recipe, data set).
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         architecture: str = "resnet18",
@@ -79,7 +82,9 @@ class Classifier(nn.Module):
     def head(self) -> nn.Linear:
         """The last linear layer, from the representation to the logits."""
         last = self._network.classifier(self.backbone)
-        return last[-1] if isinstance(last, nn.Sequential) else last
+        last = last[-1] if isinstance(last, nn.Sequential) else last
+        assert isinstance(last, nn.Linear)
+        return last
 
     @property
     def name(self) -> str:
@@ -154,7 +159,7 @@ class Classifier(nn.Module):
             return self
         modules = [self, *self.decoders.values()]
         tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-        state = [(tensor.data_ptr(), tensor._version, tensor.device, tensor.dtype) for tensor in tensors]
+        state: list = [(tensor.data_ptr(), tensor._version, tensor.device, tensor.dtype) for tensor in tensors]
         state += [id(self.start_tensors), tuple(self.decoders)]
         if self._engine is None or self._engine[0] != state:
             self._engine = state, self.inference_copy()

@@ -106,10 +106,14 @@ def _cached_folder(name: str, revision: str | None) -> Path | None:
 def _download(
     name: str, revision: str | None, progress: Callable[[int, int], object] | None = None, force: bool = False
 ) -> Path:
-    bar = {"tqdm_class": _silent_bar(progress)} if progress is not None else {}
+    bar = _silent_bar(progress) if progress is not None else None
     patterns = checkpoint.DOWNLOADED
     with _plain_errors(name[:80], revision):
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, force_download=force, **bar))
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=patterns, force_download=force, tqdm_class=bar, dry_run=False
+            )
+        )
 
 
 @contextmanager

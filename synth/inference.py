@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from torchvision.models import resnet
 
 def fold_batch_norm(module: nn.Module) -> None:
     """Replace every convolution that a batch norm follows by one convolution, in place."""
-    previous = "", None
+    previous: tuple[str, nn.Module | None] = "", None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(previous[1], nn.Conv2d):
             setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
@@ -38,7 +39,7 @@ def freeze(module: nn.Module) -> nn.Module:
     if isinstance(module, resnet.BasicBlock | resnet.Bottleneck):
         return Residual(module)
     if type(module).forward is nn.Sequential.forward:
-        return Sequence(OrderedDict(module._modules))
+        return Sequence(OrderedDict((name, child) for name, child in module._modules.items() if child is not None))
     return module
 
 
@@ -81,8 +82,11 @@ class Convolution(nn.Conv2d):
     """``conv`` with frozen weights, packed when first used and again when the shape of the input changes."""
 
     def __init__(self, conv: nn.Conv2d):
-        more = conv.stride, conv.padding, conv.dilation, conv.groups, conv.bias is not None
-        super().__init__(conv.in_channels, conv.out_channels, conv.kernel_size, *more, device="meta")
+        more: list[Any] = [conv.kernel_size, conv.stride, conv.padding, conv.dilation]
+        kernel, stride, padding, dilation = more
+        super().__init__(
+            conv.in_channels, conv.out_channels, kernel, stride, padding, dilation, conv.groups, device="meta"
+        )
         self.weight, self.bias = conv.weight, conv.bias
         self._packed: dict[str, tuple] = {}
 
@@ -111,8 +115,8 @@ class Convolution(nn.Conv2d):
         if shortcut is not None:
             relu = "relu" if maximum else None
             return ops._convolution_pointwise.binary(x, shortcut, weight, self.bias, *more, "add", 1, relu, [], None)
-        relu = {0: ("none", [], ""), inf: ("relu", [], ""), 6: ("hardtanh", [0, 6], "")}[maximum]
-        return ops._convolution_pointwise(x, weight, self.bias, *more, *relu)
+        activation = {0: ("none", [], ""), inf: ("relu", [], ""), 6: ("hardtanh", [0, 6], "")}[maximum]
+        return ops._convolution_pointwise(x, weight, self.bias, *more, *activation)
 
     def run_back(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """The gradient by the input, of that ``shape``: the transposed convolution of the one by the output."""
@@ -121,7 +125,9 @@ class Convolution(nn.Conv2d):
         return F.pixel_shuffle(x, phases) if phases > 1 else x
 
     def _pack_back(self, outer: torch.Size, inner: torch.Size) -> tuple[Tensor, tuple, int]:
-        weight, padding, stride, phases = self.weight, self.padding, self.stride, 1
+        weight: Tensor = self.weight
+        padding: Any = self.padding
+        stride, phases = self.stride, 1
         if self.in_channels < 8 and stride[0] > 1 and inner[2] % stride[0] == inner[3] % stride[0] == 0:
             # Few channels leave vectors empty: make all phases of the stride at once, as channels (Shi et al. 2016).
             phases = stride[0]

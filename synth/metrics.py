@@ -22,7 +22,9 @@ def psnr(x: Tensor, truth: Tensor, where: Tensor | None = None) -> Tensor:
 
 def ssim(x: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004), at most 1: two (N, 3, H, W) in [0, 1] -> (N,)."""
-    return structural_similarity_index_measure(x, truth, data_range=1.0, reduction="none").reshape(-1)
+    values = structural_similarity_index_measure(x, truth, data_range=1.0, reduction="none")
+    assert isinstance(values, Tensor)  # not asked for its gradient or contrasts
+    return values.reshape(-1)
 
 
 def reference_metrics(x: Tensor, truth: Tensor, holes: Tensor | None = None) -> dict[str, Tensor]:

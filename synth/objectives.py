@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synth.classifier import Classifier
 from synth.randomness import Randomness, draw
 
 
@@ -43,12 +44,12 @@ def logit(model: nn.Module, labels: Tensor) -> Objective:
     return Objective(lambda x: -model(x).gather(1, labels[:, None]).squeeze(1))
 
 
-def activation(model: nn.Module, unit: int) -> Objective:
+def activation(model: Classifier, unit: int) -> Objective:
     """Minus component ``unit`` of the representation R(x), with an identity gradient through its last ReLU."""
     return Objective(lambda x: -model.representation(x, identity_gradient=True)[:, unit])
 
 
-def feature_distance(model: nn.Module, z: Tensor, depth: int) -> Objective:
+def feature_distance(model: Classifier, z: Tensor, depth: int) -> Objective:
     """The loss of inversion by optimisation: ||f(x) - z|| / ||z|| of the map after ``depth`` stages.
 
     Engstrom et al. 2019, "Adversarial robustness as a prior for learned representations".

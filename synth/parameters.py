@@ -8,6 +8,7 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,9 +61,10 @@ class Float(Parameter):
     def check(self, name: str, value, model) -> float:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise _wrong(name, f"a number from {self.expected()}", value)
-        if not self.minimum <= value <= self.maximum:  # false for NaN
+        number: Any = value
+        if not self.minimum <= number <= self.maximum:  # false for NaN
             raise _wrong(name, self.expected(), value)
-        return float(value)
+        return float(number)
 
 
 @dataclass(frozen=True, kw_only=True)

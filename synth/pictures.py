@@ -102,7 +102,7 @@ def sheet(x: Tensor, *, columns: int | None = None, zoom: int = 1, gap: int = GA
     return page
 
 
-def save(image: Image.Image, path: str | Path, settings: dict) -> None:
+def save(image: Image.Image, path: str | Path | io.BytesIO, settings: dict) -> None:
     """Write a PNG that carries ``settings``; OSError if the file cannot be written."""
     image.save(path, "PNG", pnginfo=settings_chunk(settings))
 
@@ -123,7 +123,7 @@ def settings_of(path: str | Path, name: str = "like") -> dict:
     """The settings inside a PNG that ``save`` made, or a GIF of ``synth.recorder``; ValueError if it holds none."""
     image = _open(path, name, sized=False)
     try:
-        text = image.info["comment"] if image.format == "GIF" else image.text[SETTINGS]
+        text = image.info["comment"] if image.format == "GIF" else getattr(image, "text", {})[SETTINGS]
         settings = json.loads(text, object_hook=_decode)
         if not isinstance(settings, dict):
             raise TypeError

@@ -40,7 +40,7 @@ class Moment:
     levels: Tensor
     loss: Tensor
     distance: Tensor
-    probabilities: Tensor | None
+    probabilities: Tensor
 
 
 class Recorder:
@@ -56,7 +56,8 @@ class Recorder:
     def __init__(self, model: Classifier, most: int = MOST):
         if most < 2:
             raise ValueError(f"most: expected at least 2, got {most}")
-        self.model, self.most, self.settings = model, most, {}
+        self.model, self.most = model, most
+        self.settings: dict = {}
         self._moments: list[Moment] = []
         self._seen, self._stride = 0, 1
 
@@ -134,9 +135,9 @@ class Recorder:
     def _probabilities(self, wanted: list[int]) -> Tensor:
         """Those of some pictures, (kept, wanted, classes), worked out where they are not known yet."""
         unknown = [moment for moment in self._moments if moment.probabilities[wanted].isnan().any()]
-        engine = self.model.inference_copy() if unknown else None
-        for _, alike in groupby(unknown, lambda moment: moment.levels.shape):
-            alike = list(alike)
+        engine = self.model.inference_copy() if unknown else self.model
+        for _, group in groupby(unknown, lambda moment: moment.levels.shape):
+            alike = list(group)
             levels = torch.cat([moment.levels[wanted] for moment in alike])
             with torch.no_grad():
                 seen = torch.cat([engine(part.to(engine.mean) / 255).softmax(1) for part in levels.split(BATCH)])
@@ -215,7 +216,7 @@ class Recorder:
         line = Image.fromarray(torch.cat(chosen)[None].numpy())
         colours = line.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
         palette = Image.new("P", (1, 1))
-        palette.putpalette([*colours.getpalette()[: 3 * COLOURS], 255, 255, 255])
+        palette.putpalette([*(colours.getpalette() or [])[: 3 * COLOURS], 255, 255, 255])
         return palette
 
 

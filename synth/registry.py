@@ -5,9 +5,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-Kind = TypeVar("Kind")
+
+class Ordered(Protocol):
+    """What ``discover`` needs to know of an instance."""
+
+    name: str
+    order: int
+
+
+Kind = TypeVar("Kind", bound=Ordered)
 
 
 def discover(package: str, base: type[Kind]) -> dict[str, Kind]:

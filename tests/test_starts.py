@@ -195,7 +195,7 @@ def test_another_start_is_one_more_class(monkeypatch, tmp_path):
 
         name, order, tensors = "bright", 6, {"darkness": "C"}
 
-        def fit(self, components, generator):
+        def fit(self, components, generator, options):
             return {"darkness": 1 - components.mean.mean()}
 
         def draw(self, tensors, size, generator):

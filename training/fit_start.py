@@ -30,8 +30,7 @@ def fit(data: Pictures, *, components: int = 96, side: int = 32, seed: int = 0, 
             pictures = F.interpolate(pictures, (side, side), mode="area")
         principal, tensors = Components(pictures, components), {}
         for start in STARTS.values():
-            own = {name: options.get(name, default) for name, default in start.options.items()}
-            tensors |= start.fit(principal, torch.Generator().manual_seed(seed + label), **own)
+            tensors |= start.fit(principal, torch.Generator().manual_seed(seed + label), start.options | options)
         classes.append(tensors)
     return {name: torch.stack([tensors[name] for tensors in classes]) for name in classes[0]}
 

@@ -44,13 +44,13 @@ class Start(ABC):
     options: the numbers that ``fit`` takes, with their defaults; ``training.fit_start`` offers them.
     """
 
-    name: ClassVar[str]
-    order: ClassVar[int]
+    name: str
+    order: int
     tensors: ClassVar[dict[str, str]] = {}
     random: ClassVar[bool] = True
     options: ClassVar[dict[str, int]] = {}
 
-    def fit(self, components: Components, generator: torch.Generator, **options: int) -> dict[str, Tensor]:
+    def fit(self, components: Components, generator: torch.Generator, options: dict[str, int]) -> dict[str, Tensor]:
         """Its ``tensors`` for one class, without the dimension of the classes."""
         return {name: getattr(components, name) for name in self.tensors}
 

@@ -14,9 +14,9 @@ class Mixture(Start):
     tensors = {"mean": "CD", "basis": "CKD", "weights": "CM", "centers": "CMK", "factors": "CMKK"}
     options = {"mixture": 4}
 
-    def fit(self, components: Components, generator: torch.Generator, mixture: int = 4) -> dict[str, Tensor]:
-        """Weights (M,), means (M, K) and Cholesky factors (M, K, K) of ``mixture`` Gaussians, beside the components."""
-        points = components.coordinates
+    def fit(self, components: Components, generator: torch.Generator, options: dict[str, int]) -> dict[str, Tensor]:
+        """Weights (M,), means (M, K) and Cholesky factors (M, K, K) of the Gaussians, beside the components."""
+        points, mixture = components.coordinates, options["mixture"]
         centers = points[torch.randperm(len(points), generator=generator)[:mixture]]
         if len(centers) < mixture:
             centers = centers[torch.arange(mixture) % len(centers)]

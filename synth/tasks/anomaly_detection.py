@@ -87,7 +87,7 @@ def anomaly_scores(
 
     relative: divide by the residual of the model's own decoder, whose rebuilt pictures are ``usual``, else None.
     """
-    decoders = [decoder, model.decoder] if relative else [decoder]
+    decoders = [decoder, *([model.decoder] if relative and model.decoder else [])]
     depth = min(one.depth for one in decoders)
     runs = [fit_features(model, one, x, steps, step_size, depth) for one in decoders]
     for rebuilt, *usual in zip(*runs, strict=True):

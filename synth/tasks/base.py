@@ -153,7 +153,7 @@ class Task(ABC):
         if unknown:
             raise ValueError(f"{unknown[0]}: expected a parameter of {self.name}, one of {', '.join(self.parameters)}")
         settings = self.defaults(model, preset) | settings
-        values = {}
+        values: dict = {}
         # Numbers before pictures: a picture's size may depend on them.
         for name in sorted(self.parameters, key=lambda name: isinstance(self.parameters[name], (Picture, Mask))):
             parameter, value = self.parameters[name], settings[name]
