@@ -91,14 +91,14 @@ def wait_for(address: str, server: subprocess.Popen, log) -> None:
 
 async def events(client: httpx.AsyncClient, call: Call, begun: list[str] | None = None) -> AsyncIterator[tuple]:
     """The events (name, data) of a call; ``begun`` gets its id. Leaving the loop closes the connection."""
-    given = []
+    values = []
     for name, kind in call.task.parameters.items():
         value = call.settings.get(name)
         if isinstance(kind, (Picture, Mask)) and value is not None:
             sent = await client.post("/gradio_api/upload", files={"files": (value.name, value.read_bytes())})
             value = {"path": sent.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
-        given.append(value)
-    joined = await client.post(f"/gradio_api/call/{call.task.name}", json={"data": [None, *given, None]})
+        values.append(value)
+    joined = await client.post(f"/gradio_api/call/{call.task.name}", json={"data": [None, *values, None]})
     if joined.status_code == 503:
         yield "refused", joined.json()["detail"]
         return

@@ -30,13 +30,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         model = synth.load(options.checkpoint)
         drawn = [(chance.choice(model.classes), chance.randrange(1000, 10**6)) for _ in range(options.count)]
-        made = [
+        images = [
             synth.generation(model, class_name=name, count=1, seed=seed, preset=options.preset).pictures
             for name, seed in drawn
         ]
     except ValueError as error:
         parser.exit(2, f"{error}\n")
-    pictures.sheet(torch.cat(made), columns=COLUMNS, zoom=3).save(options.output / "naming.png")
+    pictures.sheet(torch.cat(images), columns=COLUMNS, zoom=3).save(options.output / "naming.png")
     lines = [f"{number}: {name}, {model.group(name)}" for number, (name, _) in enumerate(drawn, 1)]
     (options.output / "naming.txt").write_text("\n".join(lines) + "\n")
     print(f"{options.output / 'naming.png'}: {COLUMNS} a row; then compare with naming.txt")

@@ -1,12 +1,12 @@
 """One synthesis step against other libraries' L2 attacks: ``python -m bench.peers`` prints the table.
 
 Same weights, pictures, labels, steps, step size and epsilon, descending the cross-entropy to a target without a random
-start; the contenders take turns in one process. Before, their pictures are found equal to 1e-4 after three steps in
+start; the contenders take turns in one process. First their pictures must agree to 1e-4 after three steps in
 double precision; in single, a step of each may differ by what a ReLU that rounding opens or closes changes. Each peer
 runs as its users run it: eager, the plain network in eval mode, normalisation included. Needs ``pip install foolbox
 torchattacks`` and ``pip install --no-deps robustness``; what is missing is said and left out.
 
-robustness is the published attacker itself: ``Tensor.cuda`` is made to stay on the CPU, the packages that its loop
+robustness is the published attacker itself: ``Tensor.cuda`` is patched to stay on the CPU, the packages that its loop
 does not use are stubs, and ``use_best``, which costs copies, is off, as in the published synthesis.
 foolbox is asked for its loop (``run``), without the forward pass that its attacks add at the end. One rule stays
 different: robustness and we clamp what the network sees, which stops the gradient of pixels that are 0 or 1 exactly.
@@ -144,13 +144,13 @@ def measure(
 
 def installed() -> dict[str, Callable]:
     """The peers that can be imported; one sentence for each that cannot."""
-    found = {}
+    peers = {}
     for name, make in PEERS.items():
         if importlib.util.find_spec(name) is None:
             print(f"{name} is not installed and left out: `pip install {name}` adds its column.\n")
         else:
-            found[name] = make
-    return found
+            peers[name] = make
+    return peers
 
 
 def main(arguments: list[str] | None = None) -> None:

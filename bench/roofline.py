@@ -65,10 +65,10 @@ def operations(model: Classifier, x: Tensor) -> int:
 
 def shares(work: Callable[[], object]) -> dict[str, float]:
     """The share of the time of ``work`` that each group of operators takes."""
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         work()
     times: Counter[str] = Counter()
-    for event in seen.key_averages():
+    for event in profiler.key_averages():
         times[group(event.key)] += event.self_cpu_time_total
     return {name: times[name] / times.total() for name in [*GROUPS, "elementwise", "other"]}
 
@@ -76,9 +76,9 @@ def shares(work: Callable[[], object]) -> dict[str, float]:
 def group(operator: str) -> str:
     name = operator.split("::")[-1]
     if "::" in operator:
-        for found, parts in GROUPS.items():
+        for label, parts in GROUPS.items():
             if any(part in name for part in parts):
-                return found
+                return label
         if name.rstrip("_").removesuffix("_backward") in ELEMENTWISE or name.startswith("clamp"):
             return "elementwise"
     return "other"

@@ -145,11 +145,11 @@ class Convolution(nn.Conv2d):
 
     def _once(self, name: str, shape: torch.Size, make: Callable):
         """What ``make`` gives for an input of ``shape``; kept until the shape changes."""
-        known, made = self._packed.get(name, (None, None))
+        known, packed = self._packed.get(name, (None, None))
         if known != shape:
-            made = make()
-            self._packed[name] = shape, made
-        return made
+            packed = make()
+            self._packed[name] = shape, packed
+        return packed
 
 
 class _Packed(torch.autograd.Function):

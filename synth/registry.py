@@ -24,13 +24,13 @@ def discover(package: str, base: type[Kind]) -> dict[str, Kind]:
     A subclass declares ``name``, and ``order``, a number by which the instances are sorted, then by name.
     ValueError for two classes of one name.
     """
-    found: dict[str, Kind] = {}
+    instances: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
         for kind in vars(importlib.import_module(module.name)).values():
             own = inspect.isclass(kind) and issubclass(kind, base) and kind.__module__ == module.name
             if own and not inspect.isabstract(kind):
                 instance = kind()
-                if instance.name in found:
+                if instance.name in instances:
                     raise ValueError(f"name: expected a new one in {module.name}, got {instance.name!r} again")
-                found[instance.name] = instance
-    return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
+                instances[instance.name] = instance
+    return dict(sorted(instances.items(), key=lambda item: (item[1].order, item[0])))

@@ -45,9 +45,9 @@ def test_convolution_and_gradient_are_pytorchs(case, maximum, layout):
     for batch in (1, 3, 1):
         x = torch.randn(batch, inner, side, side, requires_grad=True)
         expected = conv(x).clamp(0, maximum) if maximum else conv(x)
-        found = packed(x, maximum)
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-        (gradient,), wanted = gradients(found, x), gradients(expected, x)
+        output = packed(x, maximum)
+        torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+        (gradient,), wanted = gradients(output, x), gradients(expected, x)
         torch.testing.assert_close((gradient,), wanted, atol=1e-5, rtol=1e-5)
         assert gradient.is_contiguous(), "laid out as the input"
 
@@ -55,9 +55,9 @@ def test_convolution_and_gradient_are_pytorchs(case, maximum, layout):
 def test_shortcut_is_added_and_gets_its_gradient():
     conv = convolution(8, 8, 3, 1, 1)
     x, shortcut = torch.randn(2, 2, 8, 5, 5).requires_grad_().unbind()
-    found, expected = Convolution(conv)(x, inf, shortcut), (conv(x) + shortcut).relu()
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(gradients(found, x, shortcut), gradients(expected, x, shortcut), atol=1e-5, rtol=1e-5)
+    output, expected = Convolution(conv)(x, inf, shortcut), (conv(x) + shortcut).relu()
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(gradients(output, x, shortcut), gradients(expected, x, shortcut), atol=1e-5, rtol=1e-5)
 
 
 def test_other_types_copies_and_autocast_run_as_pytorch_runs_them():
