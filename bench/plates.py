@@ -22,6 +22,7 @@ import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
 from synth.drawings import sketches
+from synth.record import Record
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis
 from training.data import load
@@ -211,7 +212,7 @@ def overview() -> None:
     sketched = [synth.sketch(model, picture=one, class_name=name).pictures for name, one in drawings.items()]
     pairs: dict[str, list[Tensor]] = {}
     for arguments in commands():
-        task, settings = synth.TASKS[arguments[0]], pictures.settings_of(DOCS / arguments[-1])["settings"]
+        task, settings = synth.TASKS[arguments[0]], Record.read(DOCS / arguments[-1]).settings
         if isinstance(task, Synthesis) and task.name not in ("generation", "sketch"):
             frame = task(model, **settings)
             pairs[f"{task.title}: before and after"] = [frame.start, frame.pictures]

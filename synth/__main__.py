@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from synth import hub, pictures
+from synth import hub
 from synth.checkpoint import load_evaluation
 from synth.parameters import Choice, Float, Int, Parameter, flag, sentence
+from synth.record import Record
 from synth.tasks import TASKS, Task
 from synth.version import VERSION
 
@@ -37,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--preset", help=f"tuned (default) or {', '.join(task.presets)}")
         command.add_argument("--checkpoint", help=f"bundled name, folder or owner/name (default {hub.DEFAULT})")
         command.add_argument("--device", default="cpu", help="torch device, such as cpu or cuda")
-        command.add_argument("--like", help="PNG made here: repeat it, but for what is given besides")
+        command.add_argument("--like", help="PNG made here: repeat it, with the other settings of this command instead")
         command.add_argument("--output", type=Path, default=f"{task.name}.png", help="PNG to write")
         command.add_argument("--zoom", type=int, help="size of a pixel in the PNG (default: at least 128 a side)")
         command.set_defaults(run=_run, task=task)
@@ -48,23 +49,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     task: Task = options.task
-    given = {name: value for name in task.parameters if (value := getattr(options, name)) is not None}
+    settings = {name: value for name in task.parameters if (value := getattr(options, name)) is not None}
     checkpoint = options.checkpoint
     if options.like is not None:
-        like = pictures.settings_of(options.like)
-        if not isinstance(like.get("settings"), dict) or "checkpoint" not in like:
-            raise ValueError(f"like: expected a PNG made here, with its settings inside, got {options.like!r}")
+        like = Record.read(options.like)
         if options.preset is not None:
             raise ValueError(f"preset: expected none together with --like, got {options.preset!r}")
-        if like.get("task") != task.name:
-            raise ValueError(f"like: expected a PNG of {task.name}, got one of {like.get('task')}")
-        given = like["settings"] | given
-        checkpoint = checkpoint or like["checkpoint"]
+        if like.task != task.name:
+            raise ValueError(f"like: expected a PNG of {task.name}, got one of {like.task}")
+        settings = task.rename(like.settings) | settings
+        checkpoint = checkpoint or like.checkpoint
     if options.zoom is not None and not 1 <= options.zoom <= 64:
         raise ValueError(f"zoom: expected 1 to 64, got {options.zoom}")
     if options.preset is not None:
-        given["preset"] = options.preset
-    task.check_single(given)
+        settings["preset"] = options.preset
+    task.check_single(settings)
     model = hub.load(checkpoint or hub.DEFAULT, device=options.device)
     with tqdm(desc=task.name, leave=False) as bar:
 
@@ -73,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
             bar.update(frame.step - bar.n)
             bar.set_postfix(loss=f"{frame.loss.mean().item():.3f}", refresh=False)
 
-        frame = task(model, callback=show, **given)
+        frame = task(model, callback=show, **settings)
     try:
         frame.save(options.output, options.zoom)
     except OSError as error:

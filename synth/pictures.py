@@ -1,10 +1,7 @@
-"""Between files, PIL images and tensors (N, 3, H, W) in [0, 1]; masks; sheets; settings inside PNG files."""
+"""Between files, PIL images and tensors (N, 3, H, W) in [0, 1]; masks; sheets."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 from torch import Tensor
 
 SMALLEST, LARGEST = 4, 4096
 DAMAGED = (OSError, ValueError, SyntaxError, TypeError, NotImplementedError, Image.DecompressionBombError)
-SETTINGS = "synth"
 
 
 def read(value, name: str = "picture") -> Image.Image:
@@ -26,7 +22,7 @@ def read(value, name: str = "picture") -> Image.Image:
     Palette, CMYK, grey, 16-bit and transparent pictures are converted (transparency onto white). ValueError, one
     sentence that starts with ``name``, for anything that is not one still picture of a sensible size.
     """
-    return _rgb(_still(_open(value, name), name), name)
+    return _rgb(_still(open_image(value, name), name), name)
 
 
 def read_all(value, name: str = "picture", read_one: Callable = read) -> list[Image.Image]:
@@ -43,7 +39,7 @@ def read_all(value, name: str = "picture", read_one: Callable = read) -> list[Im
 
 def read_mask(value, name: str = "mask") -> Image.Image:
     """A mode "1" image, set where the given picture is opaque and light; errors as for ``read``."""
-    image = _still(_open(value, name), name)
+    image = _still(open_image(value, name), name)
     if "A" in image.getbands() or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema() != (255, 255):
@@ -102,37 +98,8 @@ def sheet(x: Tensor, *, columns: int | None = None, zoom: int = 1, gap: int = GA
     return page
 
 
-def save(image: Image.Image, path: str | Path | io.BytesIO, settings: dict) -> None:
-    """Write a PNG that carries ``settings``; OSError if the file cannot be written."""
-    image.save(path, "PNG", pnginfo=settings_chunk(settings))
-
-
-def settings_chunk(settings: dict) -> PngImagePlugin.PngInfo:
-    """The settings as a text chunk."""
-    info = PngImagePlugin.PngInfo()
-    info.add_itxt(SETTINGS, to_json(settings))
-    return info
-
-
-def to_json(settings: dict, indent: int | None = None) -> str:
-    """The settings as text; pictures and masks among them (tensors of one picture) travel whole."""
-    return json.dumps(settings, default=_encode, indent=indent)
-
-
-def settings_of(path: str | Path, name: str = "like") -> dict:
-    """The settings inside a PNG that ``save`` made, or a GIF of ``synth.recorder``; ValueError if it holds none."""
-    image = _open(path, name, sized=False)
-    try:
-        text = image.info["comment"] if image.format == "GIF" else getattr(image, "text", {})[SETTINGS]
-        settings = json.loads(text, object_hook=_decode)
-        if not isinstance(settings, dict):
-            raise TypeError
-        return settings
-    except (*DAMAGED, AttributeError, KeyError, RecursionError):
-        raise ValueError(f"{name}: expected a PNG made here, with its settings inside, got {_shown(path)}") from None
-
-
-def _open(value, name: str, *, sized: bool = True) -> Image.Image:
+def open_image(value, name: str, *, sized: bool = True) -> Image.Image:
+    """What ``read`` accepts, as it is; ``sized``: only of 4 to 4096 pixels per side. ValueError as for ``read``."""
     if isinstance(value, Tensor):
         value = value[0] if value.ndim == 4 and len(value) == 1 else value
         if value.ndim != 3 or value.shape[0] not in (1, 3):
@@ -153,9 +120,9 @@ def _open(value, name: str, *, sized: bool = True) -> Image.Image:
         try:
             value = Image.open(value)
         except DAMAGED:
-            raise ValueError(f"{name}: expected a readable picture file, got {_shown(value)}") from None
+            raise ValueError(f"{name}: expected a readable picture file, got {show_value(value)}") from None
     if not isinstance(value, Image.Image):
-        raise ValueError(f"{name}: expected a picture, got {_shown(value)}")
+        raise ValueError(f"{name}: expected a picture, got {show_value(value)}")
     width, height = value.size
     if sized and not (min(width, height) >= SMALLEST and max(width, height) <= LARGEST):
         raise ValueError(f"{name}: expected {SMALLEST} to {LARGEST} pixels a side, got {width}x{height}")
@@ -190,20 +157,6 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
         raise ValueError(f"{name}: expected colours that convert to RGB, got mode {image.mode}") from None
 
 
-def _shown(value) -> str:
+def show_value(value) -> str:
     """A file by its name alone: where an uploaded one lies is the server's business."""
     return repr((Path(value).name or str(value)) if isinstance(value, (str, Path)) else value)[:100]
-
-
-def _encode(value) -> dict:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"cannot store {type(value).__name__} in a PNG")
-    buffer = io.BytesIO()
-    to_images(value.expand(-1, 3, -1, -1))[0].save(buffer, "PNG")
-    return {"png": base64.b64encode(buffer.getvalue()).decode()}
-
-
-def _decode(value: dict):
-    if set(value) != {"png"}:
-        return value
-    return Image.open(io.BytesIO(base64.b64decode(value["png"], validate=True)))

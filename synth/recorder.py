@@ -15,6 +15,7 @@ from torch import Tensor
 from synth import pictures
 from synth.classifier import Classifier
 from synth.constraints import norms
+from synth.record import Record
 from synth.tasks.base import Frame
 
 MOST = 60
@@ -57,7 +58,7 @@ class Recorder:
         if most < 2:
             raise ValueError(f"most: expected at least 2, got {most}")
         self.model, self.most = model, most
-        self.settings: dict = {}
+        self.record = Record("", "", {})
         self._moments: list[Moment] = []
         self._seen, self._stride = 0, 1
 
@@ -67,8 +68,8 @@ class Recorder:
         if moments and frame.step <= moments[-1].step:
             raise ValueError(f"frame: expected a step after {moments[-1].step}, got {frame.step}")
         if not moments:
-            largest = frame.pictures.numel() * int(frame.settings["settings"].get("size", 1)) ** 2
-            self.settings, self.most = frame.settings, max(2, min(self.most, BYTES // largest))
+            largest = frame.pictures.numel() * int(frame.settings.get("size", 1)) ** 2
+            self.record, self.most = frame.record, max(2, min(self.most, BYTES // largest))
         elif moments[-1].order % self._stride:
             moments.pop()  # it was there as the newest only
         distance = norms(frame.pictures - frame.start).flatten().cpu()
@@ -92,12 +93,12 @@ class Recorder:
     @property
     def epsilon(self) -> float | None:
         """How far the run lets a picture go, to compare with ``distance``; None where nothing limits it."""
-        return self.settings["settings"].get("epsilon")
+        return self.record.settings.get("epsilon")
 
     @property
     def target(self) -> str | None:
         """The class that the run was asked for, if it was."""
-        return self.settings["settings"].get("class_name")
+        return self.record.settings.get("class_name")
 
     def pictures(self, index: int) -> Tensor:
         """Those of the ``index``-th kept step, rounded to 8 bits: (N, 3, H, W) in [0, 1]."""
@@ -173,7 +174,7 @@ class Recorder:
         ]
 
     def save_gif(self, path: str | Path, *, zoom: int | None = None, seconds: float = 3) -> None:
-        """An animated GIF that repeats, with the run's settings as its comment, as ``pictures.settings_of`` reads them.
+        """An animated GIF that repeats, with the run's settings as its comment, as ``Record.read`` reads them.
 
         It rests on the first step and longer on the last, and takes ``seconds`` in between. All steps share one palette
         of 254 colours: a palette for each would be nearer, but flickers and takes twice the space. Equal neighbours
@@ -204,7 +205,7 @@ class Recorder:
             append_images=steps[1:],
             duration=durations,
             loop=0,
-            comment=pictures.to_json(self.settings),
+            comment=self.record.to_json(),
         )
 
     def _palette(self) -> Image.Image:
@@ -228,8 +229,8 @@ def save_zip(frame: Frame, path: str | Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for index, image in enumerate(frame.images, 1):
             buffer = io.BytesIO()
-            pictures.save(image, buffer, frame.settings)
-            archive.writestr(f"{frame.settings['task']}-{index:02d}.png", buffer.getvalue())
+            frame.record.save(image, buffer)
+            archive.writestr(f"{frame.record.task}-{index:02d}.png", buffer.getvalue())
         frame.save(buffer := io.BytesIO())
         archive.writestr("sheet.png", buffer.getvalue())
-        archive.writestr("settings.json", pictures.to_json(frame.settings, indent=2))
+        archive.writestr("settings.json", frame.record.to_json(indent=2))

@@ -234,6 +234,6 @@ def test_defaults_stay_within_what_a_shallow_decoder_knows(model, picture):
     shallow = copy.deepcopy(model)
     shallow.decoders = {"": make_decoders(model)["squares"]}
     assert synth.generation(shallow, count=1, steps=1).pictures.shape == (1, 3, 32, 32)
-    assert synth.reconstruction(shallow, picture=picture, steps=1).settings["settings"]["depth"] == 2
+    assert synth.reconstruction(shallow, picture=picture, steps=1).settings["depth"] == 2
     with pytest.raises(ValueError, match="^depth: expected 1 to 2, the stages that tiny can decode, got 3$"):
         synth.interpolation(shallow, picture=picture, other=picture, depth=3)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synth import hub, pictures, starts
+from synth import hub, starts
 from synth.__main__ import main
 from synth.checkpoint import save
 from synth.parameters import flag
+from synth.record import Record
 from synth.tasks import TASKS
 
 
@@ -43,9 +44,9 @@ def arguments(checkpoint, picture, tmp_path):
 def test_a_command_twice_and_its_repetition_give_the_same_pixels(task, arguments, checkpoint, tmp_path):
     assert main(arguments(task)) == 0
     first = np.asarray(Image.open(tmp_path / "out.png"))
-    settings = pictures.settings_of(tmp_path / "out.png")
-    assert settings["task"] == task.name and settings["settings"].get("steps", 3) == 3
-    assert {"checkpoint", "version"} <= set(settings)
+    record = Record.read(tmp_path / "out.png")
+    assert record.task == task.name and record.settings.get("steps", 3) == 3
+    assert record.checkpoint and record.version
     assert main(arguments(task)) == 0
     assert np.array_equal(first, np.asarray(Image.open(tmp_path / "out.png")))
     again = [task.name, "--like", str(tmp_path / "out.png"), "--checkpoint", str(checkpoint)]
@@ -57,7 +58,7 @@ def test_like_with_one_change_changes_only_that(arguments, checkpoint, tmp_path)
     main([*arguments(TASKS["generation"]), "--count", "2"])
     again = ["generation", "--like", str(tmp_path / "out.png"), "--checkpoint", str(checkpoint), "--seed", "5"]
     main([*again, "--output", str(tmp_path / "other.png")])
-    before, after = (pictures.settings_of(tmp_path / name)["settings"] for name in ("out.png", "other.png"))
+    before, after = (Record.read(tmp_path / name).settings for name in ("out.png", "other.png"))
     assert after == before | {"seed": 5}
 
 

@@ -72,7 +72,7 @@ def test_holes_of_any_size_count_alone():
 def test_super_resolution_of_a_large_picture_has_its_original(model, size, factor):
     given = draw_picture(*size)
     frame = synth.super_resolution(model, picture=given, factor=factor, steps=3)
-    found = TASKS[frame.settings["task"]].compare(frame, given)
+    found = TASKS[frame.record.task].compare(frame, given)
     truth = pictures.to_tensor(given, 32)
     low = (F.avg_pool2d(truth, int(factor)) * 255).round() / 255
     plain = F.interpolate(low, size=(32, 32), mode="bicubic").clamp(0, 1)
@@ -85,8 +85,8 @@ def test_super_resolution_of_a_large_picture_has_its_original(model, size, facto
 def test_a_result_that_is_the_original_is_perfect(model):
     given = Image.new("RGB", (64, 64), (90, 120, 30))  # flat, so that filling loses nothing
     frame = next(synth.inpainting.frames(model, picture=given, class_name=0))
-    assert TASKS[frame.settings["task"]].compare(frame, given)["mean fill"]["psnr"] > 80
-    assert TASKS[frame.settings["task"]].compare(frame, given)["ours"]["psnr"] > 80
+    assert TASKS[frame.record.task].compare(frame, given)["mean fill"]["psnr"] > 80
+    assert TASKS[frame.record.task].compare(frame, given)["ours"]["psnr"] > 80
 
 
 @pytest.mark.parametrize("enlarged", [1, 7], ids=["as it is", "pixel by pixel"])
@@ -100,7 +100,7 @@ def test_a_size_that_the_factor_does_not_divide():
     given, model = draw_picture(64, 64), make_model(image_size=30)
     frame = synth.super_resolution(model, picture=given, factor="4", steps=2, class_name=0)
     assert frame.pictures.shape[-1] == 28
-    found = TASKS[frame.settings["task"]].compare(frame, given)
+    found = TASKS[frame.record.task].compare(frame, given)
     assert found["ours"]["psnr"] == pytest.approx(
         metrics.psnr(frame.pictures, pictures.to_tensor(given, 28)).item(), abs=1e-3
     )
@@ -111,7 +111,7 @@ def test_a_size_that_the_factor_does_not_divide():
 def test_inpainting_has_its_original(model, picture, given, outside):
     mask = draw_mask() if given else None
     frame = synth.inpainting(model, picture=picture, mask=mask, steps=3, seed=5, outside=outside)
-    found = TASKS[frame.settings["task"]].compare(frame, picture)
+    found = TASKS[frame.record.task].compare(frame, picture)
     truth = tensor(picture)
     if given:
         hole = pictures.to_mask(mask, 32) > 0
@@ -134,11 +134,11 @@ KNOWN = ("super_resolution", "inpainting", "reconstruction", "denoising")
 def test_reconstructions_and_cleaned_pictures_are_compared_with_the_picture(model, picture):
     truth = pictures.to_tensor(picture, 32)
     frame = synth.reconstruction(model, picture=picture, steps=2)
-    found = TASKS[frame.settings["task"]].compare(frame, picture)
+    found = TASKS[frame.record.task].compare(frame, picture)
     assert list(found) == list(frame.captions) == ["decoded", "optimised"]
     assert found["optimised"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures[1:], truth).item())
     frame = synth.denoising(model, picture=picture, sigma=50)
-    found = TASKS[frame.settings["task"]].compare(frame, picture)
+    found = TASKS[frame.record.task].compare(frame, picture)
     assert found["noisy"]["psnr"] == pytest.approx(metrics.psnr(frame.start, truth).item())
     assert synth.denoising.compare(synth.denoising(model, picture=picture, sigma=0), picture) is None
 
@@ -146,10 +146,10 @@ def test_reconstructions_and_cleaned_pictures_are_compared_with_the_picture(mode
 @pytest.mark.parametrize("name", [name for name in TASKS if name not in KNOWN])
 def test_other_tasks_have_no_original(model, name):
     frame = next(TASKS[name].frames(model, **needed(TASKS[name])))
-    assert TASKS[frame.settings["task"]].compare(frame, draw_picture()) is None
+    assert TASKS[frame.record.task].compare(frame, draw_picture()) is None
 
 
 def test_what_is_no_picture_is_refused(model, picture):
     frame = synth.super_resolution(model, picture=picture, steps=1)
     with pytest.raises(ValueError, match="^picture: expected a picture, got 3"):
-        TASKS[frame.settings["task"]].compare(frame, 3)
+        TASKS[frame.record.task].compare(frame, 3)

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from synth import pictures
 from synth.constraints import norms
 from synth.multiscale import REACH, at_both_sizes, enlarge
 from synth.objectives import Objective
+from synth.record import Record
 from synth.tasks import TASKS
 from tests.conftest import needed
 
@@ -55,7 +55,7 @@ def test_the_loss_falls_at_every_size(task, model):
 def test_settings_in_the_png_repeat_a_larger_picture(task, model, tmp_path):
     frame = task(model, **few(task) | {"noise": 0.01, "seed": 11}, size="2")
     frame.save(tmp_path / "x.png")
-    settings = pictures.settings_of(tmp_path / "x.png")["settings"]
+    settings = Record.read(tmp_path / "x.png").settings
     assert settings["size"] == 2
     assert torch.equal(task(model, **settings).pictures, frame.pictures)
     del settings["size"]  # as in a PNG from before there was a choice

@@ -1,12 +1,11 @@
 """Every kind of picture file becomes RGB with the right values, or one sentence; settings survive inside a PNG."""
 
-import json
 import random
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from synth import pictures
 from tests.conftest import draw_mask, draw_picture
@@ -250,64 +249,3 @@ def test_sheet_layout():
     assert (levels[8:11] == 255).all() and (levels[:, 12:15] == 255).all() and (levels[11:, 30:] == 255).all()
     np.testing.assert_array_equal(array(pictures.sheet(x[:1], zoom=1)), array(pictures.to_images(x[:1])[0]))
     assert pictures.sheet(x[:2], columns=9, gap=0).size == (12, 4)
-
-
-def test_settings_survive_inside_a_png(tmp_path, picture):
-    tensor, mask = pictures.to_tensor(picture, 32), pictures.to_mask(draw_mask(), 32)
-    settings = {
-        "epsilon": 0.1 + 0.2,
-        "class": "café \U0001f408",
-        "nothing": None,
-        "deep": {"a": [1, 2]},
-        "picture": tensor,
-        "mask": mask,
-    }
-    pictures.save(picture, tmp_path / "x.png", settings)
-    found = pictures.settings_of(tmp_path / "x.png")
-    assert torch.equal(pictures.to_tensor(pictures.read(found.pop("picture")), 32), tensor)
-    assert torch.equal(pictures.to_mask(pictures.read_mask(found.pop("mask")), 32), mask)
-    assert found == {name: value for name, value in settings.items() if name not in ("picture", "mask")}
-    np.testing.assert_array_equal(array(Image.open(tmp_path / "x.png")), array(picture))
-
-
-def test_settings_of_a_large_sheet_are_read(tmp_path):
-    """Sheets may be larger than the pictures that tasks accept: 64 pictures at a zoom of 16 are 6,166 wide."""
-    pictures.save(Image.new("L", (pictures.LARGEST + 100, 8)), tmp_path / "x.png", {"a": 1})
-    assert pictures.settings_of(tmp_path / "x.png") == {"a": 1}
-
-
-def with_text(path, key, text):
-    chunk = PngImagePlugin.PngInfo()
-    chunk.add_itxt(key, text)
-    Image.new("L", (8, 8)).save(path, pnginfo=chunk)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[1]", '"a"', "7", '{"a": {"png": "no base64"}}', '{"a": {"png": 3}}', '{"a": {"png": "aaaa"}}']
-)
-def test_foreign_settings_are_one_sentence(tmp_path, text):
-    with_text(tmp_path / "x.png", pictures.SETTINGS, text)
-    refused(tmp_path / "x.png", reader=pictures.settings_of)
-
-
-def test_pictures_without_settings_are_one_sentence(tmp_path, picture):
-    with_text(tmp_path / "x.png", "comment", json.dumps({"a": 1}))
-    picture.save(tmp_path / "x.jpg")
-    for value in (tmp_path / "x.png", tmp_path / "x.jpg", tmp_path / "none.png", picture):
-        refused(value, reader=pictures.settings_of)
-
-
-@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
-def test_settings_of_a_truncated_png_are_read_or_one_sentence(tmp_path, part):
-    pictures.save(draw_picture(), tmp_path / "x.png", {"a": 1})
-    data = (tmp_path / "x.png").read_bytes()
-    (tmp_path / "x.png").write_bytes(data[: int(part * len(data))])
-    try:
-        assert pictures.settings_of(tmp_path / "x.png", "photo") == {"a": 1}
-    except ValueError as error:
-        assert str(error).startswith("photo: expected ")
-
-
-def test_what_cannot_be_stored_is_refused(tmp_path, picture):
-    with pytest.raises(TypeError, match="cannot store"):
-        pictures.save(picture, tmp_path / "x.png", {"a": object()})

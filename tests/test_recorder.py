@@ -12,6 +12,7 @@ from PIL import Image
 import synth
 from synth import pictures, recorder
 from synth.constraints import norms
+from synth.record import KEY, Record
 from synth.recorder import Recorder, save_zip
 from synth.tasks import TASKS, Frame
 from tests.conftest import CLASSES, draw_picture, needed
@@ -32,7 +33,9 @@ def make_frames(count: int, pictures: int = 2, side: int = 4):
     start = torch.zeros(pictures, 3, side, side)
     for step in range(count):
         x = torch.full_like(start, (step % 256) / 255)
-        yield Frame(step, count - 1, x, torch.full((pictures,), -float(step)), start, {"settings": {"epsilon": 1.0}})
+        yield Frame(
+            step, count - 1, x, torch.full((pictures,), -float(step)), start, Record("toy", "tiny", {"epsilon": 1.0})
+        )
 
 
 @pytest.fixture(scope="module")
@@ -156,20 +159,20 @@ def test_gif_has_every_kept_step_its_size_and_its_settings(model, tmp_path, coun
             assert 10 * np.log10(255**2 / np.square(shown - truth).mean()) > 28
             assert (shown[:, 128:130] == 255).all(), "the frame stays white"
     assert durations == [recorder.FIRST, *[200] * 8, recorder.LAST]
-    assert pictures.settings_of(tmp_path / "x.gif") == frames[0].settings
+    assert Record.read(tmp_path / "x.gif") == frames[0].record
 
 
 def test_a_gif_repeats_its_run(model, tmp_path):
     kept, frames = make_run(model, "translation", picture=PICTURE, class_name="dot", steps=4)
     kept.save_gif(tmp_path / "x.gif", zoom=1)
-    again = synth.translation(model, **pictures.settings_of(tmp_path / "x.gif")["settings"])
+    again = synth.translation(model, **Record.read(tmp_path / "x.gif").settings)
     assert torch.equal(again.pictures, frames[-1].pictures)
 
 
 def test_a_gif_of_equal_steps_takes_as_long(tmp_path):
     kept = Recorder(None)
     for frame in make_frames(5):
-        kept.add(Frame(frame.step, 4, frame.start + 0.5, frame.loss, frame.start, frame.settings))
+        kept.add(Frame(frame.step, 4, frame.start + 0.5, frame.loss, frame.start, frame.record))
     kept.save_gif(tmp_path / "x.gif", seconds=1)
     with Image.open(tmp_path / "x.gif") as image:
         assert image.info["duration"] == recorder.FIRST + 3 * 200 + recorder.LAST
@@ -190,10 +193,10 @@ def test_zip_holds_every_picture_to_the_bit_with_its_settings(model, tmp_path, t
     for name, image in zip(names, frame.images, strict=True):
         with Image.open(tmp_path / "out" / name) as saved:
             assert saved.size == (side, side) and saved.tobytes() == image.tobytes()
-            assert saved.text[pictures.SETTINGS] == pictures.to_json(frame.settings)
-        assert pictures.settings_of(tmp_path / "out" / name)["task"] == task.name
+            assert saved.text[KEY] == frame.record.to_json()
+        assert Record.read(tmp_path / "out" / name).task == task.name
     assert (tmp_path / "out" / "sheet.png").read_bytes() == (tmp_path / "sheet.png").read_bytes()
-    assert json.loads((tmp_path / "out" / "settings.json").read_text()) == json.loads(pictures.to_json(frame.settings))
+    assert json.loads((tmp_path / "out" / "settings.json").read_text()) == json.loads(frame.record.to_json())
 
 
 def test_what_does_not_fit_is_refused_with_one_sentence(run, tmp_path):
@@ -212,7 +215,7 @@ def test_what_does_not_fit_is_refused_with_one_sentence(run, tmp_path):
     assert not list(tmp_path.iterdir())
     Image.new("P", (8, 8)).save(tmp_path / "foreign.gif", comment="made elsewhere")
     with pytest.raises(ValueError, match="^like: expected a PNG"):
-        pictures.settings_of(tmp_path / "foreign.gif")
+        Record.read(tmp_path / "foreign.gif")
 
 
 def test_a_run_that_grows_is_shown_at_one_size(model, tmp_path):

@@ -17,6 +17,7 @@ from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.constraints import norms
 from synth.parameters import Choice, Mask, Picture
+from synth.record import Record
 from synth.tasks import TASKS
 from tests.conftest import CLASSES, draw_mask, draw_picture, make_decoders, make_model, make_start, needed
 
@@ -80,7 +81,7 @@ def test_frames_are_the_start_and_every_step(task, model):
     assert torch.equal(frames[0].pictures, frames[0].start)
     assert torch.equal(frames[-1].pictures, last.pictures)
     assert not any(torch.equal(one.pictures, other.pictures) for one, other in itertools.pairwise(frames))
-    side = 32 * int(last.settings["settings"].get("size", 1))
+    side = 32 * int(last.settings.get("size", 1))
     assert [image.size for image in last.images] == [(side, side)] * len(last.pictures)
     assert last.pictures.isfinite().all() and last.pictures.min() >= 0 and last.pictures.max() <= 1
     assert last.loss.shape == (len(last.pictures),) and len(last.captions) in (0, len(last.pictures))
@@ -170,10 +171,10 @@ def test_settings_in_the_png_repeat_the_picture(task, model, tmp_path, left_out)
         } | needed(task, steps=2)
     frame = task(model, **settings)
     frame.save(tmp_path / "x.png")
-    record = pictures.settings_of(tmp_path / "x.png")
-    assert (record["task"], record["checkpoint"], record["version"]) == (task.name, "tiny", synth.__version__)
-    assert set(record["settings"]) == set(task.parameters)
-    assert torch.equal(TASKS[record["task"]](model, **record["settings"]).pictures, frame.pictures)
+    record = Record.read(tmp_path / "x.png")
+    assert (record.task, record.checkpoint, record.version) == (task.name, "tiny", synth.__version__)
+    assert set(record.settings) == set(task.parameters)
+    assert torch.equal(TASKS[record.task](model, **record.settings).pictures, frame.pictures)
 
 
 @every()
@@ -375,7 +376,7 @@ def test_painting_without_a_mask_paints_a_disc_in_the_middle(model):
     assert torch.equal(frame.pictures, synth.painting(model, picture=picture, mask=disc, steps=3).pictures)
     changed = (frame.pictures != frame.start).any(1)[0]
     assert 0 < changed.sum() <= 17**2 and not changed[:8].any() and not changed[:, :8].any()
-    assert frame.settings["settings"]["mask"] is None, "so that the default holds when it is repeated"
+    assert frame.settings["mask"] is None, "so that the default holds when it is repeated"
 
 
 def test_old_names_of_parameters_still_work(picture):
@@ -383,7 +384,7 @@ def test_old_names_of_parameters_still_work(picture):
     assert synth.painting.defaults(model)["feature"] == 9
     frames = [synth.painting(model, picture=picture, steps=2, **{name: 5}) for name in ("unit", "feature")]
     assert torch.equal(frames[0].pictures, frames[1].pictures)
-    assert all(frame.settings["settings"]["feature"] == 5 for frame in frames)
+    assert all(frame.settings["feature"] == 5 for frame in frames)
 
 
 def test_runs_share_one_engine_until_the_model_changes(picture, monkeypatch):

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from synth import TASKS, pictures
+from synth import TASKS
+from synth.record import Record
 from synth.web import evidence
 from tests.conftest import needed
 
@@ -29,7 +30,7 @@ def test_endpoint(task, server, tmp_path):
     api, settings = client.Client(server, verbose=False), needed(task, steps=2)
     picture, status = api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")
     assert status.startswith("done: step 2 of 2" if "steps" in settings else "done: step ")
-    kept = pictures.settings_of(picture)["settings"]
+    kept = Record.read(picture).settings
     assert set(kept) == set(task.parameters) and kept.get("steps", 2) == 2
     wrong = "steps" if "steps" in settings else "depth"
     with pytest.raises(Exception, match=rf"^{wrong}: expected 1 to \d+[ a-z]*, got 0$"):

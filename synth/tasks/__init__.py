@@ -6,4 +6,12 @@ from synth.tasks.synthesis import Problem
 
 TASKS: dict[str, Task] = discover("synth.tasks", Task)
 
-__all__ = ["TASKS", "Frame", "Problem", "Task"]
+
+def find_task(name: object) -> Task:
+    """The task called ``name``; ValueError if there is none."""
+    if name not in TASKS:
+        raise ValueError(f"task: expected one of {', '.join(TASKS)}, got {str(name)[:80]!r}")
+    return TASKS[name]
+
+
+__all__ = ["TASKS", "Frame", "Problem", "Task", "find_task"]

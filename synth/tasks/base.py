@@ -16,7 +16,7 @@ from synth import pictures
 from synth.classifier import Classifier
 from synth.parameters import ClassName, Depth, Mask, Parameter, Picture, sentence
 from synth.randomness import Generators
-from synth.version import VERSION
+from synth.record import Record
 
 BATCHED = (Picture, Mask, ClassName)
 """Parameters of which a run takes several, one per picture."""
@@ -34,9 +34,14 @@ class Frame:
     pictures: Tensor
     loss: Tensor
     start: Tensor
-    settings: dict = field(repr=False)
+    record: Record = field(repr=False)
     captions: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def settings(self) -> dict:
+        """The parameters of the run by name."""
+        return self.record.settings
 
     @property
     def images(self) -> list[Image.Image]:
@@ -45,7 +50,7 @@ class Frame:
     def save(self, path, zoom: int | None = None) -> None:
         """One PNG of all pictures, its pixels ``zoom`` wide (default: at least 128 a side), settings inside."""
         zoom = zoom or max(1, -(-128 // self.pictures.shape[-1]))
-        pictures.save(pictures.sheet(self.pictures, zoom=zoom), path, self.settings)
+        self.record.save(pictures.sheet(self.pictures, zoom=zoom), path)
 
 
 class Task(ABC):
@@ -120,15 +125,10 @@ class Task(ABC):
         is not touched: its frozen engine, folded for speed, does the work.
         """
         values = self.check(model, preset=preset, **settings)
-        record = {
-            "task": self.name,
-            "checkpoint": model.source,
-            "version": VERSION,
-            "settings": {**values, **self._readable(values, model)},
-        }
+        record = Record(self.name, model.source, values | self._readable(values, model))
         engine = model.engine()
         p = SimpleNamespace(**{name: _to(value, engine.device) for name, value in values.items()})
-        yield from self.run(engine, p, Generators(values.get("seed", 0)), partial(Frame, settings=record))
+        yield from self.run(engine, p, Generators(values.get("seed", 0)), partial(Frame, record=record))
 
     def defaults(self, model: Classifier, preset: str = "tuned") -> dict:
         """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint."""

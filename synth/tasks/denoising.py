@@ -47,7 +47,7 @@ class Denoising(Inversion):
 
     def compare(self, frame, original):
         """Beside the noisy picture; a picture that came noisy has no original."""
-        values = frame.settings["settings"]
+        values = frame.settings
         if not values["sigma"]:
             return None
         return metrics.table({"ours": frame.pictures, "noisy": frame.start}, values["picture"])

@@ -80,7 +80,7 @@ class Inpainting(Synthesis):
 
     def compare(self, frame, original):
         """Beside the mean fill; the rows hold "psnr_hole" too."""
-        values = frame.settings["settings"]
+        values = frame.settings
         rows = {"ours": frame.pictures, "mean fill": self.baseline(values)}
         return metrics.table(rows, values["picture"], self.hole(values))
 

@@ -70,7 +70,7 @@ class Reconstruction(Inversion):
 
     def compare(self, frame, original):
         """A row for each way to reconstruct, by its caption."""
-        truth = frame.settings["settings"]["picture"]
+        truth = frame.settings["picture"]
         rows = zip(frame.captions[:: len(truth)], frame.pictures.split(len(truth)), strict=True)
         return metrics.table(dict(rows), truth)
 

@@ -77,7 +77,7 @@ class SuperResolution(Synthesis):
 
         An ``original`` that is smaller than the result, or that was such a one enlarged pixel by pixel, is none.
         """
-        values, size = frame.settings["settings"], frame.pictures.shape[-1]
+        values, size = frame.settings, frame.pictures.shape[-1]
         images = pictures.read_all(original)
         truth = pictures.to_tensor(images, size)
         blocks = enlarge(values["picture"], values["factor"], "nearest")

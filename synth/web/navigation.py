@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gradio as gr
 
-from synth import Classifier, Task
+from synth import Classifier
+from synth.record import Record
+from synth.tasks import find_task
 from synth.web.checkpoints import download, load
 from synth.web.events import PRIVATE, show_errors
 from synth.web.inspection import Run
-from synth.web.links import from_link, from_picture
 from synth.web.reuse import chosen_picture
 from synth.web.tab import Tab
 
@@ -60,15 +61,17 @@ class Navigation:
     def _open_picture(self, values: dict) -> dict:
         with show_errors():
             path = values[self.dropped]
-            return self._open(*from_picture(path), values) if path else {self.checkpoint: gr.skip()}
+            return self._open(Record.read(path, "picture"), values) if path else {self.checkpoint: gr.skip()}
 
     def _open_link(self, values: dict) -> dict:
         with show_errors():
-            return self._open(*from_link(values[self.query]), values)
+            return self._open(Record.from_query(values[self.query]), values)
 
-    def _open(self, task: Task, checkpoint: str, settings: dict, values: dict) -> dict:
-        """Updates that open the tab of ``task`` with ``settings``, after a change of checkpoint where that differs."""
+    def _open(self, record: Record, values: dict) -> dict:
+        """Updates that open a tab with the settings of ``record``, after a change of checkpoint where that differs."""
+        task, checkpoint = find_task(record.task), record.checkpoint
         model, tab = load(checkpoint), self.tabs[task.name]
+        settings = record.restore(task, model)
         updates = self._renew(model, values) if checkpoint != values[self.checkpoint] else {tab.preset: "tuned"}
         updates |= tab.restore(model, settings)
         return updates | {self.bar: gr.Tabs(selected=task.name), self.checkpoint: checkpoint}

@@ -117,7 +117,7 @@ def metrics_table(task: Task, picture, frame: Frame, other: Frame | None) -> str
         return ""
     rows = {"this result" if name == "ours" else name: metrics for name, metrics in rows.items()}
     if other is not None:
-        others, name = task.compare(other, picture), other.settings["checkpoint"]
+        others, name = task.compare(other, picture), other.record.checkpoint
         named = {name: others["ours"]} if "ours" in others else {f"{name}: {row}": m for row, m in others.items()}
         rows |= named
     holes = all("psnr_hole" in metrics for metrics in rows.values())

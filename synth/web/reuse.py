@@ -7,10 +7,11 @@ import gradio as gr
 from synth import TASKS, Task
 from synth.parameters import Mask, Picture
 from synth.pictures import to_images
+from synth.record import Record
+from synth.web.checkpoints import load
 from synth.web.editor import enlarge, parse_editor, task_settings
 from synth.web.events import PRIVATE, QUEUE, show_errors
 from synth.web.inspection import KEPT, Run
-from synth.web.links import link
 from synth.web.running import describe, stream
 from synth.web.views import sheet
 
@@ -58,7 +59,8 @@ class Reuse:
         shown.then(None, self.address, self.address, js="query => synth.showLink(query)", **PRIVATE)
 
     def _link(self, checkpoint: str, *values) -> str:
-        return link(self.task, checkpoint, dict(zip(self._linkable, values, strict=True)))
+        settings = dict(zip(self._linkable, values, strict=True))
+        return Record(self.task.name, checkpoint, settings).to_query(self.task.defaults(load(checkpoint)))
 
     def _vary(self, checkpoint: str, *values):
         """Updates of status and gallery: the task again with the seeds that follow."""

@@ -98,6 +98,6 @@ def stream(
 
 def row_names(frame: Frame, model: Classifier) -> tuple[str, ...]:
     """What each picture of the frame is, where they differ: the task's captions, or each class in turn."""
-    if not frame.captions and len(frame.pictures) > 1 and frame.settings["settings"].get("class_name", "") is None:
+    if not frame.captions and len(frame.pictures) > 1 and frame.settings.get("class_name", "") is None:
         return tuple(model.classes[: len(frame.pictures)])
     return frame.captions
