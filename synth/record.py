@@ -56,7 +56,7 @@ class Record:
         """
         image = pictures.open_image(path, name, sized=False)
         try:
-            text = image.info["comment"] if image.format == "GIF" else image.text[KEY]
+            text = image.info["comment"] if image.format == "GIF" else getattr(image, "text", {})[KEY]
             values = json.loads(text, object_hook=_decode)
             record = cls(values["task"], values["checkpoint"], values["settings"], str(values.get("version", "")))
             if not (isinstance(record.settings, dict) and isinstance(record.checkpoint, str)):
