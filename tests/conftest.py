@@ -20,9 +20,11 @@ from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.features import Feature, FeatureGallery
 from synth.parameters import ClassName, Mask, Picture
+from synth.tasks import TASKS
 from tests.hub_client import Client, Server
 
 CLASSES = ["circle", "square", "stripe", "dot"]
+EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
 def make_model(architecture: str = "resnet18", image_size: int = 32, width: float = 0.125, **more) -> Classifier:
@@ -97,7 +99,7 @@ def draw_mask(width: int = 32, height: int = 32) -> Image.Image:
 
 
 def needed(task, size: tuple[int, int] = (32, 32), **more) -> dict:
-    """Settings for a short run of ``task``, made from its declaration alone: pictures, masks, required classes.
+    """Settings for a short run of ``task``, from its declaration alone: pictures, masks, required classes.
 
     And those of ``more`` that the task has.
     """
@@ -110,6 +112,23 @@ def needed(task, size: tuple[int, int] = (32, 32), **more) -> dict:
         elif isinstance(parameter, ClassName) and not parameter.optional:
             settings[name] = CLASSES[1]
     return settings | {name: value for name, value in more.items() if name in task.parameters}
+
+
+def every_task_with(what: str | type):
+    """As ``EVERY_TASK``, for the tasks with a parameter of that name or kind."""
+
+    def fits(task) -> bool:
+        kinds = () if isinstance(what, str) else what
+        return what in task.parameters or any(isinstance(parameter, kinds) for parameter in task.parameters.values())
+
+    names = [name for name, task in TASKS.items() if fits(task)]
+    assert names
+    return pytest.mark.parametrize("task", [TASKS[name] for name in names], ids=names)
+
+
+def assert_refused(task, model, settings: dict, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: expected [^\n]+$"):
+        next(task.frames(model, **settings))
 
 
 @pytest.fixture(autouse=True)

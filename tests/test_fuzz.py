@@ -29,9 +29,7 @@ from synth.web import running
 from synth.web.checkpoints import load
 from synth.web.line import LINE
 from synth.web.running import stream
-from tests.conftest import draw_mask, draw_picture, needed
-
-EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+from tests.conftest import EVERY_TASK, draw_mask, draw_picture, needed
 
 AT_ONCE = 8
 NUMBERS = [math.nan, math.inf, -math.inf, -1, 0, -0.0, 0.5, 1, 2.5, 1e-320, 1e308, 2**31, -(2**63), 10**400, 1e9, 3.0]

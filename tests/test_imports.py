@@ -60,3 +60,9 @@ def test_private_names_stay_in_their_module():
 def test_modules_import_without_gradio_until_the_page_is_asked_for():
     code = "import sys, synth, synth.__main__; sys.exit('gradio' in sys.modules or 'training' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_files_are_short():
+    paths = [*ROOT.glob("*.py"), *FILES.values(), *(ROOT / "tests").rglob("*.py")]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths}
+    assert {name: count for name, count in lines.items() if count > 300} == {}

@@ -10,17 +10,16 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from synth import TASKS, pictures
+from synth import pictures
 from synth.parameters import ClassName
 from synth.record import KEY, Record
 from synth.tasks import find_task
 from synth.web.checkpoints import load
 from synth.web.editor import enlarge
-from tests.conftest import draw_mask, draw_picture, needed
+from tests.conftest import EVERY_TASK, draw_mask, draw_picture, needed
 
 pytestmark = pytest.mark.usefixtures("tiny")
 RECORD = Record("sketch", "tiny", {"a": 1})
-EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
 @EVERY_TASK

@@ -10,9 +10,7 @@ from PIL import Image
 from synth import TASKS
 from synth.record import Record
 from synth.web import evidence
-from tests.conftest import needed
-
-EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+from tests.conftest import EVERY_TASK, needed
 
 
 def uploads(settings: dict, folder) -> dict:

@@ -7,15 +7,13 @@ import copy
 import gradio as gr
 import pytest
 
-from synth import TASKS
 from synth.parameters import ClassName, Depth, FeatureIndex, Float, Mask, Normal, Picture, Twin
 from synth.web import controls
 from synth.web.checkpoints import load
 from synth.web.controls import control, controls_at
-from tests.conftest import CLASSES
+from tests.conftest import CLASSES, EVERY_TASK
 
 pytestmark = pytest.mark.usefixtures("tiny")
-EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
 @EVERY_TASK

@@ -22,10 +22,9 @@ from synth.web.results import stop_status
 from synth.web.running import Waiting, describe, stream
 from synth.web.views import picture_at, sheet, zoom
 from synth.web.whole_files import save_pil_to_cache
-from tests.conftest import needed
+from tests.conftest import EVERY_TASK, needed
 
 pytestmark = pytest.mark.usefixtures("tiny")
-EVERY_TASK = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
 @EVERY_TASK

@@ -1,0 +1,124 @@
+"""What the parameters of single tasks promise: class, mask, outside, fill, consistency, feature, texture."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+
+import synth
+from synth import pictures
+from synth.constraints import norms
+from tests.conftest import assert_refused, draw_mask, draw_picture, every_task_with, needed
+
+
+def test_the_class_is_what_is_asked_or_what_the_model_sees(model, picture):
+    seen = model(pictures.to_tensor(picture, 32)).argmax().item()
+    settings = dict(picture=picture, steps=2, outside="exact")
+    guessed = synth.inpainting(model, mask=draw_mask(), **settings)
+    start = model(guessed.start).argmax().item()
+    named = synth.inpainting(model, mask=draw_mask(), class_name=start, **settings)
+    other = synth.inpainting(model, mask=draw_mask(), class_name=(start + 1) % 4, **settings)
+    assert torch.equal(guessed.pictures, named.pictures) and not torch.equal(guessed.pictures, other.pictures)
+    target = (seen + 1) % 4
+    moved = synth.translation(model, picture=picture, class_name=target, steps=40, objective="cross-entropy").pictures
+    assert model(moved).argmax().item() == target
+
+
+@every_task_with("outside")
+@pytest.mark.parametrize("noise", [0, 0.05])
+def test_exact_never_touches_the_outside(task, model, noise):
+    frame = task(model, **needed(task), outside="exact", noise=noise)
+    outside = pictures.to_mask(draw_mask(), 32).expand_as(frame.pictures) == 0
+    change = (frame.pictures - pictures.to_tensor(draw_picture(), 32)).abs()
+    assert change[outside].max() <= 1e-6 and change[~outside].max() > 0.01
+
+
+@every_task_with("outside")
+def test_penalty_holds_the_outside(task, model):
+    model = copy.deepcopy(model)
+    with torch.no_grad():  # a faint class, and a faint feature, against lambda
+        model.head.weight *= 0.01
+    settings = needed(task) | {"outside": "penalty", "steps": 12, "step_size": 0.1, "jitter": 0}
+    settings |= {"strength": 0.01} if "strength" in task.parameters else {}
+    free, held = (task(model, **settings, lam=lam).pictures for lam in (0, 1000))
+    outside = pictures.to_mask(draw_mask(), 32) == 0
+    image = pictures.to_tensor(draw_picture(), 32)
+    changes = [norms((one - image) * outside).item() for one in (free, held)]
+    assert changes[1] < 0.5 * changes[0]
+
+
+@pytest.mark.parametrize("fill", ["surroundings", "mean", "noise"])
+def test_inpainting_starts_without_what_was_in_the_hole(model, picture, mask, fill):
+    other = picture.copy()
+    other.paste((0, 255, 0), mask=mask)
+    starts = [
+        synth.inpainting(model, picture=one, mask=mask, fill=fill, steps=1, seed=3).start for one in (picture, other)
+    ]
+    torch.testing.assert_close(*starts, atol=1e-6, rtol=0)
+
+
+def test_inpainting_without_a_mask_takes_a_random_square_per_picture(model, picture):
+    frame = synth.inpainting(model, picture=[picture] * 2, steps=2, seed=3)
+    for index in range(2):
+        alone = synth.inpainting(model, picture=picture, steps=2, seed=3 + index)
+        torch.testing.assert_close(alone.start[0], frame.start[index], atol=1e-5, rtol=0)
+    holes = [change.any(0).nonzero() for change in frame.pictures != pictures.to_tensor(picture, 32)]
+    assert all((hole.max(0).values - hole.min(0).values < 12).all() for hole in holes)
+    assert not torch.equal(*(hole.min(0).values for hole in holes))
+
+
+def test_a_smooth_picture_is_filled_by_its_surroundings(model, mask):
+    ramp = np.repeat(np.linspace(0, 255, 32).astype(np.uint8)[None, :, None], 32, 0).repeat(3, 2)
+    start = synth.inpainting(model, picture=ramp, mask=mask, steps=1).start
+    torch.testing.assert_close(start, pictures.to_tensor(Image.fromarray(ramp), 32), atol=0.02, rtol=0)
+
+
+def test_painting_without_a_mask_paints_a_disc_in_the_middle(model):
+    picture = draw_picture(448, 448)
+    disc = Image.new("L", picture.size)
+    ImageDraw.Draw(disc).ellipse((112, 112, 336, 336), fill=255)
+    frame = synth.painting(model, picture=picture, steps=3)
+    assert torch.equal(frame.pictures, synth.painting(model, picture=picture, mask=disc, steps=3).pictures)
+    changed = (frame.pictures != frame.start).any(1)[0]
+    assert 0 < changed.sum() <= 17**2 and not changed[:8].any() and not changed[:, :8].any()
+    assert frame.settings["mask"] is None, "so that the default holds when it is repeated"
+
+
+def test_painting_raises_its_own_unit(model, picture, mask):
+    for feature in (3, 40):
+        frame = synth.painting(model, picture=picture, mask=mask, feature=feature, steps=12)
+        before, after = (model.representation(x)[0] for x in (frame.start, frame.pictures))
+        assert after[feature] > before[feature] + 0.1
+    assert_refused(synth.painting, model, dict(picture=picture, mask=mask, feature=64), "feature")
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("upsampling", ["bicubic", "nearest"])
+def test_hard_consistency_gives_back_the_input(model, picture, factor, upsampling):
+    small = picture.resize((32 // factor, 32 // factor), Image.Resampling.BOX)
+    settings = dict(picture=small, factor=str(factor), upsampling=upsampling, steps=4, step_size=0.5, epsilon=1)
+    low = pictures.to_tensor(small, 32 // factor)
+    for noise in (0, 0.05):
+        frame = synth.super_resolution(model, **settings, noise=noise)
+        torch.testing.assert_close(F.avg_pool2d(frame.pictures, factor), low, atol=1e-3, rtol=0)
+    free = synth.super_resolution(model, **settings, consistency="none").pictures
+    assert (F.avg_pool2d(free, factor) - low).abs().max() > 1e-3
+
+
+def test_soft_consistency_pulls_towards_the_input(model, picture):
+    settings = dict(picture=picture, consistency="soft", steps=12, step_size=0.2, epsilon=3, jitter=0)
+    low = pictures.to_tensor(picture, 8)
+    errors = [
+        (F.avg_pool2d(synth.super_resolution(model, lam=lam, **settings).pictures, 4) - low).norm() for lam in (0, 1000)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_sketch_lays_grain_over_the_drawing(model):
+    flat = Image.new("RGB", (32, 32), (128, 128, 128))
+    start = synth.sketch(model, picture=flat, class_name="dot", texture=0.1, steps=1).start
+    assert start.std().item() == pytest.approx(0.1, rel=0.05)
+    assert synth.sketch(model, picture=flat, class_name="dot", texture=0, steps=1).start.std() < 1e-6
