@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
@@ -118,7 +118,7 @@ class Task(ABC):
                 callback(frame)
         return frame
 
-    def frames(self, model: Classifier, /, *, preset: str = "tuned", **settings) -> Iterator[Frame]:
+    def frames(self, model: Classifier, /, *, preset: str = "tuned", **settings) -> Generator[Frame, None, None]:
         """Yield a frame for the start and after every step; closing the iterator stops the work.
 
         Values that are not given come from the checkpoint's ``preset``, then from the declaration. The model itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import gradio as gr
 
@@ -54,7 +55,7 @@ def first_class(model: Classifier) -> str:
     return next(iter(model.pairs), model.classes[0])
 
 
-def controls_at(task: Task, names: list[str], model: Classifier, preset: str = "tuned", **kept) -> list:
+def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
     values, shown, kinds = task.defaults(model, preset), first_class(model), task.parameters
     for name, kind in kinds.items():

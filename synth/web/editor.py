@@ -8,6 +8,7 @@ import gradio as gr
 from PIL import Image, ImageChops, ImageOps
 
 from synth import Task, pictures
+from synth.parameters import Mask
 from synth.web.events import PRIVATE, show_errors
 
 SIDE = 448
@@ -51,13 +52,14 @@ def task_settings(task: Task, values: dict) -> tuple[dict, str]:
     """The task's settings from the values of its controls, and a note if nobody drew a mask."""
     if task.drawn:
         return values | {"picture": parse_editor(values["picture"], drawn=True)[0]}, ""
-    if "mask" not in values:
+    kind = task.parameters.get("mask")
+    if not isinstance(kind, Mask):
         return values, ""
     (picture, mask), uploaded = parse_editor(values["picture"]), values["mask"]
     if picture is not None and uploaded is not None:
         uploaded = ImageOps.fit(pictures.read_mask(uploaded).convert("L"), picture.size, Image.Resampling.NEAREST)
         mask = uploaded if mask is None else ImageChops.lighter(mask, uploaded)
-    note = "" if mask is not None else f"; no mask was drawn, so {task.parameters['mask'].blank} is used"
+    note = "" if mask is not None else f"; no mask was drawn, so {kind.blank} is used"
     return values | {"picture": picture, "mask": mask}, note
 
 

@@ -51,6 +51,7 @@ def endpoint(task: Task):
                     yield save(sheet(progress.frame)), describe(progress)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(n, kind, default=None) for n in ("checkpoint", *names)]
     call.__name__ = task.name
-    call.__signature__ = inspect.Signature([inspect.Parameter(n, kind, default=None) for n in ("checkpoint", *names)])
+    vars(call)["__signature__"] = inspect.Signature(parameters)
     return call

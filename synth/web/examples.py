@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
+from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
 from synth import Classifier, Task, checkpoint
 from synth.drawings import sketches, styles
+from synth.parameters import Picture
 from synth.web.checkpoints import load
 from synth.web.editor import enlarge, parse_editor
 from synth.web.events import PRIVATE, show_errors
@@ -19,15 +22,17 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
 
     Drawings where there are none or for tasks that want them; styles, or the last picture first, where declared.
     """
-    shelf = task.parameters[parameter].shelf
-    if shelf == "styles":
+    kind = task.parameters[parameter]
+    assert isinstance(kind, Picture)  # nothing else has examples
+    images: Mapping[str, Image.Image | Path]
+    if kind.shelf == "styles":
         images = styles()
     else:
-        files = {} if task.drawn else checkpoint.examples(model.folder)
+        files = {} if task.drawn or model.folder is None else checkpoint.examples(model.folder)
         names = [name for name in model.pairs if name in files] or list(files)
         images = {name: files[name] for name in names} or sketches(model.classes)
-    images = {name: enlarge(image) for name, image in images.items()}
-    return dict(reversed(images.items())) if shelf == "others" else images
+    order = list(images)[::-1] if kind.shelf == "others" else list(images)
+    return {name: enlarge(images[name]) for name in order}
 
 
 def needs_class(task: Task) -> bool:

@@ -38,7 +38,8 @@ def add_feature_gallery(checkpoint: gr.Dropdown, feature: gr.Slider) -> None:
 
 def search_features(checkpoint: str, text: str = "") -> list[Feature]:
     """The checkpoint's features that fit ``text``."""
-    return load_features(load(checkpoint).folder).search(text)
+    folder = load(checkpoint).folder
+    return [] if folder is None else load_features(folder).search(text)
 
 
 def items(features: list[Feature]) -> list[tuple]:

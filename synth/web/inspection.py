@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,13 +24,13 @@ KEPT = 1800
 class Run:
     """What a tab remembers of its last run: all steps, the last frame, and the index of the chosen picture."""
 
-    recorder: Recorder | None = None
-    frame: Frame | None = None
+    recorder: Recorder
+    frame: Frame
     chosen: int = 0
 
 
 class Inspection:
-    """The components, wired to each other; ``run_state`` holds the ``Run`` of this visitor's tab."""
+    """The components, wired to each other; ``run_state`` holds the ``Run`` of this visitor's tab, None without one."""
 
     def __init__(self, task: Task, run_state: gr.State, scrubber: gr.Slider, result: gr.Image, status: gr.Markdown):
         self.task = task
@@ -61,31 +62,31 @@ class Inspection:
         updates = [run, gr.Slider(0, frame.step, frame.step, visible=True), gr.ImageSlider(pair, visible=single)]
         return dict(zip(self.outputs, [*updates, *plots(run)], strict=True))
 
-    def _export_gif(self, run: Run):
-        yield from self._export(run, "gif", lambda path: run.recorder.save_gif(path, zoom=zoom(run.frame)))
+    def _export_gif(self, run: Run | None):
+        yield from self._export(run, "gif", lambda run, path: run.recorder.save_gif(path, zoom=zoom(run.frame)))
 
-    def _export_zip(self, run: Run):
-        yield from self._export(run, "zip", lambda path: save_zip(run.frame, path))
+    def _export_zip(self, run: Run | None):
+        yield from self._export(run, "zip", lambda run, path: save_zip(run.frame, path))
 
-    def _export(self, run: Run, kind: str, save):
-        if run.recorder is None:
+    def _export(self, run: Run | None, kind: str, save: Callable[[Run, str], None]):
+        if run is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
         with tempfile.TemporaryDirectory() as folder:
-            save(path := f"{folder}/{self.task.name}.{kind}")
+            save(run, path := f"{folder}/{self.task.name}.{kind}")
             yield gr.File(path, visible=True)
 
 
-def choose_picture(run: Run, at: gr.SelectData):
+def choose_picture(run: Run | None, at: gr.SelectData):
     """The run with the picture that was clicked, a status, and the plots of that picture."""
-    if run.recorder is None:
+    if run is None:
         return gr.skip()
     run = replace(run, chosen=picture_at(run.frame, *at.index))
     return [run, f"picture {run.chosen + 1} is chosen", *plots(run)]
 
 
-def show_step(run: Run, step: int):
+def show_step(run: Run | None, step: int):
     """The kept pictures nearest to ``step``, and a status."""
-    if run.recorder is None:
+    if run is None:
         return gr.skip()
     steps = run.recorder.steps
     index = min(range(len(steps)), key=lambda index: abs(steps[index] - step))

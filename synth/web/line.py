@@ -14,7 +14,7 @@ FULL = "queue: expected at most {} waiting runs, got one more; the queue is full
 class Line:
     """First come, first served, one at a time. Gradio's queue alone would start a run before a cancelled one ended."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._tickets: deque = deque()
         self._changed = threading.Condition()
         self._seconds = 2.0

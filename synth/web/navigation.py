@@ -53,8 +53,8 @@ class Navigation:
         with show_errors():
             return self._renew(load(values[self.checkpoint]), values)
 
-    def _use_result(self, run: Run, name: str) -> dict:
-        if run.recorder is None:
+    def _use_result(self, run: Run | None, name: str) -> dict:
+        if run is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
         return {self.bar: gr.Tabs(selected=name), self.tabs[name].controls["picture"]: chosen_picture(run)}
 

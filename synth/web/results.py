@@ -40,7 +40,7 @@ class Results:
             self.other_result = gr.Image(visible=False, **IMAGE)
         self.metrics = gr.Markdown(visible=False)
         inputs = [checkpoint, *controls.values()]
-        run_state = gr.State(Run(), time_to_live=KEPT)
+        run_state = gr.State(time_to_live=KEPT)
         scrubber = gr.Slider(0, 1, 0, step=1, visible=False, label="Scrub through the run")
         self.file = gr.DownloadButton("Save the PNG with its settings inside", interactive=False)
         self.reuse = Reuse(task, run_state, self.status, self.stopped, controls, inputs)
@@ -116,8 +116,9 @@ def metrics_table(task: Task, picture, frame: Frame, other: Frame | None) -> str
     if rows is None:
         return ""
     rows = {"this result" if name == "ours" else name: metrics for name, metrics in rows.items()}
-    if other is not None:
-        others, name = task.compare(other, picture), other.record.checkpoint
+    others = None if other is None else task.compare(other, picture)
+    if other is not None and others is not None:
+        name = other.record.checkpoint
         named = {name: others["ours"]} if "ours" in others else {f"{name}: {row}": m for row, m in others.items()}
         rows |= named
     holes = all("psnr_hole" in metrics for metrics in rows.values())
@@ -131,7 +132,7 @@ def metrics_table(task: Task, picture, frame: Frame, other: Frame | None) -> str
 
 def explanation(task: Task) -> str:
     """The equation and where it comes from."""
-    source = inspect.cleandoc(type(task).__doc__).split("\n\n")[1]
+    source = inspect.cleandoc(type(task).__doc__ or "").split("\n\n")[1]
     for paper, number in PAPERS.items():
         source = source.replace(paper, f"[{paper}](https://arxiv.org/abs/{number})")
     return f"$${task.equation}$$\n\n{source}"

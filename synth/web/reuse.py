@@ -12,7 +12,7 @@ from synth.web.checkpoints import load
 from synth.web.editor import enlarge, parse_editor, task_settings
 from synth.web.events import PRIVATE, QUEUE, show_errors
 from synth.web.inspection import KEPT, Run
-from synth.web.running import describe, stream
+from synth.web.running import Waiting, describe, stream
 from synth.web.views import sheet
 
 VARIATIONS = 4
@@ -73,7 +73,9 @@ class Reuse:
                 for progress in stream(self.task, checkpoint, settings | {"seed": seed}):
                     words = f"seed {seed}: {describe(progress)}{note}"
                     yield {self.status: words, self.stopped: f"stopped at {words}"}
-                images[seed] = sheet(progress.frame)
+                    if not isinstance(progress, Waiting):
+                        frame = progress.frame
+                images[seed] = sheet(frame)
                 gallery = gr.Gallery([(image, f"seed {seed}") for seed, image in images.items()], visible=True)
                 yield {self.gallery: gallery, self.seeds: list(images)}
             yield {self.stopped: None}
@@ -82,10 +84,10 @@ class Reuse:
             raise
 
 
-def keep_result(run: Run, payload: dict, earlier: list):
+def keep_result(run: Run | None, payload: dict, earlier: list):
     """The result takes the place of the picture, which is remembered in ``earlier``."""
     before = parse_editor(payload)[0]
-    if run.recorder is None or before is None:
+    if run is None or before is None:
         return gr.skip(), gr.skip(), "There is no result to keep yet: press Run first."
     return chosen_picture(run), [*earlier, before], f"result {len(earlier) + 1} is kept: change the settings, press Run"
 

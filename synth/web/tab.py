@@ -29,9 +29,10 @@ class Tab:
 
     def __init__(self, task: Task, checkpoint: gr.Dropdown, other: gr.Dropdown, dataset_picture: Callable | None):
         self.task, self.checkpoint, self.dataset_picture = task, checkpoint, dataset_picture
-        self.controls, self.galleries = {}, {}
+        self.controls: dict[str, gr.components.Component] = {}
+        self.galleries: dict[str, ExampleGallery] = {}
         with gr.Tab(task.title, id=task.name) as tab:
-            gr.Markdown(inspect.cleandoc(type(task).__doc__).split("\n\n")[0])
+            gr.Markdown(inspect.cleandoc(type(task).__doc__ or "").split("\n\n")[0])
             with gr.Row():
                 with gr.Column(min_width=320):
                     self._add_inputs(load(checkpoint.value))
@@ -59,14 +60,15 @@ class Tab:
             self.controls.update(zip(names, controls, strict=True))
 
         for name in names[:first]:
-            if isinstance(kinds[name], Mask):
+            kind = kinds[name]
+            if isinstance(kind, Mask):
                 with gr.Accordion("Upload a mask instead of drawing it", open=False):
                     add(name)
-            elif isinstance(kinds[name], Picture):
-                self._add_picture(name, model, add)
+            elif isinstance(kind, Picture):
+                self._add_picture(name, kind, model, add)
             else:
                 add(name)
-                if isinstance(kinds[name], FeatureIndex):
+                if isinstance(kind, FeatureIndex):
                     add_feature_gallery(self.checkpoint, self.controls[name])
         words = {"label": "Preset", "info": "A preset fills in the settings below."}
         self.preset = gr.Radio(presets(self.task, model), value="tuned", **words)
@@ -90,21 +92,23 @@ class Tab:
         for gallery in self.galleries.values():
             gallery.connect(self.checkpoint, self.controls)
 
-    def _add_picture(self, name: str, model: Classifier, add: Callable) -> None:
+    def _add_picture(self, name: str, kind: Picture, model: Classifier, add: Callable) -> None:
         """A picture to upload or to draw on, with examples below."""
-        kinds, image = self.task.parameters, next(iter(examples(self.task, model, name).values()))
-        if name == "picture" and (self.task.drawn or "mask" in kinds):
+        image = next(iter(examples(self.task, model, name).values()))
+        if name == "picture" and (self.task.drawn or "mask" in self.task.parameters):
             self.controls[name] = add_editor(self.task, image)
         else:
             add(name, **{name: image})
             self.controls[name].upload(crop_upload, self.controls[name], self.controls[name], **PRIVATE)
         self.galleries[name] = ExampleGallery(self.task, name, model)
-        if self.dataset_picture is not None and not self.task.drawn and kinds[name].shelf != "styles":
-            button = gr.Button("A picture from the data set", size="sm")
-            button.click(self._dataset_picture, self.checkpoint, self.controls[name], **PRIVATE)
+        dataset_picture = self.dataset_picture
+        if dataset_picture is not None and not self.task.drawn and kind.shelf != "styles":
 
-    def _dataset_picture(self, checkpoint: str) -> Image.Image:
-        return enlarge(self.dataset_picture(load(checkpoint).image_size))
+            def fetch(checkpoint: str) -> Image.Image:
+                return enlarge(dataset_picture(load(checkpoint).image_size))
+
+            button = gr.Button("A picture from the data set", size="sm")
+            button.click(fetch, self.checkpoint, self.controls[name], **PRIVATE)
 
     def renew(self, model: Classifier, values: dict) -> dict:
         """Updates for another checkpoint: presets, bounds, classes and examples; what the user chose stays if it can.
