@@ -41,8 +41,7 @@ def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, 
     areas: dict[str, list[float]] = {}
     for label, name in enumerate(data.classes):
         normal, odd = data.only([name]), (test.labels != label).long()
-        losses = {"feature": 0, "stages": 0}
-        config = DecoderConfig(depth=DEPTH, deepest=1, **losses, epochs=options.epochs, validation=0, padding=2)
+        config = DecoderConfig(depth=DEPTH, deepest=1, feature=0, stages=0, epochs=options.epochs, validation=0)
         for encoder in (model, twin) if relative else (model, twin, None):
             title = "plain autoencoder" if encoder is None else encoder.name
             with tempfile.TemporaryDirectory() as folder:

@@ -8,11 +8,8 @@ settings, on held-out pictures; the figures are means with 95 % intervals.
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 import time
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +19,7 @@ from torch import Tensor
 
 import synth
 from bench import anomaly
+from bench.runs import command_line
 from synth import hub, metrics, pictures
 from synth.classifier import Classifier
 from synth.constraints import L2
@@ -245,9 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     if options.record:
-        words = arguments or sys.argv[1:]
-        words = ["FOLDER" if before in ("--data", "--larger") else word for before, word in pairwise(["", *words])]
-        command = shlex.join(["python", "-m", "bench.autoencoder", *words])
+        command = command_line("bench.autoencoder", arguments)
         minutes = round((time.monotonic() - start) / 60, 1)
         run = {"minutes": minutes, "machine": machine(accelerate()), "version": VERSION}
         report.store(model.folder, DecoderTables(), {options.table: {"rows": rows}}, command, run)

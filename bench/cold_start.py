@@ -56,16 +56,11 @@ def main() -> None:
             for kind in ("on the Hub", "downloaded before", "bundled"):
                 checkpoint = options.checkpoint if kind == "bundled" else REPOSITORY
                 times[kind].append(seconds(checkpoint, folder / "picture.png", settings))
-                pictures.add(_pixels(folder / "picture.png"))
+                pictures.add(Image.open(folder / "picture.png").tobytes())
         server.kill()
     rows = [[kind, f"{statistics.median(values):.1f}"] for kind, values in times.items()]
     print(table(["checkpoint", "seconds to the picture, median"], rows))
     print(f"\n{len(pictures)} different pictures")
-
-
-def _pixels(path: Path) -> bytes:
-    with Image.open(path) as image:
-        return image.tobytes()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import synth
 from bench.plates import DOCS, Sheets
-from synth import Classifier, pictures
+from synth import pictures
 from synth.drawings import styles
 from synth.randomness import Generators, draw
 
@@ -64,13 +64,9 @@ class DecoderSheets(Sheets):
         rows = [("picture", torch.cat([pictures.to_tensor(pictures.read(one), size) for one in content]))]
         for name, style in styles().items():
             for title, model in self.models.items():
-                images = [self.restyled(model, one, style) for one in content]
+                images = [synth.style_transfer(model, picture=one, style=style).pictures for one in content]
                 rows.append((f"{name}, {title}", torch.cat(images)))
         self.rows("style_transfer", [(title, F.avg_pool2d(x, 2)) for title, x in rows], names)  # half, to be small
-
-    @staticmethod
-    def restyled(model: Classifier, content: Tensor, style) -> Tensor:
-        return synth.style_transfer(model, picture=content, style=style).pictures
 
     def anomalies(self) -> None:
         """The results of each decoder of one kind of pictures for every class, and where they fail."""

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 from pathlib import Path
 
 from bench import experiments, inverse
-from bench.runs import FAMILIES, Family
+from bench.runs import FAMILIES, Family, command_line
 from training.tables import table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "evidence"
@@ -43,7 +41,6 @@ FIGURES = {
     "apart": "judge's distance",
     "seconds": "s per picture",
 }
-
 FORMS = dict.fromkeys(("clean", "attacked", "seen", "seen_coarse"), "{:.0%}") | dict.fromkeys(
     ("ssim", "apart"), "{:.3f}"
 )
@@ -90,11 +87,6 @@ def cell(name: str, value) -> str:
     return f"{form.format(value['value'])} ({low} to {high})"
 
 
-def without_paths(arguments: list[str]) -> list[str]:
-    """The arguments with FOLDER in place of the path of the data."""
-    return ["FOLDER" if before == "--data" else one for before, one in zip(["", *arguments], arguments, strict=False)]
-
-
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.evidence", description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=(*EXPERIMENTS, "tables"))
@@ -121,13 +113,11 @@ def main(arguments: list[str] | None = None) -> None:
     family = Family(options.family, options.data)
     for task in options.task or TASKS_OF.get(options.name, [""]):
         key = " ".join([options.family, task]).strip()
-        more = {"task": task} if task else {}
+        more = {"task": task, "choose": options.choose} if task else {}
         more |= {"reaches": options.reach} if options.name == "robust" else {}
         more |= {"checkpoints": options.checkpoints} if options.name == "radii" else {}
-        report = {
-            "command": shlex.join(["python", "-m", "bench.evidence", *without_paths(arguments or sys.argv[1:])]),
-            "count": options.count,
-        } | EXPERIMENTS[options.name](family, options.count, options.choose, **more)
+        report = {"command": command_line("bench.evidence", arguments), "count": options.count}
+        report |= EXPERIMENTS[options.name](family, options.count, **more)
         reports = stored(options.name) | {key: report}
         (DOCS / f"{options.name}.json").write_text(json.dumps(reports, indent=1) + "\n")
         print(page(options.name, key, report), flush=True)

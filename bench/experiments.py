@@ -37,7 +37,7 @@ TOTALS = (2, 4, 6, 8, 12, 20)
 GRID = {"epsilon": (2, 4, 8, 16), "step_size": (0.1, 0.25, 0.5, 1), "steps": (5, 10, 20)}
 
 
-def robust(family: Family, count: int, choose: int, task: str = "generation", reaches=REACHES) -> dict:
+def robust(family: Family, count: int, choose: int, task: str, reaches: list[float]) -> dict:
     """Both networks from the same seeds or pictures with the same budget: plain, and at their best.
 
     The best is the least FID, over VARIANTS, ``reaches`` and two budgets, of ``choose`` other seeds or pictures.
@@ -76,7 +76,7 @@ def robust(family: Family, count: int, choose: int, task: str = "generation", re
     return {"settings": tuned, "chosen_on": choose, "rows": rows, "tried": tried}
 
 
-def starts(family: Family, count: int, choose: int = 0) -> dict:
+def starts(family: Family, count: int) -> dict:
     """Seeds of every kind, and test pictures of other classes, alone and after the tuned ascent.
 
     "share": how often the judge predicts the class for the start alone, as a share of the same after the ascent.
@@ -99,7 +99,7 @@ def starts(family: Family, count: int, choose: int = 0) -> dict:
     return {"settings": tuned, "explained": explained, "rows": rows}
 
 
-def steps(family: Family, count: int, choose: int = 0) -> dict:
+def steps(family: Family, count: int) -> dict:
     """Quality against gradient evaluations: along two runs, and in runs of fewer steps that go as far."""
     inputs, engine, tuned = family.seeds(count), family.networks["robust"], family.tuned("generation")
     path, largest = tuned["steps"] * tuned["step_size"], TASKS["generation"].parameters["step_size"].maximum
@@ -127,7 +127,7 @@ def steps(family: Family, count: int, choose: int = 0) -> dict:
     return {"settings": {"tuned": tuned, "published": paper}, "rows": rows}
 
 
-def grid(family: Family, count: int, choose: int = 0) -> dict:
+def grid(family: Family, count: int) -> dict:
     """Generation at every epsilon, step size and number of steps of GRID, the rest as tuned."""
     inputs, tuned, last = family.seeds(count), family.tuned("generation"), max(GRID["steps"])
     results, rows = {}, []
@@ -143,7 +143,7 @@ def grid(family: Family, count: int, choose: int = 0) -> dict:
     return {"settings": tuned, "rows": rows}
 
 
-def radii(family: Family, count: int, choose: int = 0, checkpoints=()) -> dict:
+def radii(family: Family, count: int, checkpoints: list[str]) -> dict:
     """Generation by ``checkpoints``, networks trained at several epsilons, from the same seeds with tuned settings.
 
     With accuracy on ``count`` test pictures, clean and under PGD-20 at 0.5 pixels' worth of L2.

@@ -34,6 +34,8 @@ except ImportError:
 
 ITERATIONS = 40
 """Iterations of every proximal or gradient method of deepinv."""
+FACTOR = 4
+"""Of super-resolution."""
 FITTED = (50, 100, 200)
 """Iterations of Deep Image Prior to choose from."""
 BATCH = 50
@@ -185,7 +187,7 @@ OURS = {
 """{task: {name: settings beside the tuned ones}}."""
 
 
-def compare(family: Family, count: int, choose: int, task: str = "super_resolution", factor: int = 4) -> dict:
+def compare(family: Family, count: int, choose: int, task: str) -> dict:
     """Every method on ``count`` test pictures of known truth and class.
 
     A method's settings are those whose results for ``choose`` other test pictures are nearest to the truth, once in
@@ -196,9 +198,9 @@ def compare(family: Family, count: int, choose: int, task: str = "super_resoluti
         raise ValueError("inverse: expected pip install deepinv, which is not here")
     if task not in OURS:
         raise ValueError(f"task: expected one of {', '.join(OURS)}, got {task}")
-    inpaints = task == "inpainting"
+    fixed = {} if task == "inpainting" else {"factor": FACTOR}
     few, inputs = family.real(task, choose), family.real(task, count, choose)
-    few_measurements, measurements = (Measurements.of(one, factor=factor) for one in (few, inputs))
+    few_measurements, measurements = (Measurements.of(one, **fixed) for one in (few, inputs))
     denoiser, minutes = train_denoiser(family.train)
     rows = []
 
@@ -219,7 +221,7 @@ def compare(family: Family, count: int, choose: int, task: str = "super_resoluti
         for criterion, settings in best.items():
             start = time.perf_counter()
             add(name, settings, start, method(measurements, **settings), criterion)
-    tuned = family.tuned(task) | ({} if inpaints else {"factor": factor})
+    tuned = family.tuned(task) | fixed
     ours = {f"ours, {name}": ("robust", more) for name, more in OURS[task].items()}
     for name, (network, more) in (ours | {"ours, preset, standard network": ("standard", {})}).items():
         start, settings = time.perf_counter(), tuned | more
@@ -227,8 +229,7 @@ def compare(family: Family, count: int, choose: int, task: str = "super_resoluti
         add(name, {}, start, images)
     add("truth", {}, time.perf_counter(), inputs.truth)
     rows[-1] |= {"seconds": None}
-    more = {} if inpaints else {"factor": factor}
-    return {"settings": tuned, **more, "chosen_on": choose, "denoiser_minutes": minutes, "rows": rows}
+    return {"settings": tuned, **fixed, "chosen_on": choose, "denoiser_minutes": minutes, "rows": rows}
 
 
 def likeness(family: Family, images: Tensor, inputs: Inputs, hidden: Tensor | None = None) -> dict:

@@ -178,14 +178,14 @@ async def keep_calling(address: str, until: float, chance: random.Random, functi
             await asyncio.sleep(chance.uniform(0, 1) if call.outcome != "refused" else 2)
 
 
-async def measured(server: psutil.Process, levels: list[float]) -> None:
+async def record_memory(server: psutil.Process, levels: list[float]) -> None:
     """Append the resident memory in MB every second."""
     while True:
         levels.append(server.memory_info().rss / 2**20)
         await asyncio.sleep(1)
 
 
-async def freed(client: httpx.AsyncClient, leaves: str, functions: dict[str, int]) -> float:
+async def until_free(client: httpx.AsyncClient, leaves: str, functions: dict[str, int]) -> float:
     """Seconds from leaving a long run, the only one, to the first frame of the next."""
     long = Call(TASKS["generation"], {"steps": 1000}, leaves, 1e6, frames=3)
     await run(client, long, functions)
@@ -208,7 +208,7 @@ async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
             await run(client, call, functions)
             print(f"{task.name}: {call.outcome}", file=sys.stderr)
         calls, levels, began = [], [], time.monotonic()
-        watch = asyncio.create_task(measured(server, levels))
+        watch = asyncio.create_task(record_memory(server, levels))
         chances = [random.Random(f"{seed} {index}") for index in range(clients)]
         until = began + seconds
         await asyncio.gather(*(keep_calling(address, until, chance, functions, calls) for chance in chances))
@@ -217,7 +217,7 @@ async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
         files = [path for path in folder.rglob("*") if path.is_file() and path.name != "log"]
         size = sum(path.stat().st_size for path in files) / 2**20
         unknown = sum(path.parent == folder / "gradio" for path in files)
-        times = {way: [await freed(client, way, functions) for _ in range(5)] for way in ("cancel", "disconnect")}
+        times = {way: [await until_free(client, way, functions) for _ in range(5)] for way in ("cancel", "disconnect")}
         finished = [call for call in calls if call.outcome == "finished"]
         sample = random.Random(seed).sample(finished, min(again, len(finished)))
         different = 0
@@ -251,7 +251,7 @@ async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
             f"model free after a {way}, median and worst": f"{statistics.median(t):.2f} s, {max(t):.2f} s"
             for way, t in times.items()
         },
-        "finished pictures made again alone, different": f"{len(sample)}, {different}",
+        "finished pictures repeated alone, different": f"{len(sample)}, {different}",
     }
     print(f"| `python -m bench.load`, {os.cpu_count()} CPU cores | |\n|---|---|")
     for name, value in rows.items():

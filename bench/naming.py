@@ -29,15 +29,15 @@ def main(arguments: list[str] | None = None) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     try:
         model = synth.load(options.checkpoint)
-        drawn = [(chance.choice(model.classes), chance.randrange(1000, 10**6)) for _ in range(options.count)]
+        samples = [(chance.choice(model.classes), chance.randrange(1000, 10**6)) for _ in range(options.count)]
         images = [
             synth.generation(model, class_name=name, count=1, seed=seed, preset=options.preset).pictures
-            for name, seed in drawn
+            for name, seed in samples
         ]
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     pictures.sheet(torch.cat(images), columns=COLUMNS, zoom=3).save(options.output / "naming.png")
-    lines = [f"{number}: {name}, {model.group(name)}" for number, (name, _) in enumerate(drawn, 1)]
+    lines = [f"{number}: {name}, {model.group(name)}" for number, (name, _) in enumerate(samples, 1)]
     (options.output / "naming.txt").write_text("\n".join(lines) + "\n")
     print(f"{options.output / 'naming.png'}: {COLUMNS} a row; then compare with naming.txt")
 

@@ -104,9 +104,9 @@ def network(architecture: str, size: int) -> Classifier:
     """Random weights, which take as long as trained ones, and batch norms that know their inputs' statistics."""
     torch.manual_seed(0)
     model = Classifier(architecture, [str(index) for index in range(10 if size < 128 else 1000)], size)
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1
     with torch.no_grad():
         model.train()(inputs(model, 8)[0])
     return model.eval()
@@ -128,13 +128,11 @@ def check(contenders: dict[str, Attack], x: Tensor, y: Tensor, steps: int, most:
     return max(apart.values())
 
 
-def measure(
-    contenders: dict[str, Attack], x: Tensor, y: Tensor, *, steps: int = 3, rounds: int = 3, seconds: float = 8
-) -> dict[str, float]:
-    """Median seconds a step of each: at least ``rounds`` rounds, more until ``seconds`` are over."""
+def measure(contenders: dict[str, Attack], x: Tensor, y: Tensor, *, steps: int, seconds: float) -> dict[str, float]:
+    """Median seconds a step of each: at least three rounds, more until ``seconds`` are over."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     began = time.perf_counter()
-    while len(times["ours"]) < rounds or time.perf_counter() - began < seconds:
+    while len(times["ours"]) < 3 or time.perf_counter() - began < seconds:
         for name, attack in contenders.items():
             start = time.perf_counter()
             attack(x, y, steps)

@@ -119,13 +119,11 @@ class Sheets:
     def inpainting(self) -> None:
         masks = {n: random_square(self.size, torch.Generator().manual_seed(i)) for i, n in enumerate(self.classes)}
         truth = {name: self.picture(name) for name in self.classes}
-
-        def fill(model, name: str) -> Tensor:
-            return synth.inpainting(model, picture=truth[name][0], mask=masks[name][0], class_name=name).pictures
-
         hidden = [torch.where(masks[name] > 0, 0.5, truth[name]) for name in self.classes]
-        rows = [("hidden", hidden), *self.by_both(fill, self.classes), ("truth", list(truth.values()))]
-        self.save("inpainting", rows, self.classes)
+        rows = self.by_both(
+            lambda m, n: synth.inpainting(m, picture=truth[n][0], mask=masks[n][0], class_name=n).pictures, self.classes
+        )
+        self.save("inpainting", [("hidden", hidden), *rows, ("truth", list(truth.values()))], self.classes)
 
     def translation(self) -> None:
         """Every pair: eight pictures of one class, and below them the results of both networks."""
@@ -173,11 +171,8 @@ class Sheets:
     def maximisation(self) -> None:
         """One picture pushed to each class."""
         picture = self.picture(self.classes[0])[0]
-
-        def push(model, name: str) -> Tensor:
-            return synth.maximisation(model, picture=picture, class_name=name).pictures
-
-        self.save("maximisation", self.by_both(push, self.classes), self.classes)
+        rows = self.by_both(lambda m, n: synth.maximisation(m, picture=picture, class_name=n).pictures, self.classes)
+        self.save("maximisation", rows, self.classes)
 
 
 def classes(output: Path) -> None:

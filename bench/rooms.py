@@ -168,7 +168,6 @@ def arrow(x: float, y: float, to_x: float, to_y: float, thickness: float) -> str
 
 
 def draw(graph: Graph) -> str:
-    """The picture as SVG."""
     between, placed, y = between_rooms(graph), {}, PAD
     for row in rows(between):
         counts = [len(inside(graph, title)) ** 0.5 for title in row]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from types import SimpleNamespace
 
 import torch
@@ -184,6 +187,13 @@ def make(
                 if evaluations in results:
                     results[evaluations].append(pictures)
     return {one: torch.cat(pictures) for one, pictures in results.items()}
+
+
+def command_line(module: str, arguments: list[str] | None) -> str:
+    """The command of this process, with FOLDER in place of the paths of data, to be stored beside its figures."""
+    words = arguments or sys.argv[1:]
+    words = ["FOLDER" if before in ("--data", "--larger") else word for before, word in pairwise(["", *words])]
+    return shlex.join(["python", "-m", module, *words])
 
 
 def _random_order(which: Tensor) -> Tensor:

@@ -80,14 +80,6 @@ VARIATION = 0.25
 """Length of the total variation's gradient as a part of the loss's own, both at the start."""
 
 
-def _transformations(problem: Problem, generator: Randomness) -> Problem:
-    return replace(problem, loss=transformed(problem.loss, generator))
-
-
-def _fourier(problem: Problem, generator: Randomness) -> Problem:
-    return replace(problem, constraint=innermost(problem.constraint, Decorrelated))
-
-
 def _variation(problem: Problem, generator: Randomness) -> Problem:
     pulls = [_gradient(loss, problem.start) for loss in (problem.loss, total_variation())]
     weight = VARIATION * pulls[0] / (pulls[1] + 1e-10)
@@ -102,7 +94,7 @@ def _gradient(loss: Objective, x: Tensor) -> Tensor:
 
 
 TRICKS: dict[str, Callable[[Problem, Randomness], Problem]] = {
-    "transformations": _transformations,
-    "Fourier": _fourier,
+    "transformations": lambda problem, generator: replace(problem, loss=transformed(problem.loss, generator)),
+    "Fourier": lambda problem, _: replace(problem, constraint=innermost(problem.constraint, Decorrelated)),
     "total variation": _variation,
 }

@@ -1,4 +1,4 @@
-"""Model cards, made from config.json and evaluation.json: ``python -m training.card`` rewrites all bundled ones."""
+"""Model cards from config.json and evaluation.json: ``python -m training.card`` rewrites all bundled ones."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def card(folder: Path) -> str:
     if not (folder / checkpoint.EVALUATION).exists():
         raise ValueError(f"checkpoint: expected an evaluation.json in {folder}, run python -m training.evaluate first")
     report = reports.read(folder)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / checkpoint.CONFIG).read_text())
     info = config["info"]
     recipe = info["recipe"]
     results = [
@@ -157,7 +157,6 @@ def parameters(folder: Path) -> float:
 
 
 def main() -> None:
-    """Rewrite all cards from the figures on disk."""
     for name in hub.bundled():
         write_card(hub.folder(name))
 

@@ -61,6 +61,8 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
     if classes not in LAYOUTS:
         raise ValueError(f"file: expected 9, 10 or 1000 classes, got {classes}")
     data, names, size, mean, std = LAYOUTS[classes]
+    radius = re.search(r"l2_eps(\d+(?:\.\d+)?)", name)
+    epsilon = float(radius[1]) if radius else 0
     model = Classifier(
         architecture,
         list(names),
@@ -70,7 +72,7 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
         normalisation.get("std", list(std)),
         CIFAR10_PRESETS if size == 32 else PRESETS_224,
         pairs=list(CIFAR10_PAIRS.items()) if size == 32 else None,
-        info={"name": name, "data": data, "recipe": {"epsilon": _radius(name)}, "note": "converted"},
+        info={"name": name, "data": data, "recipe": {"epsilon": epsilon}, "note": "converted"},
     )
     own = model.backbone.state_dict()
     counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}
@@ -140,11 +142,6 @@ def _classes(state: dict[str, Tensor]) -> int:
     if not matrices:
         raise ValueError("file: expected the weights of a classifier, got none of a linear layer")
     return len(matrices[-1])
-
-
-def _radius(name: str) -> float:
-    radius = re.search(r"l2_eps(\d+(?:\.\d+)?)", name)
-    return float(radius[1]) if radius else 0
 
 
 def _architecture(source: str) -> str:

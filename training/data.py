@@ -115,9 +115,8 @@ def augment(pictures: Tensor, generator: torch.Generator, padding: int) -> Tenso
     columns = torch.where(flip, columns.flip(1), columns).to(pictures.device)
     picture = torch.arange(count, device=pictures.device)[:, None, None]
     # Indexing puts the channels last; the permuted view is exactly the channels_last layout.
-    return padded.permute(0, 2, 3, 1)[picture, rows.to(pictures.device)[:, :, None], columns[:, None]].permute(
-        0, 3, 1, 2
-    )
+    crops = padded.permute(0, 2, 3, 1)[picture, rows.to(pictures.device)[:, :, None], columns[:, None]]
+    return crops.permute(0, 3, 1, 2)
 
 
 def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tuple[Tensor, list[str]]:
@@ -148,8 +147,8 @@ def _readable_names(path: Path, classes: list[str]) -> tuple[list[str], dict[str
     return list(names.values()), {group: members for group, members in groups.items() if members}
 
 
-def _some(names: list[str], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def _square(image: Image.Image, size: int) -> np.ndarray:

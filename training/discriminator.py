@@ -16,7 +16,7 @@ class Discriminator(nn.Module):
         super().__init__()
         counts = [3, width, 2 * width, 4 * width]
         layers = [(nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)) for a, b in pairwise(counts)]
-        # In saves these names stand: ``seen`` reads the picture, ``told`` the map.
+        # Saved trainings hold these names: ``seen`` reads the picture, ``told`` the map.
         self.seen = nn.Sequential(*(part for layer in layers for part in layer))
         self.told = nn.Conv2d(channels, counts[-1], 1)
         self.last = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(counts[-1], 1, 3, padding=1))

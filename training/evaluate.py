@@ -12,9 +12,6 @@ import shlex
 import sys
 import time
 
-import torch
-from accelerate import Accelerator
-
 from synth import hub
 from synth.classifier import Classifier
 from synth.registry import discover
@@ -24,7 +21,7 @@ from training.data import Pictures, of
 from training.evaluation import report
 from training.evaluation.base import Measure
 from training.judge import load_judge
-from training.loop import machine, precision
+from training.loop import DEVICE, accelerate, machine
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,15 +35,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, help=f"random test pictures, or samples (default: {defaults})")
     for flag, keywords in {flag: k for measure in measures.values() for flag, k in measure.options.items()}.items():
         parser.add_argument(flag, **keywords)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=DEVICE)
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
         if options.count is not None and options.count < 1:
             raise ValueError(f"count: expected at least 1, got {options.count}")
-        if options.device == "cuda" and not torch.cuda.is_available():
+        if options.device == "cuda" and DEVICE == "cpu":
             raise ValueError("device: expected cpu, since this machine has no CUDA, got cuda")
-        accelerator = Accelerator(mixed_precision=precision(options.device), cpu=options.device == "cpu")
+        accelerator = accelerate(device=options.device)
         model, measure = hub.load(options.checkpoint), measures[options.measure]
         own = {flag.removeprefix("--"): getattr(options, flag.removeprefix("--")) for flag in measure.options}
         if "judge" in own:

@@ -35,9 +35,10 @@ SERVED = 3
 """Classes named for a feature, at most."""
 LEAST = 0.1
 """A class is served if it has this share of the feature's positive weights."""
+BATCH = 64
 
 
-def draw(model: Classifier, batch: int = 64, quiet: bool = True) -> tuple[Tensor, FeatureGallery]:
+def draw(model: Classifier, quiet: bool = True) -> tuple[Tensor, FeatureGallery]:
     """Pictures (features, 3, S, S) that drive up one feature each, and the gallery that shows them.
 
     A feature's classes come with their share of its positive weights in the last layer; what it lifts is the logit of
@@ -52,11 +53,11 @@ def draw(model: Classifier, batch: int = 64, quiet: bool = True) -> tuple[Tensor
         generator=generators,
     )
     with torch.no_grad():
-        best = torch.cat([engine.representation(x) for x in pool.split(batch)]).argmax(0)
+        best = torch.cat([engine.representation(x) for x in pool.split(BATCH)]).argmax(0)
     parts = []
     strided = model.image_size > 48  # such stems draw checkerboards
     ratio = model.image_size / 32  # an L2 radius grows with the side
-    for indices in tqdm(torch.arange(weight.shape[1]).split(batch), desc=model.name, disable=quiet):
+    for indices in tqdm(torch.arange(weight.shape[1]).split(BATCH), desc=model.name, disable=quiet):
         loss = smoothed(activations(engine, indices.to(engine.device)), float(strided))
         loss = jittered(loss, SETTINGS["jitter"], generators)
         size = SETTINGS["step_size"] * ratio
@@ -64,7 +65,7 @@ def draw(model: Classifier, batch: int = 64, quiet: bool = True) -> tuple[Tensor
         parts.append(pgd(loss, pool[best[indices]], ball, steps=SETTINGS["steps"], step_size=size))
     pictures = torch.cat(parts)
     with torch.no_grad():
-        values = torch.cat([engine.representation(x) for x in pictures.split(batch)]).diagonal().tolist()
+        values = torch.cat([engine.representation(x) for x in pictures.split(BATCH)]).diagonal().tolist()
     shares = (weight / weight.sum(0).clamp_min(1e-12)).T.cpu()
     features = []
     for index, (picture, value) in enumerate(zip(to_images(pictures), values, strict=True)):

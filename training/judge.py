@@ -19,6 +19,7 @@ from training.intervals import proportion
 
 MINIMUM = 8
 """Precision, recall and KID need at least as many pictures."""
+BATCH = 200
 
 
 def load_judge(name: str | None, model: Classifier) -> Classifier:
@@ -53,22 +54,15 @@ def check(model: Classifier, judge: Classifier | None, *data: Pictures, count: i
 
 
 @torch.no_grad()
-def outputs(judge: Classifier, pictures: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
+def outputs(judge: Classifier, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Features (N, D) and logits (N, classes), on the judge's device, of uint8 pictures (N, 3, S, S)."""
-    features = torch.cat([judge.representation(part.to(judge.device) / 255) for part in pictures.split(batch)])
+    features = torch.cat([judge.representation(part.to(judge.device) / 255) for part in pictures.split(BATCH)])
     return features, judge.head(features)
 
 
 def judge_accuracy(logits: Tensor, labels: Tensor) -> dict:
     """How often the largest of ``logits`` (N, classes) is that of ``labels`` (N,), with its interval."""
     return proportion(int((logits.argmax(1) == labels.to(logits.device)).sum()), len(labels))
-
-
-def judge_group_accuracy(judge: Classifier, logits: Tensor, labels: Tensor) -> dict:
-    """How often the largest of ``logits`` (N, classes) lies in the superclass of ``labels`` (N,)."""
-    numbers = judge.group_numbers.to(logits.device)
-    correct = numbers[logits.argmax(1)] == numbers[labels.to(logits.device)]
-    return proportion(int(correct.sum()), len(labels))
 
 
 class Reference:
@@ -126,7 +120,8 @@ def judge_samples(pictures: Tensor, labels: Tensor, reference: Reference) -> dic
     judge, logits = reference.judge, outputs(reference.judge, pictures)[1]
     accuracy = {"judge_accuracy": judge_accuracy(logits, labels)}
     if judge.groups:
-        accuracy["judge_group_accuracy"] = judge_group_accuracy(judge, logits, labels)
+        correct = judge.group_numbers[logits.argmax(1)] == judge.group_numbers[labels.to(logits.device)]
+        accuracy["judge_group_accuracy"] = proportion(int(correct.sum()), len(labels))
     return accuracy | reference.compare(pictures)
 
 
@@ -136,8 +131,8 @@ def inception(device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor]]
     network = create_feature_extractor("inception-v3-compat", names, cuda=device.type == "cuda", verbose=False)
 
     @torch.no_grad()
-    def extract(pictures: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
-        parts = [network(part.to(device)) for part in pictures.split(batch)]
+    def extract(pictures: Tensor) -> tuple[Tensor, Tensor]:
+        parts = [network(part.to(device)) for part in pictures.split(BATCH)]
         return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
     return extract

@@ -23,6 +23,7 @@ from training import train_state
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
@@ -188,16 +189,15 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def precision(device: str | None = None) -> str:
+def precision(device: str = DEVICE) -> str:
     """ "bf16" where the machine computes in it natively, else "no"."""
-    if device == "cuda" or (device is None and torch.cuda.is_available()):
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+    native = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native else "no"
 
 
-def accelerate(*handlers) -> Accelerator:
+def accelerate(*handlers, device: str = DEVICE) -> Accelerator:
     """An accelerator of all processes, in the machine's precision."""
-    return Accelerator(mixed_precision=precision(), cpu=not torch.cuda.is_available(), kwargs_handlers=list(handlers))
+    return Accelerator(mixed_precision=precision(device), cpu=device == "cpu", kwargs_handlers=list(handlers))
 
 
 def machine(accelerator: Accelerator) -> str:

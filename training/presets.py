@@ -30,7 +30,7 @@ DUAL_PRESETS = CIFAR10_PRESETS | {
     },
     "painting": {"tuned": {"feature": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
 }
-"""As above, for the slim checkpoint of the second stage, whose unit 186 is a frog's skin."""
+"""As above, for the slim checkpoint of the second stage, whose feature 186 is a frog's skin."""
 CIFAR10_PAIRS = {
     "horse": "deer",
     "airplane": "bird",

@@ -79,7 +79,6 @@ def publish(
     kind: str = "model",
     private: bool = False,
     tag: str | None = None,
-    message: str = "Publish",
 ) -> str:
     """Make ``repo`` hold just ``paths`` in one commit on its newest one; the commit's hash, the old one if none is due.
 
@@ -93,7 +92,7 @@ def publish(
         operations = [CommitOperationAdd(name, str(path)) for name, path in paths.items()]
         operations += [CommitOperationDelete(name) for name in sorted(names - paths.keys() - {".gitattributes"})]
         commit = api.create_commit(
-            repo, operations, commit_message=message, repo_type=kind, parent_commit=newest.sha, num_threads=2
+            repo, operations, commit_message="Publish", repo_type=kind, parent_commit=newest.sha, num_threads=2
         )
         if tag:
             api.create_tag(repo, tag=tag, revision=commit.oid, repo_type=kind, exist_ok=True)

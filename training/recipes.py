@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from training.presets import (
-    CIFAR10_PAIRS,
-    CIFAR10_PRESETS,
-    DUAL_PRESETS,
-    TINY64_PAIRS,
-    TINY64_PRESETS,
-)
+from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, DUAL_PRESETS, TINY64_PAIRS, TINY64_PRESETS
 
 CIFAR10 = "uoft-cs/cifar10"
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
@@ -79,14 +73,8 @@ class TrainConfig:
             raise ValueError("initial: expected the name of a robust checkpoint for a second stage, got none")
 
 
-_SLIM = dict(
-    width=0.5,
-    attack_steps=1,
-    epochs=33,
-    learning_rate=0.2,
-    padding=2,
-)
-
+_SLIM = dict(width=0.5, attack_steps=1, epochs=33, learning_rate=0.2, padding=2)
+_SLIM_ROBUST = _SLIM | dict(epsilon=0.6, attack_step_size=0.6, attack_start=0.5, epsilon_warmup=0.2)
 _TINY64 = dict(
     data=TINY_IMAGENET,
     subset="restricted_tiny_imagenet.json",
@@ -102,26 +90,13 @@ _TINY64 = dict(
     pairs=TINY64_PAIRS,
 )
 _TINY64_ROBUST = dict(epsilon=1.0, attack_steps=1, attack_step_size=1.0, attack_start=0.5, epsilon_warmup=0.1)
-
-_DUAL = dict(
-    schedule="constant",
-    learning_rate=0.001,
-    freeze_norm=True,
-    energy_steps=40,
-)
+_DUAL = dict(schedule="constant", learning_rate=0.001, freeze_norm=True, energy_steps=40)
 
 # What each reached is in checkpoints/README.md, together with those that have not been trained yet.
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        TrainConfig(
-            "cifar10-resnet18-slim-l2",
-            epsilon=0.6,
-            attack_step_size=0.6,
-            attack_start=0.5,
-            epsilon_warmup=0.2,
-            **_SLIM,
-        ),
+        TrainConfig("cifar10-resnet18-slim-l2", **_SLIM_ROBUST),
         TrainConfig("cifar10-resnet18-slim-standard", epsilon=0, **_SLIM),
         TrainConfig(
             "cifar10-resnet18-slim-l2-dual",
@@ -198,11 +173,7 @@ RECIPES = {
         TrainConfig(
             "cifar10-mobilenetv2-l2",
             architecture="mobilenet_v2",
-            epsilon=0.6,
-            attack_step_size=0.6,
-            attack_start=0.5,
-            epsilon_warmup=0.2,
-            **_SLIM | {"width": 1, "learning_rate": 0.1},
+            **_SLIM_ROBUST | {"width": 1, "learning_rate": 0.1},
         ),
         TrainConfig("cifar10-mobilenetv2-standard", architecture="mobilenet_v2", epsilon=0),
         TrainConfig(

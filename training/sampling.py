@@ -57,11 +57,11 @@ def generate(model: Classifier, count: int, *, accelerator: Accelerator, batch: 
     return Samples(pictures, starts, labels, seconds / count)
 
 
-def balanced(data: Pictures, count: int, seed: int = 0) -> Pictures:
+def balanced(data: Pictures, count: int) -> Pictures:
     """``count`` random pictures, as evenly from the classes as these allow; all of them if they are not more."""
     if count >= len(data):
         return data
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     labels = data.labels[order]
     rank = F.one_hot(labels).cumsum(0).gather(1, labels[:, None]).squeeze(1)  # the number of its class so far
     return data.subset(order[rank.argsort(stable=True)[:count]])

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
 
 from synth import hub
@@ -20,7 +19,7 @@ from synth.parameters import Choice, Int, flag
 from synth.starts import STARTS
 from training.data import Pictures, of
 from training.judge import Reference, check, judge_samples
-from training.loop import precision
+from training.loop import DEVICE, accelerate
 from training.processes import once
 from training.sampling import GENERATION, Samples, balanced, generate
 from training.tables import table
@@ -121,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=500, help="samples per row (default 500)")
     parser.add_argument("--batch", type=int, default=50, help="pictures per batch (default 50)")
     parser.add_argument("--output", type=Path, help="the table's file (default runs/sweep-CHECKPOINT.md)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=DEVICE)
     for name in SWEPT:
         parameter = GENERATION.parameters[name]
         kind = str if isinstance(parameter, Choice) else int if isinstance(parameter, Int) else float
@@ -129,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(flag(name), type=kind, nargs="*", help=f"values to try, or none (default {default})")
     options = parser.parse_args(arguments)
     try:
-        accelerator = Accelerator(mixed_precision=precision(options.device), cpu=options.device == "cpu")
+        accelerator = accelerate(device=options.device)
         model, judge = hub.load(options.checkpoint), hub.load(options.judge)
         grid = {name: getattr(options, name) for name in SWEPT if getattr(options, name) is not None}
         plan = one_at_a_time(model, around(model) | grid)

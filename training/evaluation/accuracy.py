@@ -120,7 +120,6 @@ def proportions(
 
 
 def accuracy_table(figures: dict) -> str:
-    """Markdown of accuracies."""
     rows = []
     for name, figure in sorted_accuracies(figures):
         low, high = figure["interval"]

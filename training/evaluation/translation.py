@@ -51,7 +51,9 @@ class TranslationQuality(Measure):
         pairs = _pairs(model, pairs)
         _check(model, judge, data, pairs, count)
         task, engine = TASKS["translation"], model.inference_copy().to(accelerator.device)
-        sources = {name: _of_class(data, name, count) for name, _ in pairs}
+        sources = {}
+        for name, _ in pairs:
+            sources[name] = balanced(data.subset(data.labels == data.classes.index(name)), count)
         parts = [(pair, begin) for pair in pairs for begin in range(0, len(sources[pair[0]]), batch)]
 
         def work(part: tuple[tuple[str, str], int]) -> Tensor:
@@ -120,11 +122,6 @@ def _check(model, judge, data: Pictures, pairs: list[tuple[str, str]], count: in
         ):
             if name not in classes:
                 raise ValueError(f"pairs: expected classes of {owner}, got {name!r}")
-
-
-def _of_class(data: Pictures, name: str, count: int) -> Pictures:
-    """``count`` random pictures of the class ``name``, or all."""
-    return balanced(data.subset((data.labels == data.classes.index(name)).nonzero().squeeze(1)), count)
 
 
 def _compare(before: Tensor, after: Tensor, source: str, target: str, judge: Classifier) -> dict[str, Tensor]:
