@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--preset", help=f"tuned (default) or {', '.join(task.presets)}")
         command.add_argument("--checkpoint", help=f"bundled name, folder or owner/name (default {hub.DEFAULT})")
         command.add_argument("--device", default="cpu", help="torch device, such as cpu or cuda")
-        command.add_argument("--like", help="PNG made here: repeat it, with the other settings of this command instead")
+        command.add_argument("--like", help="saved PNG: repeat it, with the other settings of this command instead")
         command.add_argument("--output", type=Path, default=f"{task.name}.png", help="PNG to write")
         command.add_argument("--zoom", type=int, help="size of a pixel in the PNG (default: at least 128 a side)")
         command.set_defaults(run=_run, task=task)

@@ -99,7 +99,7 @@ class SameMean:
     """Another constraint, and the mean of every ``factor`` x ``factor`` block equals ``low`` (N, 3, H/f, W/f).
 
     The blocks' projection is the exact Euclidean one onto {0 <= x <= 1, mean = low}: shift and clamp, with the
-    shift found by bisection. It does not expand distances, so a centre inside the set keeps its ball.
+    shift by bisection. It does not expand distances, so a centre inside the set keeps its ball.
     """
 
     inner: L2 | Linf | Box

@@ -33,7 +33,7 @@ class FeatureGallery(list[Feature]):
     """The features of a checkpoint, those that raise a logit most first."""
 
     def __init__(self, features: Iterable[Feature] = (), settings: dict | None = None):
-        """settings: how the pictures were made."""
+        """settings: those of the pictures' synthesis."""
         super().__init__(sorted(features, key=lambda feature: -feature.lifts))
         self.settings = settings or {}
 

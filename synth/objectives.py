@@ -97,5 +97,5 @@ def keep(reference: Tensor, weight: Tensor) -> Objective:
 
 
 def consistency(low: Tensor, degrade: Callable[[Tensor], Tensor]) -> Objective:
-    """Mean squared difference between the degraded picture and the ``low``-resolution one that was given."""
+    """Mean squared difference between the degraded picture and the input of low resolution, ``low``."""
     return Objective(lambda x: (degrade(x) - low).square().flatten(1).mean(1))

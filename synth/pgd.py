@@ -42,7 +42,7 @@ def iterate(
 
     loss: (N, 3, H, W) -> (N,), summed before the gradient, so a picture does not depend on its batch.
     step_size: pixel units, or a function of (step, steps).
-    center: what the constraint is centred on, ``start`` unless given.
+    center: what the constraint is centred on, by default ``start``.
     momentum: weight of the past unit gradients (Dong et al. 2018); 0 is the published loop.
     noise: standard deviation of Gaussian noise added at each step, drawn from ``generator``.
     best: the last state holds each picture's best iterate by loss instead of its last.

@@ -38,7 +38,7 @@ def read_all(value, name: str = "picture", read_one: Callable = read) -> list[Im
 
 
 def read_mask(value, name: str = "mask") -> Image.Image:
-    """A mode "1" image, set where the given picture is opaque and light; errors as for ``read``."""
+    """A mode "1" image, set where the picture is opaque and light; errors as for ``read``."""
     image = _still(open_image(value, name), name)
     if "A" in image.getbands() or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A")

@@ -13,12 +13,12 @@ class Generators:
 
     def __init__(self, seed: int):
         self.seed = seed
-        self._made: dict[int, torch.Generator] = {}
+        self._generators: dict[int, torch.Generator] = {}
 
     def __getitem__(self, index: int) -> torch.Generator:
-        if index not in self._made:
-            self._made[index] = torch.Generator().manual_seed(self.seed + index)
-        return self._made[index]
+        if index not in self._generators:
+            self._generators[index] = torch.Generator().manual_seed(self.seed + index)
+        return self._generators[index]
 
 
 Randomness = torch.Generator | Generators | None

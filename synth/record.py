@@ -1,4 +1,4 @@
-"""How a picture was made, to repeat it: written into PNG and GIF files and links, and read back from them."""
+"""The settings of a picture, to repeat it: written into PNG and GIF files and links, and read back from them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Record:
             return record
         except (*pictures.DAMAGED, AttributeError, KeyError, RecursionError):
             shown = pictures.show_value(path)
-            raise ValueError(f"{name}: expected a PNG made here, with its settings inside, got {shown}") from None
+            raise ValueError(f"{name}: expected a PNG with the settings of a task inside, got {shown}") from None
 
     def to_query(self, defaults: dict) -> str:
         """The query of a link to the task: the settings that differ from ``defaults``; it cannot hold pictures."""

@@ -26,7 +26,7 @@ BATCH = 64
 FIRST, LAST = 600, 1800
 """Milliseconds that an animation rests on its first and its last step."""
 COLOURS, SAMPLED = 254, 2**17
-"""Of an animation's palette: its size, and how many pixels it is made from."""
+"""Colours of an animation's palette, and the number of pixels that it is computed from."""
 
 
 @dataclass
@@ -142,14 +142,14 @@ class Recorder:
             levels = torch.cat([moment.levels[wanted] for moment in alike])
             with torch.no_grad():
                 seen = torch.cat([engine(part.to(engine.mean) / 255).softmax(1) for part in levels.split(BATCH)])
-            for moment, found in zip(alike, seen.float().cpu().split(len(wanted)), strict=True):
-                moment.probabilities[wanted] = found
+            for moment, values in zip(alike, seen.float().cpu().split(len(wanted)), strict=True):
+                moment.probabilities[wanted] = values
         return torch.stack([moment.probabilities[wanted] for moment in self._moments])
 
     def top(self, count: int = 5, picture: int | None = None) -> list[str]:
         """The ``count`` classes worth plotting, of one picture or of all: the target, then by highest probability."""
-        found = self.probabilities if picture is None else self._probabilities([picture])
-        names = [self.model.classes[index] for index in found.amax((0, 1)).argsort(descending=True).tolist()]
+        probabilities = self.probabilities if picture is None else self._probabilities([picture])
+        names = [self.model.classes[index] for index in probabilities.amax((0, 1)).argsort(descending=True).tolist()]
         return sorted(names, key=lambda name: name != self.target)[:count]
 
     def rows(self, name: str, picture: int | None = None) -> list[dict]:

@@ -30,12 +30,12 @@ def arguments(checkpoint, picture, tmp_path):
 
     def build(task):
         pictures = {name: tmp_path / "picture.png" for name in ("picture", "other", "style")}
-        given = {**pictures, "mask": tmp_path / "mask.png", "class_name": "0", "steps": 3}
-        made = [task.name, "--checkpoint", str(checkpoint), "--output", str(tmp_path / "out.png")]
-        for name, value in given.items():
+        settings = {**pictures, "mask": tmp_path / "mask.png", "class_name": "0", "steps": 3}
+        arguments = [task.name, "--checkpoint", str(checkpoint), "--output", str(tmp_path / "out.png")]
+        for name, value in settings.items():
             if name in task.parameters:
-                made += [flag(name), str(value)]
-        return made
+                arguments += [flag(name), str(value)]
+        return arguments
 
     return build
 

@@ -1,4 +1,4 @@
-"""Pictures and links of earlier versions still restore: docs/*.png were made before settings were renamed."""
+"""Pictures and links of earlier versions still restore: docs/*.png hold former names of settings."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def api(server, files):
-    """``call(task, given)`` and ``post(name, body)`` on the running app; ``given`` maps parameters to JSON values.
+    """``call(task, settings)`` and ``post(name, body)`` on the running app; ``settings`` are JSON values by parameter.
 
     A path among the values stands for its upload.
     """
@@ -119,8 +119,8 @@ def api(server, files):
             sent = client.post("/gradio_api/upload", files={"files": (name, path.read_bytes())})
             uploaded[path] = {"path": sent.raise_for_status().json()[0], "meta": MARK}
 
-        def call(task, given: dict) -> SimpleNamespace:
-            values = [given.get(name) for name in ("checkpoint", *task.parameters, "preset")]
+        def call(task, settings: dict) -> SimpleNamespace:
+            values = [settings.get(name) for name in ("checkpoint", *task.parameters, "preset")]
             values = [uploaded[value] if isinstance(value, Path) else value for value in values]
             return post(task.name, json.dumps({"data": values, "session_hash": f"thread-{threading.get_ident()}"}))
 
@@ -138,18 +138,19 @@ def api(server, files):
 
 def valid(task, files) -> dict:
     """A short call that succeeds, with paths for pictures."""
-    given = needed(task, steps=1, count=2)
+    settings = needed(task, steps=1, count=2)
     return {
         n: files["mask.png" if n == "mask" else "picture.png"] if isinstance(v, Image.Image) else v
-        for n, v in given.items()
+        for n, v in settings.items()
     }
 
 
-def said(task, given: dict) -> str:
+def refusal(task, settings: dict) -> str:
     """The sentence with which Python refuses these settings; "" if it takes them."""
-    given = {name: value for name, value in given.items() if value is not None}
+    settings = {name: value for name, value in settings.items() if value is not None}
     try:
-        task.check(load(str(given.pop("checkpoint", "") or "tiny")), **given)
+        task.check_single(settings)
+        task.check(load(str(settings.pop("checkpoint", "") or "tiny")), **settings)
     except ValueError as error:
         return str(error)
     return ""
@@ -183,13 +184,13 @@ def ours(task, sentence: str) -> bool:
     return len(sentence) < 800 and re.fullmatch(rf"({names}): expected [^\n]+, got [^\n]+", sentence) is not None
 
 
-def tells(answer, given) -> list[str]:
+def leaks(answer, settings) -> list[str]:
     """What an answer holds of this machine that the caller did not send: lines of /etc/passwd, paths, tracebacks."""
     paths = [str(hub.BUNDLED), str(Path(__file__).parents[1]), tempfile.gettempdir() + "/", json.__file__]
     passwords = Path("/etc/passwd").read_text().splitlines() if Path("/etc/passwd").exists() else []
     # A finished call names its picture's place, for the caller to fetch it.
     kept = [*passwords, "Traceback", 'File "', *(paths if answer.kind != "complete" else ())]
-    return [text for text in kept if text in answer.text and text not in repr(given)]
+    return [text for text in kept if text in answer.text and text not in repr(settings)]
 
 
 @EVERY_TASK
@@ -198,17 +199,17 @@ def test_malformed_values_are_answered_as_in_python(task, api, files, tmp_path):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda call: api.call(task, call[1]), calls))
     counts = Counter()
-    for (name, given), answer in zip(calls, answers, strict=True):
-        what = f"{name}={str(given[name])[:80]!r}: {answer.kind}, {answer.error}"
-        assert answer.kind in ("complete", "error") and not tells(answer, given), what
-        if gradios(task.parameters.get(name), given[name]):
+    for (name, settings), answer in zip(calls, answers, strict=True):
+        what = f"{name}={str(settings[name])[:80]!r}: {answer.kind}, {answer.error}"
+        assert answer.kind in ("complete", "error") and not leaks(answer, settings), what
+        if gradios(task.parameters.get(name), settings[name]):
             counts["refused by Gradio"] += 1
             assert answer.kind == "error" and answer.error is None, what
             continue
         counts["refused" if answer.error else "valid"] += 1
         assert answer.kind == "complete" or ours(task, answer.error), what
         if name != "checkpoint":
-            assert (answer.error or "") == said(task, given), what
+            assert (answer.error or "") == refusal(task, settings), what
     assert counts["refused"] >= min(70, 7 * len(task.parameters)) and counts["valid"] >= 5, counts
     assert api.call(task, valid(task, files)).kind == "complete" and len(LINE) == 0
 
@@ -223,12 +224,12 @@ def test_calls_of_another_shape_are_refused(task, api, files):
     for body in BODIES:
         answer = api.post(task.name, body)
         assert answer.kind == "error" or answer.kind.startswith("4"), (body[:80], answer.kind, answer.text[-300:])
-        assert not tells(answer, body)
+        assert not leaks(answer, body)
     assert api.call(task, valid(task, files)).kind == "complete"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "..", "../config", "call", "%00", "a" * 5000], ids=lambda name: name[:9])
-def test_another_endpoint_is_refused_and_nothing_told(api, name):
+def test_another_endpoint_is_refused_and_reveals_nothing(api, name):
     """Gradio answers 404, 405 or, for a name that it does not know, a bare 500."""
     answer = api.post(name, '{"data": []}')
     assert answer.kind.startswith("4") or (answer.kind, answer.text) == ("500", "Internal Server Error")
@@ -239,7 +240,7 @@ def test_a_picture_outside_the_uploads_is_not_read(api, tmp_path):
     for path in (tmp_path / "x.png", __file__, hub.BUNDLED / "tiny" / "examples" / "square.png"):
         for value in ({"path": str(path), "meta": MARK}, {"path": f"file://{path}", "meta": MARK}, str(path)):
             answer = api.call(TASKS["maximisation"], {"picture": value, "steps": 1})
-            assert answer.kind == "error" and answer.error is None and not tells(answer, value)
+            assert answer.kind == "error" and answer.error is None and not leaks(answer, value)
 
 
 def test_an_upload_that_is_gone_is_said_so(api, temporary):
@@ -254,11 +255,11 @@ def test_calls_leave_nothing_behind_that_gradio_does_not_know_of(api, files, tem
     assert [path for path in temporary.iterdir() if path.is_file()] == []
 
 
-def test_all_steps_of_a_run_are_made_on_one_thread(monkeypatch):
+def test_all_steps_of_a_run_are_on_one_thread(monkeypatch):
     task, threads, frames = TASKS["generation"], set(), TASKS["generation"].frames
 
-    def watched(model, **given):
-        for frame in frames(model, **given):
+    def watched(model, **settings):
+        for frame in frames(model, **settings):
             threads.add(threading.get_ident())
             yield frame
 

@@ -39,8 +39,8 @@ def test_psnr_of_a_constant_error(shift):
 def test_ssim_of_flat_pictures():
     """Without variance only the comparison of means is left: (2 a b + c) / (a^2 + b^2 + c), c = 0.01^2."""
     a, b, c = 0.3, 0.5, 1e-4
-    found = metrics.ssim(torch.full((1, 3, 16, 16), a), torch.full((1, 3, 16, 16), b))
-    assert found.tolist() == pytest.approx([(2 * a * b + c) / (a * a + b * b + c)], abs=1e-4)
+    similarity = metrics.ssim(torch.full((1, 3, 16, 16), a), torch.full((1, 3, 16, 16), b))
+    assert similarity.tolist() == pytest.approx([(2 * a * b + c) / (a * a + b * b + c)], abs=1e-4)
 
 
 def test_psnr_agrees_with_torchmetrics():
@@ -70,62 +70,61 @@ def test_holes_of_any_size_count_alone():
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (448, 448), (90, 64)])
 @pytest.mark.parametrize("factor", ["2", "4"])
 def test_super_resolution_of_a_large_picture_has_its_original(model, size, factor):
-    given = draw_picture(*size)
-    frame = synth.super_resolution(model, picture=given, factor=factor, steps=3)
-    found = TASKS[frame.record.task].compare(frame, given)
-    truth = pictures.to_tensor(given, 32)
+    original = draw_picture(*size)
+    frame = synth.super_resolution(model, picture=original, factor=factor, steps=3)
+    rows = TASKS[frame.record.task].compare(frame, original)
+    truth = pictures.to_tensor(original, 32)
     low = (F.avg_pool2d(truth, int(factor)) * 255).round() / 255
     plain = F.interpolate(low, size=(32, 32), mode="bicubic").clamp(0, 1)
-    assert set(found) == {"ours", "bicubic"} and set(found["ours"]) == {"psnr", "ssim"}
-    assert found["ours"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures, truth).item())
-    assert found["ours"]["ssim"] == pytest.approx(metrics.ssim(frame.pictures, truth).item())
-    assert found["bicubic"]["psnr"] == pytest.approx(metrics.psnr(plain, truth).item(), abs=0.3)  # rounded twice
+    assert set(rows) == {"ours", "bicubic"} and set(rows["ours"]) == {"psnr", "ssim"}
+    assert rows["ours"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures, truth).item())
+    assert rows["ours"]["ssim"] == pytest.approx(metrics.ssim(frame.pictures, truth).item())
+    assert rows["bicubic"]["psnr"] == pytest.approx(metrics.psnr(plain, truth).item(), abs=0.3)  # rounded twice
 
 
 def test_a_result_that_is_the_original_is_perfect(model):
-    given = Image.new("RGB", (64, 64), (90, 120, 30))  # flat, so that filling loses nothing
-    frame = next(synth.inpainting.frames(model, picture=given, class_name=0))
-    assert TASKS[frame.record.task].compare(frame, given)["mean fill"]["psnr"] > 80
-    assert TASKS[frame.record.task].compare(frame, given)["ours"]["psnr"] > 80
+    original = Image.new("RGB", (64, 64), (90, 120, 30))  # flat, so that filling loses nothing
+    frame = next(synth.inpainting.frames(model, picture=original, class_name=0))
+    assert TASKS[frame.record.task].compare(frame, original)["mean fill"]["psnr"] > 80
+    assert TASKS[frame.record.task].compare(frame, original)["ours"]["psnr"] > 80
 
 
 @pytest.mark.parametrize("enlarged", [1, 7], ids=["as it is", "pixel by pixel"])
 @pytest.mark.parametrize("size", [(8, 8), (24, 24), (64, 31)])
 def test_a_small_picture_is_no_original(model, size, enlarged):
-    given = draw_picture(*size) if enlarged == 1 else draw_picture(8, 8).resize((8 * size[0], 8 * size[0]), 0)
-    assert synth.super_resolution.compare(synth.super_resolution(model, picture=given, steps=2), given) is None
+    original = draw_picture(*size) if enlarged == 1 else draw_picture(8, 8).resize((8 * size[0], 8 * size[0]), 0)
+    assert synth.super_resolution.compare(synth.super_resolution(model, picture=original, steps=2), original) is None
 
 
 def test_a_size_that_the_factor_does_not_divide():
-    given, model = draw_picture(64, 64), make_model(image_size=30)
-    frame = synth.super_resolution(model, picture=given, factor="4", steps=2, class_name=0)
+    original, model = draw_picture(64, 64), make_model(image_size=30)
+    frame = synth.super_resolution(model, picture=original, factor="4", steps=2, class_name=0)
     assert frame.pictures.shape[-1] == 28
-    found = TASKS[frame.record.task].compare(frame, given)
-    assert found["ours"]["psnr"] == pytest.approx(
-        metrics.psnr(frame.pictures, pictures.to_tensor(given, 28)).item(), abs=1e-3
+    rows = TASKS[frame.record.task].compare(frame, original)
+    assert rows["ours"]["psnr"] == pytest.approx(
+        metrics.psnr(frame.pictures, pictures.to_tensor(original, 28)).item(), abs=1e-3
     )
 
 
 @pytest.mark.parametrize("outside", ["exact", "penalty"])
-@pytest.mark.parametrize("given", [True, False], ids=["mask", "random square"])
-def test_inpainting_has_its_original(model, picture, given, outside):
-    mask = draw_mask() if given else None
+@pytest.mark.parametrize("mask", [draw_mask(), None], ids=["mask", "random square"])
+def test_inpainting_has_its_original(model, picture, mask, outside):
     frame = synth.inpainting(model, picture=picture, mask=mask, steps=3, seed=5, outside=outside)
-    found = TASKS[frame.record.task].compare(frame, picture)
+    rows = TASKS[frame.record.task].compare(frame, picture)
     truth = tensor(picture)
-    if given:
+    if mask:
         hole = pictures.to_mask(mask, 32) > 0
     else:
         hole = (synth.inpainting(model, picture=picture, steps=1, seed=5).pictures != truth).any(1, keepdim=True)
         assert 100 < hole.sum() <= 144
     colour = torch.stack([channel[~hole[0, 0]].mean() for channel in truth[0]]).view(1, 3, 1, 1)
     plain = torch.where(hole, colour, truth)
-    assert set(found) == {"ours", "mean fill"} and set(found["ours"]) == {"psnr", "psnr_hole", "ssim"}
-    assert found["ours"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures, truth).item(), abs=1e-3)
-    assert found["ours"]["ssim"] == pytest.approx(metrics.ssim(frame.pictures, truth).item(), abs=1e-4)
-    assert found["mean fill"]["psnr"] == pytest.approx(metrics.psnr(plain, truth).item(), abs=1e-3)
-    assert found["mean fill"]["ssim"] == pytest.approx(metrics.ssim(plain, truth).item(), abs=1e-4)
-    assert found["mean fill"]["psnr_hole"] < found["mean fill"]["psnr"], "the rest is exact"
+    assert set(rows) == {"ours", "mean fill"} and set(rows["ours"]) == {"psnr", "psnr_hole", "ssim"}
+    assert rows["ours"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures, truth).item(), abs=1e-3)
+    assert rows["ours"]["ssim"] == pytest.approx(metrics.ssim(frame.pictures, truth).item(), abs=1e-4)
+    assert rows["mean fill"]["psnr"] == pytest.approx(metrics.psnr(plain, truth).item(), abs=1e-3)
+    assert rows["mean fill"]["ssim"] == pytest.approx(metrics.ssim(plain, truth).item(), abs=1e-4)
+    assert rows["mean fill"]["psnr_hole"] < rows["mean fill"]["psnr"], "the rest is exact"
 
 
 KNOWN = ("super_resolution", "inpainting", "reconstruction", "denoising")
@@ -134,12 +133,12 @@ KNOWN = ("super_resolution", "inpainting", "reconstruction", "denoising")
 def test_reconstructions_and_cleaned_pictures_are_compared_with_the_picture(model, picture):
     truth = pictures.to_tensor(picture, 32)
     frame = synth.reconstruction(model, picture=picture, steps=2)
-    found = TASKS[frame.record.task].compare(frame, picture)
-    assert list(found) == list(frame.captions) == ["decoded", "optimised"]
-    assert found["optimised"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures[1:], truth).item())
+    rows = TASKS[frame.record.task].compare(frame, picture)
+    assert list(rows) == list(frame.captions) == ["decoded", "optimised"]
+    assert rows["optimised"]["psnr"] == pytest.approx(metrics.psnr(frame.pictures[1:], truth).item())
     frame = synth.denoising(model, picture=picture, sigma=50)
-    found = TASKS[frame.record.task].compare(frame, picture)
-    assert found["noisy"]["psnr"] == pytest.approx(metrics.psnr(frame.start, truth).item())
+    rows = TASKS[frame.record.task].compare(frame, picture)
+    assert rows["noisy"]["psnr"] == pytest.approx(metrics.psnr(frame.start, truth).item())
     assert synth.denoising.compare(synth.denoising(model, picture=picture, sigma=0), picture) is None
 
 

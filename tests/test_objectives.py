@@ -64,15 +64,15 @@ def test_jitter_shifts_each_picture_its_own_way(x):
     loss = jittered(Objective(lambda moved: seen.append(moved) or moved.sum((1, 2, 3))), 2, Generators(0))
     for _ in range(40):
         loss(x)
-    found = [
+    rows = [
         [
             next(s for s in shifts if torch.equal(moved[i], padded[i, :, s[0] : s[0] + 32, s[1] : s[1] + 32]))
             for i in range(3)
         ]
         for moved in seen
     ]
-    assert len({tuple(shift) for row in found for shift in row}) > 20, "nearly all shifts come up in 120 draws"
-    assert any(len(set(row)) > 1 for row in found), "pictures move apart"
+    assert len({tuple(shift) for row in rows for shift in row}) > 20, "nearly all shifts come up in 120 draws"
+    assert any(len(set(row)) > 1 for row in rows), "pictures move apart"
 
 
 def test_jitter_repeats_by_seed_and_zero_is_none(x):

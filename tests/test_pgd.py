@@ -197,7 +197,7 @@ def test_noise_comes_from_the_generator_alone(randomness):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_noise_has_the_given_deviation_and_stays_in_the_ball():
+def test_noise_has_its_deviation_and_stays_in_the_ball():
     start = torch.full((2, 3, 64, 64), 0.5)
     change = pgd(lambda x: 0 * x.sum((1, 2, 3)), start, Box(), steps=1, step_size=1, noise=0.05) - start
     assert change.std().item() == pytest.approx(0.05, rel=0.03)

@@ -36,16 +36,16 @@ def test_rgb_is_read_from_path_image_array_and_tensor(tmp_path, picture):
 @pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tiff", "gif", "jpg"])
 def test_common_formats_are_read(tmp_path, picture, suffix):
     picture.save(tmp_path / f"x.{suffix}", lossless=True, quality=95)
-    found = array(pictures.read(tmp_path / f"x.{suffix}")).astype(float)
-    assert np.abs(found - array(picture)).mean() < (5 if suffix in ("jpg", "gif") else 1e-9)
+    loaded = array(pictures.read(tmp_path / f"x.{suffix}")).astype(float)
+    assert np.abs(loaded - array(picture)).mean() < (5 if suffix in ("jpg", "gif") else 1e-9)
 
 
 @pytest.mark.parametrize("mode", ["P", "1", "L", "CMYK", "YCbCr", "HSV", "RGBA", "LA"])
 def test_other_modes_are_converted(tmp_path, picture, mode):
     image = picture.convert("L").convert(mode) if mode == "LA" else picture.convert(mode)
-    found = pictures.read(image)
-    assert found.mode == "RGB"
-    np.testing.assert_array_equal(array(found), array(image.convert("RGB")))
+    loaded = pictures.read(image)
+    assert loaded.mode == "RGB"
+    np.testing.assert_array_equal(array(loaded), array(image.convert("RGB")))
 
 
 def test_palette_file_has_the_colours_of_its_palette(tmp_path):
@@ -64,8 +64,8 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
     levels = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
     Image.fromarray(levels).save(tmp_path / "x.png")
     for value in (tmp_path / "x.png", levels, levels.astype(np.int32)):
-        found = array(pictures.read(value))
-        np.testing.assert_array_equal(found, np.repeat(np.round(levels / 257)[..., None], 3, 2))
+        loaded = array(pictures.read(value))
+        np.testing.assert_array_equal(loaded, np.repeat(np.round(levels / 257)[..., None], 3, 2))
 
 
 def test_grey_arrays_and_single_channels():
@@ -80,10 +80,10 @@ def test_transparency_becomes_white(tmp_path):
     levels[..., 0] = 200
     levels[:4, :, 3], levels[4:6, :, 3] = 255, 51
     Image.fromarray(levels).save(tmp_path / "x.png")
-    found = array(pictures.read(tmp_path / "x.png")).astype(int)
-    assert (found[:4] == (200, 0, 0)).all()
-    assert np.abs(found[4:6] - (244, 204, 204)).max() <= 1
-    assert (found[6:] == 255).all()
+    loaded = array(pictures.read(tmp_path / "x.png")).astype(int)
+    assert (loaded[:4] == (200, 0, 0)).all()
+    assert np.abs(loaded[4:6] - (244, 204, 204)).max() <= 1
+    assert (loaded[6:] == 255).all()
 
 
 def test_transparent_palette_colour_becomes_white(tmp_path):
@@ -91,8 +91,8 @@ def test_transparent_palette_colour_becomes_white(tmp_path):
     image.putpalette([0, 0, 0, 10, 200, 30])
     image.paste(0, (0, 0, 4, 8))
     image.save(tmp_path / "x.png", transparency=1)
-    found = array(pictures.read(tmp_path / "x.png"))
-    assert (found[:, :4] == 0).all() and (found[:, 4:] == 255).all()
+    loaded = array(pictures.read(tmp_path / "x.png"))
+    assert (loaded[:, :4] == 0).all() and (loaded[:, 4:] == 255).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -102,7 +102,7 @@ def test_foreign_settings_are_one_sentence(tmp_path, settings):
     for text in (settings, f'{{"task": "sketch", "checkpoint": "tiny", "settings": {settings}}}'):
         with_text(tmp_path / "x.png", KEY, text)
         if settings != "{}" or text == settings:
-            with pytest.raises(ValueError, match="^photo: expected a PNG made here"):
+            with pytest.raises(ValueError, match="^photo: expected a PNG with the settings of a task"):
                 Record.read(tmp_path / "x.png", "photo")
 
 

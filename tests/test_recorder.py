@@ -21,7 +21,7 @@ PICTURE = draw_picture()
 
 
 def make_run(model, task="generation", most=60, **settings):
-    """A recorder and the frames that it was made of."""
+    """A recorder and its frames."""
     kept, frames = Recorder(model, most), list(TASKS[task].frames(model, **settings))
     for frame in frames:
         kept.add(frame)
@@ -93,12 +93,12 @@ def test_pictures_are_those_of_a_png(run):
 
 def test_probabilities_are_those_of_the_model(model, run):
     kept, _ = run
-    found = kept.probabilities
-    assert found.shape == (7, 3, len(CLASSES)) and torch.allclose(found.sum(2), torch.ones(7, 3))
+    probabilities = kept.probabilities
+    assert probabilities.shape == (7, 3, len(CLASSES)) and torch.allclose(probabilities.sum(2), torch.ones(7, 3))
     for index in range(7):
         with torch.no_grad():
-            assert torch.allclose(found[index], model(kept.pictures(index)).softmax(1), atol=1e-4)
-    assert found.std((0, 1)).max() > 0.01, "pictures differ"
+            assert torch.allclose(probabilities[index], model(kept.pictures(index)).softmax(1), atol=1e-4)
+    assert probabilities.std((0, 1)).max() > 0.01, "pictures differ"
 
 
 def test_the_model_is_asked_once_a_step_and_after_the_run_only(model, monkeypatch):
@@ -213,7 +213,7 @@ def test_what_does_not_fit_is_refused_with_one_sentence(run, tmp_path):
         with pytest.raises(ValueError, match=f"^{words}"):
             call()
     assert not list(tmp_path.iterdir())
-    Image.new("P", (8, 8)).save(tmp_path / "foreign.gif", comment="made elsewhere")
+    Image.new("P", (8, 8)).save(tmp_path / "foreign.gif", comment="foreign")
     with pytest.raises(ValueError, match="^like: expected a PNG"):
         Record.read(tmp_path / "foreign.gif")
 

@@ -56,7 +56,7 @@ def test_as_many_classes_and_masks_as_pictures(task, model, picture):
         if name in task.parameters:
             value = {"class_name": CLASSES[:2], "mask": [draw_mask()] * 2}.get(name, [picture] * 2)
             assert_refused(task, model, needed(task) | {"picture": [picture] * 3, name: value}, name)
-            with pytest.raises(ValueError, match=f"^{name}: expected one, got 2$"):
+            with pytest.raises(ValueError, match=f"^{name}: expected one, got a list of 2$"):
                 task.check_single({name: list(value)})
 
 

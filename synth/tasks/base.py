@@ -121,7 +121,7 @@ class Task(ABC):
     def frames(self, model: Classifier, /, *, preset: str = "tuned", **settings) -> Generator[Frame, None, None]:
         """Yield a frame for the start and after every step; closing the iterator stops the work.
 
-        Values that are not given come from the checkpoint's ``preset``, then from the declaration. The model itself
+        Values left out come from the checkpoint's ``preset``, then from the declaration. The model itself
         is not touched: its frozen engine, folded for speed, does the work.
         """
         values = self.check(model, preset=preset, **settings)
@@ -180,7 +180,7 @@ class Task(ABC):
         """ValueError if ``settings`` hold several pictures, masks or classes, for places that take only one."""
         for name, value in settings.items():
             if isinstance(self.parameters.get(name), BATCHED) and isinstance(value, (list, tuple)):
-                raise ValueError(f"{name}: expected one, got {len(value)}")
+                raise ValueError(f"{name}: expected one, got a list of {len(value)}")
 
     def picture_size(self, model: Classifier, values: dict) -> int:
         """The side in pixels at which the task wants its picture."""
