@@ -35,7 +35,6 @@ class TrainConfig:
     """Fraction of the training over which epsilon grows from 0."""
     epochs: int = 60
     batch_size: int = 128
-    accumulate: int = 1
     schedule: str = "onecycle"
     """"onecycle": linear warm-up over a fifth, linear decay; "steps": a tenth from each milestone on; "constant"."""
     learning_rate: float = 0.1

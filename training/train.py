@@ -6,7 +6,6 @@ The same command continues a run that was killed. On several processes: ``accele
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import math
 from pathlib import Path
@@ -64,7 +63,6 @@ def train(
     for batch in run.batches(len(data), config):
         loop.set_learning_rate(optimizer, learning_rate(config, batch.progress))
         epsilon = config.epsilon * min(1, batch.progress / config.epsilon_warmup if config.epsilon_warmup else 1)
-        climb_steps = curriculum.steps
 
         # Every process draws the whole batch's randomness and takes its share: their number changes no result.
         x, y = data[batch.indices]
@@ -73,26 +71,22 @@ def train(
         directions = torch.randn(x.shape, generator=batch.generator)
         x, y, directions, *negatives = loop.share(accelerator, x, y, directions, *negatives)
 
-        chunks = torch.arange(len(y), device=accelerator.device).chunk(config.accumulate)
-        for chunk in chunks:
-            labels = y[chunk]
-            inputs = attack(model, x[chunk], labels, epsilon, config, directions[chunk], accelerator)
-            if negatives:
-                starts, targets = (tensor[chunk] for tensor in negatives)
-                with accelerator.autocast():
-                    climbed = energy.climb(model, starts, targets, climb_steps, config.energy_step_size)
-                inputs = torch.cat([inputs, x[chunk], climbed])
-            with contextlib.nullcontext() if chunk is chunks[-1] else accelerator.no_sync(wrapped):
-                logits = wrapped(inputs)
-                logits, rest = logits[: len(labels)], logits[len(labels) :]
-                loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
-                if negatives:
-                    real, fake = energy.scores(rest, torch.cat([labels, targets])).chunk(2)
-                    loss = loss + energy.loss(real, fake)
-                    curriculum.add(*accelerator.gather((real.detach(), fake.detach())))
-                accelerator.backward(loss * len(labels) / len(y))
-            correct = (logits.argmax(1) == labels).sum().item()
-            run.add(loss=loss.item() * len(labels), train_accuracy=correct, count=len(labels))
+        inputs = attack(model, x, y, epsilon, config, directions, accelerator)
+        if negatives:
+            starts, targets = negatives
+            with accelerator.autocast():
+                climbed = energy.climb(model, starts, targets, curriculum.steps, config.energy_step_size)
+            inputs = torch.cat([inputs, x, climbed])
+        logits = wrapped(inputs)
+        logits, rest = logits[: len(y)], logits[len(y) :]
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=config.label_smoothing)
+        if negatives:
+            real, fake = energy.scores(rest, torch.cat([y, targets])).chunk(2)
+            loss = loss + energy.loss(real, fake)
+            curriculum.add(*accelerator.gather((real.detach(), fake.detach())))
+        accelerator.backward(loss)
+        correct = (logits.argmax(1) == y).sum().item()
+        run.add(loss=loss.item() * len(y), train_accuracy=correct, count=len(y))
         accelerator.clip_grad_norm_(model.parameters(), config.clip)
         optimizer.step()
         optimizer.zero_grad()
