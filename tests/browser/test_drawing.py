@@ -55,7 +55,7 @@ def test_a_sketch_is_drawn_and_synthesised_over_a_slow_connection(page, calls):
 def test_two_features_are_painted_one_after_the_other_and_undone(page, calls):
     open_tab(page, "painting")
     draw_stroke(page, "painting")
-    feature = in_tab(page, "input[aria-label*='Unit'][type=number]")
+    feature = in_tab(page, "input[aria-label*='Feature'][type=number]")
     in_tab(page, ".features button.thumbnail-item >> nth=3").click()
     expect(feature).to_have_value("3")
     run(page)
