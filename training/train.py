@@ -133,21 +133,18 @@ def build(config: TrainConfig, data: Pictures) -> Classifier:
 def attack(
     model: Classifier, x: Tensor, y: Tensor, epsilon: float, config: TrainConfig, direction, accelerator: Accelerator
 ) -> Tensor:
-    """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy, with the model in eval mode.
+    """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy of the model in eval mode.
 
-    It runs on the unwrapped model: two forward passes through a distributed wrapper before one backward fail.
+    It runs on a copy: two forward passes through a distributed wrapper before one backward fail.
     """
     if not epsilon:
         return x
     ball = L2(epsilon)
     start = ball.start_along(x, direction, config.attack_start) if config.attack_start else x
     size = config.attack_step_size * epsilon / config.epsilon
-    training = model.training
-    model.eval()
     with accelerator.autocast():
-        x = pgd(-cross_entropy(model, y), start, ball, center=x, steps=config.attack_steps, step_size=size)
-    model.train(training)
-    return x
+        loss = -cross_entropy(model.folded_copy(), y)
+        return pgd(loss, start, ball, center=x, steps=config.attack_steps, step_size=size)
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
