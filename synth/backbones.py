@@ -104,7 +104,7 @@ class _StridedDepthwise(nn.Conv2d):
 
     def __init__(self, convolution: nn.Conv2d):
         channels = convolution.in_channels
-        super().__init__(channels, channels, 3, 2, 1, groups=channels, bias=False)
+        super().__init__(channels, channels, 3, 2, 1, groups=channels, bias=False, device="meta")
         self.weight = convolution.weight
 
     def forward(self, x: Tensor) -> Tensor:
