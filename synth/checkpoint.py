@@ -20,6 +20,10 @@ CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", 
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
 FEATURES, FORMER_FEATURES = ("features.png", "features.json"), ("units.png", "units.json")
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.png", "examples/*.png"
+BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
+"""The checkpoints that come with the package."""
+SHARED = BUNDLED / "starts"
+"""Their starts, which depend on the data set alone: each lies there once, under the first digits of its checksum."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,21 @@ class Damaged(ValueError):
 def paths(folder: Path, patterns: Iterable[str] = PUBLISHED) -> dict[str, Path]:
     """The files of the checkpoint in ``folder`` that match ``patterns``, by their names relative to it."""
     files = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-    return {path.relative_to(folder).as_posix(): path for path in files}
+    found = {path.relative_to(folder).as_posix(): path for path in files}
+    return found | {START: start_path(folder)} if START in patterns and start_path(folder).exists() else found
+
+
+def start_path(folder: Path) -> Path:
+    """Where the start of the checkpoint in ``folder`` lies, or would lie: in the folder itself, or in SHARED."""
+    try:
+        checksum = Seal.read(folder / SEAL).sha256.get(START, "")
+    except ValueError:
+        checksum = ""
+    return shared if not (folder / START).exists() and (shared := _shared(checksum)).exists() else folder / START
+
+
+def _shared(checksum: str) -> Path:
+    return SHARED / f"{Path(str(checksum)).name[:16]}.safetensors"
 
 
 def save(folder: str | Path, model: Classifier) -> None:
@@ -108,7 +126,11 @@ def missing(folder: Path) -> str:
     """The name of a file that the checkpoint in ``folder`` lacks, "" if it is complete."""
     names = [file.name for file in FILES if file.required or (file.beside and (folder / file.beside).exists())]
     names += Seal.read(folder / SEAL).sha256 if (folder / SEAL).exists() else []
-    return next((name for name in names if not (folder / name).exists()), "")
+    return next((name for name in names if not _path(folder, name).exists()), "")
+
+
+def _path(folder: Path, name: str) -> Path:
+    return start_path(folder) if name == START else folder / name
 
 
 def verify(folder: str | Path, name: str | None = None) -> Seal:
@@ -124,7 +146,7 @@ def verify(folder: str | Path, name: str | None = None) -> Seal:
     if absent:
         raise ValueError(f"checkpoint: {name} is incomplete: no {absent}")
     for file in {WEIGHTS} | seal.sha256.keys():
-        if file not in SEALED or seal.sha256.get(file) != integrity.sha256(folder / file):
+        if file not in SEALED or seal.sha256.get(file) != integrity.sha256(_path(folder, file)):
             raise Damaged(f"checkpoint: {name} is damaged: {file} differs from its checksum in {SEAL}")
     return seal
 
@@ -142,8 +164,8 @@ def load(folder: str | Path, *, name: str | None = None, device: str = "cpu") ->
         raise ValueError(f"checkpoint: {name} is damaged: its logits for the known picture differ from the sealed ones")
     model.source, model.folder = name, folder
     model.info.setdefault("name", folder.name)
-    if (folder / START).exists():
-        model.start_tensors = starts.load(folder / START)
+    if (start := start_path(folder)).exists():
+        model.start_tensors = starts.load(start)
     model.decoders = {key: decoder.to(device) for key, decoder in _load_decoders(folder).items()}
     return model.to(device)
 
@@ -206,8 +228,10 @@ def _seal(folder: Path, written: list[str], logits: list[float]) -> None:
     """Seal the files ``written`` just now; the others keep their checksums, so that no damage is sealed."""
     before = Seal.read(folder / SEAL).sha256 if (folder / SEAL).exists() else {}
     kept = {name: value for name, value in before.items() if name not in written}
-    sums = {name: kept.get(name) or integrity.sha256(folder / name) for name in SEALED if (folder / name).exists()}
+    sums = {n: kept.get(n) or integrity.sha256(_path(folder, n)) for n in SEALED if _path(folder, n).exists()}
     Seal(sums, logits).write(folder / SEAL)
+    if START in written and folder.resolve().parent == BUNDLED:
+        (folder / START).replace(_shared(sums[START]))
 
 
 def _compact(tensor: Tensor) -> Tensor:

@@ -22,13 +22,13 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm
 
 from synth import checkpoint
+from synth.checkpoint import BUNDLED
 from synth.classifier import Classifier
 
 DEFAULT = "tiny64-resnet18-slim-l2"
 """The bundled checkpoint that the app opens with and that the commands use by default."""
 SECOND = "cifar10-resnet18-slim-l2-dual"
 """The one that choosers show after it."""
-BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
 def bundled() -> list[str]:
@@ -44,7 +44,7 @@ def listed() -> list[str]:
 
 def selectable() -> list[str]:
     """Names of the bundled checkpoints that come with starts, DEFAULT and SECOND first, then of the ``listed`` ones."""
-    names = [name for name in bundled() if (BUNDLED / name / checkpoint.START).exists()]
+    names = [name for name in bundled() if checkpoint.start_path(BUNDLED / name).exists()]
     return sorted(names, key=lambda name: (name != DEFAULT, name != SECOND, name)) + listed()
 
 

@@ -106,6 +106,24 @@ def test_adding_a_part_does_not_seal_damage_to_another(folder):
         synth.load(folder)
 
 
+def test_bundled_checkpoints_share_starts(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    monkeypatch.setattr(checkpoint, "SHARED", tmp_path / "starts")
+    (tmp_path / "starts").mkdir()
+    start = synth.load(folder).start_tensors
+    for name in ("a", "b"):
+        model = make_model()
+        model.start_tensors = start
+        checkpoint.save(tmp_path / name, model)
+        assert not (tmp_path / name / "start.safetensors").exists()
+        assert checkpoint.paths(tmp_path / name)["start.safetensors"].parent == tmp_path / "starts"
+        assert synth.load(tmp_path / name).starts == synth.load(folder).starts
+    assert len(list((tmp_path / "starts").iterdir())) == 1
+    next((tmp_path / "starts").iterdir()).write_bytes(b"other")
+    with pytest.raises(ValueError, match="is damaged: start.safetensors differs"):
+        synth.load(tmp_path / "a")
+
+
 def remove_key(folder):
     state = load_file(folder / "model.safetensors")
     del state["backbone.classifier.1.bias"]

@@ -17,7 +17,8 @@ from tests.hub_client import ROOT
 @pytest.mark.parametrize("name", hub.bundled())
 def test_strangers_get_the_pictures_of_every_bundled_checkpoint(owner, stranger, tmp_path, name):
     folder = shutil.copytree(hub.BUNDLED / name, tmp_path / name)
-    assert "at revision" in owner.publish(folder, "--repo", f"owner/{name}")["printed"]
+    printed = owner.publish(folder, "--repo", f"owner/{name}")["printed"]
+    assert "at revision" in printed and ("start.safetensors" in printed) == (name in hub.selectable())
     stranger.forget()
     theirs = stranger("picture", name=f"owner/{name}")["value"]
     assert theirs == owner("picture", name=str(hub.BUNDLED / name))["value"]
@@ -26,7 +27,7 @@ def test_strangers_get_the_pictures_of_every_bundled_checkpoint(owner, stranger,
 def test_an_incomplete_set_is_refused_before_anything_is_sent(hub_server, owner, tmp_path):
     folder = shutil.copytree(hub.BUNDLED / hub.DEFAULT, tmp_path / "incomplete")
     before = len(hub_server.log())
-    for name in ("decoder.safetensors", "decoder.json", "start.safetensors", "config.json"):
+    for name in ("decoder.safetensors", "decoder.json", "config.json"):
         outcome = owner("publish_without", name=name, folder=str(folder))
         assert outcome["exit"] == 2 and f"is incomplete: no {name}" in outcome["printed"]
     assert len(hub_server.log()) == before + 1  # the request for this very list

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synth import hub
-from synth.checkpoint import START, add
+from synth.checkpoint import add, start_path
 from synth.parameters import flag
 from synth.starts import STARTS
 from synth.starts.base import Components
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     add(model.folder, start_tensors=tensors)
-    path = model.folder / START
+    path = start_path(model.folder)
     kept = (tensors["deviation"].square().sum(1) / tensors["variance"]).mean()
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {kept:.1%} of the variance")
 
