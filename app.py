@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
 from PIL import Image
 
 from synth.pictures import to_images
-from synth.web.page import LAUNCH, build
+from synth.web.launch import add_options, launch
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME, or this machine only)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: GRADIO_SERVER_PORT, or from 7860 on)")
+    add_options(parser)
     parser.add_argument("--data", help="data set whose test pictures can be picked: a folder, or its name on the Hub")
-    parser.add_argument("--mcp", action="store_true", help="also serve MCP tools (pip install 'gradio[mcp]')")
     options = parser.parse_args()
-    sample = sampler(options.data) if options.data else None
-    build(sample).launch(server_name=options.host, server_port=options.port, mcp_server=options.mcp or None, **LAUNCH)
+    launch(options, sampler(options.data) if options.data else None)
 
 
 def sampler(data: str) -> Callable[[int], Image.Image]:

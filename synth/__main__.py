@@ -1,4 +1,4 @@
-"""The command line: ``python -m synth TASK --help``."""
+"""The command line: ``python -m synth TASK --help``, or ``synth TASK --help`` where the package is installed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from synth.parameters import Choice, Float, Int, Parameter, flag, sentence
 from synth.record import Record
 from synth.tasks import TASKS, Task
 from synth.version import VERSION
+from synth.web import launch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--output", type=Path, default=f"{task.name}.png", help="PNG to write")
         command.add_argument("--zoom", type=int, help="size of a pixel in the PNG (default: at least 128 a side)")
         command.set_defaults(run=_run, task=task)
+    app = commands.add_parser("app", help="Start the browser app.", description="Start the browser app.")
+    launch.add_options(app)
+    app.set_defaults(run=launch.launch)
     listing = commands.add_parser("checkpoints", help="List bundled and downloaded checkpoints with figures.")
     listing.set_defaults(run=_checkpoints)
     return parser
@@ -64,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.preset is not None:
         settings["preset"] = options.preset
     task.check_single(settings)
-    model = hub.load(checkpoint or hub.DEFAULT, device=options.device)
+    model = hub.load(checkpoint or hub.default(), device=options.device)
     with tqdm(desc=task.name, leave=False) as bar:
 
         def show(frame):

@@ -20,8 +20,9 @@ CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", 
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
 FEATURES, FORMER_FEATURES = ("features.png", "features.json"), ("units.png", "units.json")
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.png", "examples/*.png"
-BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
-"""The checkpoints that come with the package."""
+_PACKAGE = Path(__file__).resolve().parent
+BUNDLED = path if (path := _PACKAGE / "checkpoints").is_dir() else _PACKAGE.parent / "checkpoints"
+"""The checkpoints that come with the package: inside it where it is installed, beside it in a clone."""
 SHARED = BUNDLED / "starts"
 """Their starts, which depend on the data set alone: each lies there once, under the first digits of its checksum."""
 

@@ -48,6 +48,16 @@ def selectable() -> list[str]:
     return sorted(names, key=lambda name: (name != DEFAULT, name != SECOND, name)) + listed()
 
 
+def default() -> str:
+    """The checkpoint to use when none is named: DEFAULT, else the first that can be chosen; ValueError if none can."""
+    names = selectable()
+    if not names:
+        raise ValueError(
+            "checkpoint: expected a folder or owner/name on the Hub, since none comes with this installation"
+        )
+    return names[0]
+
+
 def cached() -> list[str]:
     """Names "owner/name" of the checkpoints that were downloaded completely."""
     names = []
@@ -79,10 +89,10 @@ def folder(name: str, revision: str | None = None, progress: Callable[[int, int]
     """
     if path := _local(name):
         return path
+    name = next((full for full in listed() if full.endswith(f"/{name}")), name)
     if name.count("/") != 1:
-        raise ValueError(
-            f"checkpoint: expected one of {', '.join(bundled())}, a folder or owner/name on the Hub, got {name[:80]!r}"
-        )
+        known = f"one of {', '.join(bundled())}, " if bundled() else ""
+        raise ValueError(f"checkpoint: expected {known}a folder or owner/name on the Hub, got {name[:80]!r}")
     return _cached_folder(name, revision) or _download(name, revision, progress)
 
 
