@@ -108,8 +108,11 @@ class Classifier(nn.Module):
         """The last feature map before pooling: (N, 3, H, W) in [0, 1] -> (N, features, h, w)."""
         return deque(self._maps(x, identity_gradient), maxlen=1).pop()  # keeps none of the earlier maps
 
+    def _normalise(self, x: Tensor) -> Tensor:
+        return (x.clamp(0, 1) - self.mean) / self.std
+
     def _maps(self, x: Tensor, identity_gradient: bool = False) -> Iterator[Tensor]:
-        return self._network.maps(self.backbone, (x.clamp(0, 1) - self.mean) / self.std, identity_gradient)
+        return self._network.maps(self.backbone, self._normalise(x), identity_gradient)
 
     @property
     def decoder(self) -> Decoder | None:
@@ -138,8 +141,8 @@ class Classifier(nn.Module):
         return self.feature_map(x, identity_gradient=identity_gradient).mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits: (N, 3, H, W) in [0, 1] -> (N, classes)."""
-        return self._network.classifier(self.backbone)(self.representation(x))
+        """Logits: (N, 3, H, W) in [0, 1] -> (N, classes); torchvision's own forward, so hooks on any module fire."""
+        return self.backbone(self._normalise(x))
 
     def folded_copy(self) -> Classifier:
         """A copy in eval mode whose weights take no gradient, batch norm folded into the convolutions."""
