@@ -145,7 +145,7 @@ class Classifier(nn.Module):
         return self.backbone(self._normalise(x))
 
     def folded_copy(self) -> Classifier:
-        """A copy in eval mode whose weights take no gradient, batch norm folded into the convolutions."""
+        """A copy in eval mode without hooks or gradients of weights, batch norm folded into the convolutions."""
         twin = copy.deepcopy(self, self._shared()).eval().requires_grad_(False)
         fold_batch_norm(twin.backbone)
         return twin
@@ -174,8 +174,13 @@ class Classifier(nn.Module):
         return self._engine[1]
 
     def _shared(self) -> dict:
-        """A memo for copies of the network alone, which share the statistics and have no decoders."""
-        return {id(self.start_tensors): self.start_tensors, id(self.decoders): {}, id(self._engine): None}
+        """A memo for copies of the network alone, which share the statistics and have no decoders and no hooks.
+
+        Hooks keep what they saw, which need not be possible to copy.
+        """
+        hooks = [one for part in self.modules() for one in (part._forward_hooks, part._forward_pre_hooks)]
+        memo: dict = {id(one): type(one)() for one in hooks}
+        return memo | {id(self.start_tensors): self.start_tensors, id(self.decoders): {}, id(self._engine): None}
 
     @property
     def starts(self) -> list[str]:

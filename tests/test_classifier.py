@@ -104,6 +104,19 @@ def test_folded_copy_agrees_and_leaves_the_original(architecture, training):
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
+def test_hooks_on_any_module_fire_and_stay_with_the_original():
+    model, x, seen = make_model(), random_pictures(32), {}
+    for name, module in model.named_modules():
+        module.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output}))
+    logits = model(x)
+    assert seen.keys() == dict(model.named_modules()).keys()
+    assert torch.equal(seen["backbone"], logits)
+    assert torch.equal(seen["backbone.layer4"].mean((2, 3)), model.representation(x))
+    seen.clear()
+    torch.testing.assert_close(model.engine()(x), logits, atol=1e-4, rtol=1e-4)
+    assert not seen
+
+
 LAST = {  # the layers before the final ReLU
     "resnet18": "layer4.1.bn2",
     "resnet50": "layer4.2.bn3",
