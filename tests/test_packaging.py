@@ -18,7 +18,7 @@ from synth.__main__ import main
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"synth", "training", "bench", "tests", "app"}
-OPTIONAL = {"accelerate", "pyautoattack", "spaces", "deepinv", "onnx", "onnxruntime", "onnxscript"}
+OPTIONAL = {"pyautoattack", "spaces", "deepinv", "onnx", "onnxruntime", "onnxscript"}
 """Imported inside functions where they are needed, with a sentence that says what to install."""
 
 
@@ -67,6 +67,10 @@ def test_what_is_imported_is_declared(places, extras):
     )
     assert imported(*places) <= declared.keys() | {"gradio-client"}  # which comes with gradio
     assert len(imported(*places)) > 4
+
+
+def test_the_citation_has_the_version():
+    assert f"version: {synth.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_requirements_that_run_the_app_are_those_of_the_package():

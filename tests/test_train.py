@@ -16,7 +16,7 @@ from synth.classifier import Classifier
 from tests.toys import ENVIRONMENT, ROOT, launch, noise, same_weights, wait_for, write_pictures
 from tests.train_toy import TOY
 from training import train_state
-from training.recipes import RECIPES, recipe
+from training.recipes import RECIPES, parse, recipe
 from training.train import attack, learning_rate, main, train
 
 
@@ -115,7 +115,7 @@ def test_every_recipe_builds_its_network(name):
     assert model.head.out_features == 10
     falls = learning_rate(config, 0.5) > learning_rate(config, 0.999) > 0
     assert learning_rate(config, 0) >= 0 and falls == (config.schedule != "constant")
-    assert ("-l2" in name) == (config.epsilon > 0) and config.initial in ("", *RECIPES)
+    assert ("-l2" in name or name == "folder") == (config.epsilon > 0) and config.initial in ("", *RECIPES)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,45 @@ def test_every_recipe_builds_its_network(name):
         (["nothing"], "recipe: expected one of"),
         (["cifar10-resnet18-l2", "--epochs", "0"], "epochs: expected at least 1"),
         (["cifar10-resnet18-l2", "--epsilon", "-1"], "epsilon: expected at least 0"),
-        (["cifar10-resnet18-slim-standard", "--epsilon", "1"], "epsilon: expected at least 0, of a recipe with an"),
+        (["cifar10-resnet18-slim-standard", "--epsilon", "1"], "epsilon: expected a recipe with an attack, got 1"),
+        (["folder"], "data: expected a folder or a Hub data set for the recipe folder, got none"),
+        (["folder", "--set", "batch=3"], "set: expected FIELD=VALUE with one of name, architecture"),
+        (["folder", "--set", "presets=3"], "set: expected FIELD=VALUE with one of name, architecture"),
+        (["folder", "--set", "batch_size=many"], "batch_size: expected a whole number, got 'many'"),
+        (["folder", "--set", "batch_size=1.5"], "batch_size: expected a whole number, got '1.5'"),
+        (["folder", "--set", "freeze_norm=yes"], "freeze_norm: expected true or false, got 'yes'"),
+        (["folder", "--set", "mean=1,a,2"], "mean: expected numbers with commas between them, got '1,a,2'"),
+        (["folder", "--set", "learning_rate=nan"], "learning_rate: expected at least 0, got nan"),
+        (["folder", "--set", "ema=1"], "momentum, ema and label_smoothing: expected less than 1"),
+        (["folder", "--set", "std=1,1"], "mean and std: expected three numbers each, got 3 and 2"),
+        (["folder", "--image-size", "4"], "image_size: expected at least 16, got 4"),
     ],
 )
 def test_bad_commands_exit_with_one_sentence(arguments, words, capsys):
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     assert exit.value.code == 2 and capsys.readouterr().err.startswith(words)
+
+
+def test_own_pictures_are_one_command(tmp_path):
+    for name, level in (("dark", 60), ("light", 190)):
+        (tmp_path / "own" / "train" / name).mkdir(parents=True)
+        for index in range(16):
+            Image.new("RGB", (40, 30), (level + index, level, level)).save(tmp_path / f"own/train/{name}/{index}.png")
+    changes = ["--set", "width=0.125", "--set", "initial=", "--set", "batch_size=8", "--set", "mean=0.5,0.4,0.3"]
+    arguments = ["folder", "--data", str(tmp_path / "own"), "--image-size", "32", "--epochs", "1", "--quiet"]
+    main([*arguments, *changes, "--output", str(tmp_path / "run")])
+    model = synth.load(tmp_path / "run" / "checkpoint")
+    recorded = model.info["recipe"]
+    assert model.image_size == 32 and model.width == 0.125 and model.info["data"] == "own"
+    assert recorded["batch_size"] == 8 and recorded["epsilon"] == recorded["attack_step_size"] == 0.5
+    tuned, former = (c.presets["generation"]["tuned"] for c in (model, recipe("folder")))
+    assert tuned["epsilon"] == former["epsilon"] / 2 and tuned["steps"] == former["steps"]
+    command = model.info["command"].split()
+    again = dict(map(parse, command[command.index("folder") + 2 :: 2]))
+    assert again.keys() >= {"width", "initial", "batch_size", "mean", "image_size", "epochs", "epsilon", "padding"}
+    expected = recorded | {"base": "folder", "pairs": {}, "presets": model.presets}
+    assert json.loads(json.dumps(dataclasses.asdict(recipe("folder", **again)))) == expected
 
 
 def test_two_domains_take_names_and_become_each_other(tmp_path):

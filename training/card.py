@@ -130,7 +130,8 @@ def _trained(info: dict, recipe: dict) -> str:
     settings = ", ".join(f"{name} {recipe[name]}" for name in names if recipe.get(name, "") != "")
     note = f" ({info['note']})" if "note" in info else ""
     cost = f"{info['epochs']:g} epochs took {info['minutes']:g} minutes on {info['machine']}{note}"
-    return f"`python -m training.train {info['name']}` trained the weights: {cost}. The settings were {settings}."
+    command = info.get("command", f"python -m training.train {info['name']}")
+    return f"`{command}` trained the weights: {cost}. The settings were {settings}."
 
 
 def _decoders_trained(folder: Path) -> str:

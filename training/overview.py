@@ -42,7 +42,7 @@ def untrained_table() -> str:
     rows = []
     successors = {recipe.initial: recipe.name for recipe in RECIPES.values() if recipe.name in hub.bundled()}
     for name, recipe in RECIPES.items():
-        if name not in hub.bundled():
+        if name not in hub.bundled() and recipe.data:
             network = f"{recipe.architecture}, width {recipe.width:g}"
             plan = f"{recipe.epochs} epochs" + (f", {recipe.attack_steps} attack steps" if recipe.epsilon else "")
             plan += f"; it was trained, and `{successors[name]}` began with its weights" if name in successors else ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import shlex
+from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
+from typing import get_type_hints
 
 from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, DUAL_PRESETS, TINY64_PAIRS, TINY64_PRESETS
 
@@ -10,6 +13,12 @@ CIFAR10 = "uoft-cs/cifar10"
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
 TINY64_MEAN, TINY64_STD = (0.4733, 0.4484, 0.3835), (0.2639, 0.2513, 0.2669)
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+LEAST = {"epochs": 1, "batch_size": 1, "attack_steps": 1, "image_size": 16, "width": 0.1, "std": 0.01, "clip": 0.001}
+"""What the numbers of a recipe must be at least; the others at least 0."""
+FIXED = ("presets", "pairs", "base")
+"""What a command cannot set."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +71,32 @@ class TrainConfig:
     """Settings of the tasks for this checkpoint, by task and preset name; ``config.json`` carries them."""
     pairs: dict = field(default_factory=lambda: CIFAR10_PAIRS, repr=False)
     """Translations worth showing, from class to class; ``config.json`` carries those whose classes the data has."""
+    base: str = ""
+    """The recipe that this is a change of, "" for a recipe of its own."""
 
     def __post_init__(self):
-        if self.epochs < 1:
-            raise ValueError(f"epochs: expected at least 1, got {self.epochs}")
+        for name, value in asdict(self).items():
+            least = LEAST.get(name, 0)
+            numbers = value if isinstance(value, tuple) else (value,) if isinstance(value, int | float) else ()
+            if not all(isfinite(number) and number >= least for number in numbers):
+                raise ValueError(f"{name}: expected at least {least}, got {value}")
+        if max(self.momentum, self.ema, self.label_smoothing) >= 1:
+            raise ValueError("momentum, ema and label_smoothing: expected less than 1, got 1 or more")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError(f"mean and std: expected three numbers each, got {len(self.mean)} and {len(self.std)}")
         if self.schedule not in ("onecycle", "steps", "constant"):
             raise ValueError(f"schedule: expected onecycle, steps or constant, got {self.schedule!r}")
         if self.energy_steps and not self.initial:
             raise ValueError("initial: expected the name of a robust checkpoint for a second stage, got none")
+
+    @property
+    def command(self) -> str:
+        """What trains it: the recipe that this is a change of, and every field that differs from it."""
+        own, base = asdict(self), asdict(RECIPES.get(self.base or self.name, self))
+        changed = {name: own[name] for name in own if name not in FIXED and own[name] != base[name]}
+        values = {n: ",".join(map(str, v)) if isinstance(v, tuple) else v for n, v in changed.items()}
+        settings = (f"--set {shlex.quote(f'{name}={value}')}" for name, value in values.items())
+        return " ".join(["python -m training.train", self.base or self.name, *settings])
 
 
 _SLIM = dict(width=0.5, attack_steps=1, epochs=33, learning_rate=0.2, padding=2)
@@ -148,6 +175,12 @@ RECIPES = {
             batch_size=64,
         ),
         TrainConfig(
+            "folder",
+            initial="tiny64-resnet18-slim-l2",
+            **_TINY64 | _TINY64_ROBUST | {"data": "", "subset": "", "epochs": 20, "learning_rate": 0.02, "pairs": {}},
+            batch_size=64,
+        ),
+        TrainConfig(
             "cifar10-judge",
             width=0.375,
             epsilon=0,
@@ -191,16 +224,56 @@ RECIPES = {
 
 
 def recipe(name: str, /, **changes) -> TrainConfig:
-    """The recipe called ``name`` with ``changes`` of its fields; the step size of the attack follows its epsilon.
+    """The recipe called ``name`` with ``changes`` of its fields.
 
-    ValueError for an unknown name, or for a value that does not fit.
+    What is not among the changes follows them: epsilon, padding and the presets the image size, and the step size of
+    the attack its epsilon. ValueError for an unknown name, or for a value that does not fit.
     """
     if name not in RECIPES:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
     config = RECIPES[name]
+    if "image_size" in changes:
+        scale = max(changes["image_size"], 1) / config.image_size
+        followers = {"epsilon": round(config.epsilon * scale, 3), "padding": round(config.padding * scale)}
+        changes = followers | {"presets": enlarged(config.presets, scale)} | changes
     if "epsilon" in changes:
         epsilon = changes["epsilon"]
-        if not (epsilon >= 0 and config.epsilon):
-            raise ValueError(f"epsilon: expected at least 0, of a recipe with an attack, got {epsilon:g} for {name}")
-        changes["attack_step_size"] = config.attack_step_size * epsilon / config.epsilon
-    return replace(config, **changes)
+        if epsilon and not config.epsilon:
+            raise ValueError(f"epsilon: expected a recipe with an attack, got {epsilon:g} for {name}")
+        size = config.attack_step_size * (epsilon / config.epsilon if epsilon else 1)
+        changes = {"attack_step_size": size} | changes
+    return replace(config, **changes, base=name)
+
+
+def parse(setting: str) -> tuple[str, object]:
+    """The field and the value of a ``setting`` "field=value", numbers of a tuple with commas between them.
+
+    ValueError for an unknown field, or for a value of another type.
+    """
+    name, _, text = setting.partition("=")
+    kinds = {field: kind for field, kind in get_type_hints(TrainConfig).items() if field not in FIXED}
+    if name not in kinds:
+        raise ValueError(f"set: expected FIELD=VALUE with one of {', '.join(kinds)}, got {setting!r}")
+    convert, expected = _KINDS[kinds[name]]
+    try:
+        return name, convert(text)
+    except (KeyError, ValueError):
+        raise ValueError(f"{name}: expected {expected}, got {text!r}") from None
+
+
+_KINDS = {
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    str: (str, "text"),
+    bool: ({"true": True, "false": False}.__getitem__, "true or false"),
+    tuple[float, ...]: (lambda text: tuple(map(float, text.split(","))), "numbers with commas between them"),
+}
+"""How each type of field is read, and what is expected."""
+
+
+def enlarged(presets: dict, scale: float) -> dict:
+    """``presets`` for pictures whose side is ``scale`` times as long: distances in L2 grow with the side."""
+    if isinstance(presets, dict):
+        lengths = {name: round(presets[name] * scale, 3) for name in ("epsilon", "step_size") if name in presets}
+        return {name: enlarged(value, scale) for name, value in presets.items()} | lengths
+    return presets

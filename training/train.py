@@ -22,10 +22,19 @@ from synth.objectives import cross_entropy
 from synth.pgd import pgd
 from training import energy, loop
 from training.data import Pictures, augment, hold_out, load
-from training.recipes import RECIPES, TrainConfig, recipe
+from training.recipes import FIXED, RECIPES, TrainConfig, parse, recipe
 
 MIN_PICTURES = 4
 """Pictures that a class needs."""
+SHORT = {
+    "name": "name of the checkpoint",
+    "epochs": "number of epochs; a resumed run follows the new schedule",
+    "image_size": "side of the pictures in pixels; epsilon, padding and presets grow with it",
+    "initial": "checkpoint to begin with",
+    "negatives": "folder or Hub data set of the second stage's negatives",
+    "epsilon": "radius of the attack; its step size grows in proportion",
+}
+"""Fields of a recipe that have an option of their own, with its help."""
 
 
 def train(
@@ -111,7 +120,7 @@ def train(
 
 def build(config: TrainConfig, data: Pictures) -> Classifier:
     """The network that training begins with: random weights, or those of ``config.initial`` that fit."""
-    facts = {name: value for name, value in dataclasses.asdict(config).items() if name not in ("presets", "pairs")}
+    facts = {name: value for name, value in dataclasses.asdict(config).items() if name not in FIXED}
     pairs = config.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
     model = Classifier(
         architecture=config.architecture,
@@ -123,7 +132,7 @@ def build(config: TrainConfig, data: Pictures) -> Classifier:
         presets=config.presets,
         groups=data.groups,
         pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
-        info={"name": config.name, "data": config.data, "recipe": facts},
+        info={"name": config.name, "data": config.data, "recipe": facts, "command": config.command},
     )
     if config.initial:
         _load_initial(model, config)
@@ -220,18 +229,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     changes = parser.add_argument_group("changes of the recipe")
-    changes.add_argument("--name", help="name of the checkpoint")
-    changes.add_argument("--epochs", type=int, help="number of epochs; a resumed run follows the new schedule")
-    changes.add_argument("--initial", help="checkpoint to begin with")
-    changes.add_argument("--negatives", help="folder or Hub data set of the second stage's negatives")
-    changes.add_argument("--epsilon", type=float, help="radius of the attack; its step size grows in proportion")
+    changes.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field of the recipe")
+    for name, text in SHORT.items():
+        changes.add_argument(f"--{name.replace('_', '-')}", help=text)
     options = parser.parse_args(arguments)
     try:
-        changed = {name: getattr(options, name) for name in ("name", "epochs", "initial", "negatives", "epsilon")}
-        config = recipe(options.recipe, **{name: value for name, value in changed.items() if value is not None})
+        short = [f"{name}={value}" for name in SHORT if (value := getattr(options, name)) is not None]
+        changed = dict(map(parse, options.set + short))
+        config = recipe(options.recipe, **changed)
+        source = options.data or config.data
+        if not source:
+            raise ValueError(f"data: expected a folder or a Hub data set for the recipe {options.recipe}, got none")
+        if not config.data:
+            config = dataclasses.replace(config, data=source if source.count("/") == 1 else Path(source).resolve().name)
         output = options.output or Path("runs") / config.name
         limits = {"max_minutes": options.max_minutes, "quiet": options.quiet}
-        train(config, options.data or config.data, output, names=options.classes, **limits)
+        train(config, source, output, names=options.classes, **limits)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 
