@@ -4,23 +4,29 @@ It prints its address, keeps everything in memory, and misbehaves on demand: ``P
 {"path": part of a path, "method", "kind", "times", ...} where kind is
 "status" (answers ``status``), "cut" (the connection ends after ``after`` bytes of a longer body), "short" (a body cut
 to ``after`` bytes that says it is whole), "tamper" (flips a bit).
-``GET /log`` lists the requests that were answered, as [method, path, status].
+``GET /log`` lists the requests that were answered, as [method, path, status]. What it refuses, and the tokens that it
+knows, are in ``tests/hub_rules.py``.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from tests.hub_store import Hub, Repository, git_hash, new_collection
+from tests.hub_rules import ACCOUNTS, Account, hardware_error, may_write, metadata_errors
+from tests.hub_store import Hub, Repository, changed, entry, git_hash, new_collection
 
-TOKEN = "hf_owner"
-"""The only token; it belongs to "owner"."""
 LFS = (".safetensors", ".png")
+
+
+class Refused(Exception):
+    """The answer is this status and error."""
+
+    def __init__(self, status: int, code: str):
+        self.status, self.code = status, code
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -55,9 +61,6 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def refuse(self, status: int, code: str) -> None:
-        self.answer(status, {"error": code}, X_Error_Code=code, X_Error_Message=code)
-
     def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -76,25 +79,46 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(self.spoiled["status"], {"error": "as asked"})
         for pattern, name in ROUTES:
             if match := re.fullmatch(pattern, path):
-                return getattr(self, name)(body, *match.groups())
+                try:
+                    return getattr(self, name)(body, *match.groups())
+                except Refused as error:
+                    return self.refuse(error.status, error.code)
         return self.refuse(404, "EntryNotFound")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = route
 
-    @property
-    def known(self) -> bool:
-        return self.headers.get("Authorization") == f"Bearer {TOKEN}"
+    def refuse(self, status: int, code: str) -> None:
+        self.answer(status, {"error": code}, X_Error_Code=code, X_Error_Message=code)
 
-    def repository(self, kind: str | None, name: str) -> Repository | None:
-        """The repository, if it is there and may be seen; otherwise the client gets an error."""
+    @property
+    def account(self) -> Account | None:
+        """Whose token came with the request."""
+        return ACCOUNTS.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
+
+    def writer(self, name: str) -> Account:
+        """The account, which may write to the repository ``name``."""
+        if self.account is None:
+            raise Refused(401, "Unauthorized")
+        if not may_write(self.account, name):
+            raise Refused(403, "Forbidden")
+        return self.account
+
+    def repository(self, kind: str | None, name: str) -> Repository:
+        """The repository, which is there and may be seen, or written to if the request wants that."""
         repository = self.hub.repositories.get(f"{(kind or 'models').strip('/')}/{name}")
-        if self.command in ("POST", "PUT") and not self.known:
-            self.refuse(401, "Unauthorized")
-            return None
-        if repository is None or (repository.private and not self.known):
-            self.refuse(404 if self.known else 401, "RepoNotFound")
-            return None
+        if self.command in ("POST", "PUT"):
+            self.writer(name)
+        if repository is None or (
+            repository.private and not (self.account and name.startswith(self.account.name + "/"))
+        ):
+            raise Refused(404 if self.account else 401, "RepoNotFound")
         return repository
+
+    def commit_at(self, kind: str | None, name: str, revision: str) -> tuple[str, dict]:
+        commit = self.repository(kind, name).at(revision)
+        if commit is None:
+            raise Refused(404, "RevisionNotFound")
+        return commit
 
     def faults(self, body: bytes) -> None:
         self.hub.faults = json.loads(body)
@@ -104,32 +128,46 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, self.hub.log)
 
     def whoami(self, _) -> None:
-        if not self.known:
-            return self.refuse(401, "Unauthorized")
-        self.answer(200, {"type": "user", "name": "owner", "auth": {"accessToken": {"role": "write"}}})
+        if self.account is None:
+            raise Refused(401, "Unauthorized")
+        role = {"accessToken": {"role": self.account.role}}
+        self.answer(200, {"type": "user", "name": self.account.name, "auth": role, "isPro": self.account.paid})
 
     def create(self, body: bytes) -> None:
-        if not self.known:
-            return self.refuse(401, "Unauthorized")
         wish = json.loads(body)
         kind = wish.get("type") or "model"
-        name = f"{wish.get('organization') or 'owner'}/{wish['name']}"
+        name = f"{wish.get('organization') or (self.account.name if self.account else '')}/{wish['name']}"
+        account, hardware = self.writer(name), wish.get("hardware") or "cpu-basic"
+        if kind == "space" and (error := hardware_error(account, wish["sdk"], hardware)):
+            raise Refused(*error)
         private = wish.get("visibility") == "private" or bool(wish.get("private"))
         key = f"{kind}s/{name}"
         address = f"http://{self.headers['Host']}/{'' if kind == 'model' else kind + 's/'}{name}"
         taken = key in self.hub.repositories
         if not taken:
-            self.hub.repositories[key] = Repository(private)
+            self.hub.repositories[key] = Repository(private, wish.get("sdk", ""), hardware)
         self.answer(409 if taken else 200, {"url": address, "name": name})
 
-    def yaml(self, _) -> None:
-        self.answer(200, {"errors": [], "warnings": []})
+    def runtime(self, _, name: str) -> None:
+        hardware = self.repository("spaces", name).hardware
+        self.answer(200, {"stage": "BUILDING", "hardware": {"current": None, "requested": hardware}})
+
+    def hardware(self, body: bytes, name: str) -> None:
+        repository, hardware = self.repository("spaces", name), json.loads(body)["flavor"]
+        if error := hardware_error(self.writer(name), repository.sdk, hardware):
+            raise Refused(*error)
+        repository.hardware = hardware
+        self.runtime(body, name)
+
+    def yaml(self, body: bytes) -> None:
+        wish = json.loads(body)
+        errors = metadata_errors(wish.get("repoType") or "model", wish["content"])
+        words = {"errors": [{"message": error} for error in errors], "warnings": []}
+        plain = self.headers.get("Accept") == "text/plain"
+        self.answer(400 if errors else 200, "\n".join(errors).encode() if plain else words)
 
     def preupload(self, body: bytes, kind: str, name: str, revision: str) -> None:
-        repository = self.repository(kind, name)
-        if repository is None:
-            return
-        _, files = repository.at(revision)
+        _, files = self.commit_at(kind, name, revision)
         entries = []
         for file in json.loads(body)["files"]:
             mode = "lfs" if file["path"].endswith(LFS) else "regular"
@@ -141,8 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, {"files": entries})
 
     def batch(self, body: bytes, kind: str | None, name: str) -> None:
-        if self.repository(kind, name) is None:
-            return
+        self.repository(kind, name)
         wanted, host = json.loads(body)["objects"], f"http://{self.headers['Host']}"
         objects = []
         for one in wanted:
@@ -161,60 +198,30 @@ class Handler(BaseHTTPRequestHandler):
 
     def commit(self, body: bytes, kind: str, name: str, revision: str) -> None:
         repository = self.repository(kind, name)
-        if repository is None:
-            return
         with self.hub.lock:
             parent, files = repository.at(revision)
-            files = dict(files)
-            for line in body.splitlines():
-                key, value = (one := json.loads(line))["key"], one["value"]
-                if key == "header" and value.get("parentCommit") not in (None, parent):
-                    return self.answer(412, {"error": "the parent is not the newest commit"})
-                if key == "file":
-                    files[value["path"]] = base64.b64decode(value["content"]), False
-                elif key == "lfsFile":
-                    files[value["path"]] = self.hub.objects[value["oid"]], True
-                elif key == "deletedFile":
-                    files.pop(value["path"])
-                elif key == "deletedFolder":
-                    files = {path: one for path, one in files.items() if not path.startswith(value["path"])}
+            lines = [(one["key"], one["value"]) for one in map(json.loads, body.splitlines())]
+            if any(key == "header" and value.get("parentCommit") not in (None, parent) for key, value in lines):
+                raise Refused(412, "the parent is not the newest commit")
+            files = changed(files, lines, self.hub.objects)
+            readme = files.get("README.md", (b"", False))[0].decode()
+            if readme and (errors := metadata_errors(kind.removesuffix("s"), readme)):
+                raise Refused(400, "; ".join(errors))
             oid = repository.commit(files)
         link = f"http://{self.headers['Host']}/{name}/commit/{oid}"
         self.answer(200, {"commitOid": oid, "commitUrl": link, "success": True})
 
     def info(self, _, kind: str, name: str, revision: str | None) -> None:
-        repository = self.repository(kind, name)
-        if repository is None:
-            return
-        commit = repository.at(revision or "main")
-        if commit is None:
-            return self.refuse(404, "RevisionNotFound")
+        commit, repository = self.commit_at(kind, name, revision or "main"), self.repository(kind, name)
         files = [{"rfilename": path} for path in commit[1]]
         facts = {"id": name, "sha": commit[0], "private": repository.private, "siblings": files, "tags": []}
         self.answer(200, facts | {"downloads": 0, "likes": 0})
 
     def tree(self, _, kind: str, name: str, revision: str) -> None:
-        repository = self.repository(kind, name)
-        if repository is None:
-            return
-        commit = repository.at(revision)
-        if commit is None:
-            return self.refuse(404, "RevisionNotFound")
-        entries = []
-        for path, (content, lfs) in commit[1].items():
-            entry = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
-            if lfs:
-                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
-            entries.append(entry)
-        self.answer(200, entries)
+        self.answer(200, [entry(path, *file) for path, file in self.commit_at(kind, name, revision)[1].items()])
 
     def resolve(self, _, kind: str | None, name: str, revision: str, path: str) -> None:
-        repository = self.repository(kind, name)
-        if repository is None:
-            return
-        commit = repository.at(revision)
-        if commit is None:
-            return self.refuse(404, "RevisionNotFound")
+        commit = self.commit_at(kind, name, revision)
         if path not in commit[1]:
             return self.refuse(404, "EntryNotFound")
         content, lfs = commit[1][path]
@@ -233,8 +240,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def tag(self, body: bytes, kind: str, name: str, revision: str) -> None:
         repository = self.repository(kind, name)
-        if repository is None:
-            return
         wish = json.loads(body)["tag"]
         if wish in repository.refs:
             return self.answer(409, {"error": "tag exists"})
@@ -269,6 +274,8 @@ ROUTES = [
     (r"/api/collections", "collection"),
     (rf"/api/collections/{NAME}/items?", "items"),
     (rf"/api/collections/{NAME}", "one_collection"),
+    (rf"/api/spaces/{NAME}/runtime", "runtime"),
+    (rf"/api/spaces/{NAME}/hardware", "hardware"),
     (rf"{KIND}/{NAME}/preupload/(.+)", "preupload"),
     (rf"{KIND}/{NAME}/commit/(.+)", "commit"),
     (rf"{KIND}/{NAME}/tree/([^/]+)/?", "tree"),

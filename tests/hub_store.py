@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from dataclasses import dataclass, field
@@ -10,9 +11,11 @@ from threading import Lock
 
 @dataclass
 class Repository:
-    """Commits, newest last, each {path: (content, is LFS)}; refs by name."""
+    """Commits, newest last, each {path: (content, is LFS)}; refs by name; a Space's SDK and hardware."""
 
     private: bool = False
+    sdk: str = ""
+    hardware: str = ""
     commits: list[tuple[str, dict]] = field(default_factory=lambda: [("0" * 40, {})])
     refs: dict[str, str] = field(default_factory=dict)
 
@@ -48,6 +51,28 @@ class Hub:
 
 def git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def changed(files: dict, lines: list[tuple[str, dict]], objects: dict[str, bytes]) -> dict:
+    """``files`` after the changes that a commit's ``lines`` (key, value) ask for."""
+    files = dict(files)
+    for key, value in lines:
+        if key == "file":
+            files[value["path"]] = base64.b64decode(value["content"]), False
+        elif key == "lfsFile":
+            files[value["path"]] = objects[value["oid"]], True
+        elif key == "deletedFile":
+            files.pop(value["path"])
+        elif key == "deletedFolder":
+            files = {path: one for path, one in files.items() if not path.startswith(value["path"])}
+    return files
+
+
+def entry(path: str, content: bytes, lfs: bool) -> dict:
+    """A file as lists of a repository's files show it."""
+    facts = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
+    digest = hashlib.sha256(content).hexdigest()
+    return facts | ({"lfs": {"oid": digest, "size": len(content), "pointerSize": 130}} if lfs else {})
 
 
 def new_collection(slug: str, wish: dict) -> dict:

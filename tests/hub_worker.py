@@ -10,12 +10,15 @@ import errno
 import hashlib
 import io
 import json
+import re
 import sys
+import tempfile
 import time
 import types
 from pathlib import Path
+from unittest import mock
 
-from huggingface_hub import HfApi, file_download, snapshot_download
+from huggingface_hub import HfApi, file_download, hf_hub_download, snapshot_download
 from huggingface_hub.utils import _http
 
 import synth
@@ -62,8 +65,8 @@ def publish(arguments: list[str]) -> None:
 
 def publish_all(bundled: str) -> None:
     """With ``bundled`` in place of the bundled checkpoints."""
-    hub.BUNDLED = Path(bundled)
-    publishing.main(["--all", "--repo", "owner"])
+    with mock.patch.object(hub, "BUNDLED", Path(bundled)):
+        publishing.main(["--all", "--repo", "owner"])
 
 
 def publish_without(name: str, folder: str) -> None:
@@ -85,7 +88,8 @@ def publish_stale(folder: str, repo: str) -> None:
             publishing.publish(HfApi(), repo, {"other.json": Path(folder) / "config.json"})
             return newest
 
-    publishing.publish(Slow(), repo, publishing.checkpoint_files(Path(folder)))
+    with tempfile.TemporaryDirectory() as copy:
+        publishing.publish(Slow(), repo, publishing.checkpoint_files(Path(folder), Path(copy)))
 
 
 def load_on_full_disk(name: str) -> None:
@@ -97,6 +101,25 @@ def load_on_full_disk(name: str) -> None:
         hub.load(name)
     finally:
         file_download.http_get = http_get
+
+
+def publish_files(repo: str, files: dict[str, str], hardware: str | None = None) -> None:
+    publishing.publish(HfApi(), repo, {name: Path(path) for name, path in files.items()}, hardware=hardware)
+
+
+def published_card(repo: str) -> str:
+    return Path(hf_hub_download(repo, "README.md")).read_text()
+
+
+def run_card(repo: str, folder: str) -> str:
+    """What the snippets of the published card print, in ``folder``."""
+    with contextlib.chdir(folder):
+        snapshot_download(repo, local_dir=".")
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            for snippet in re.findall(r"```python\n(.*?)\n```", Path("README.md").read_text(), re.DOTALL):
+                exec(snippet, {})
+    return printed.getvalue()
 
 
 def download_space(repo: str, folder: str) -> None:

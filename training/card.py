@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -11,14 +12,28 @@ from safetensors import safe_open
 
 from synth import checkpoint, hub
 from synth.registry import discover
+from training import snippets
 from training.evaluation import report as reports
 from training.evaluation.accuracy import sorted_accuracies, title
 from training.evaluation.base import Section
+from training.snippets import AUTOENCODER, SECOND_STAGE, SYNTHESIS, Paper
 
+DATA = {"uoft-cs/cifar10": ("CIFAR-10", 10, "test"), "zh-plus/tiny-imagenet": ("Tiny-ImageNet", 200, "valid")}
+"""{name on the Hub: (what people call it, the number of its classes, the split that figures are measured on)}."""
 TERMS = {
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is published for research, without an explicit licence. Its "
     "pictures come from the web, and its authors ask to be cited.",
 }
+TAGS = {
+    "robust": ["adversarial-robustness", "adversarial-training", "image-generation", "image-synthesis"],
+    "standard": ["standard-training", "baseline", "image-synthesis"],
+    "judge": ["standard-training", "evaluation"],
+}
+"""By the kind of a checkpoint; those with decoders are autoencoders, too."""
+SAMPLES = """![samples](samples.png)
+
+*This checkpoint generated these samples, which are random and not selected. Each row is a class, and the columns are
+the seeds 0, 1, 2, ...*"""
 
 TEMPLATE = """---
 {metadata}
@@ -26,16 +41,9 @@ TEMPLATE = """---
 
 # {name}
 
-This is {kind} image classifier with the architecture {architecture} (width {width:g},
-{parameters:.1f} million parameters). It sorts pictures of {size}x{size} pixels into {classes} classes, and it serves to
-synthesise pictures by gradient steps on the input.
+{introduction}
 
-![samples](samples.png)
-
-*This checkpoint generated these samples, which are random and not selected. Each row is a class, and the columns are
-the seeds 0, 1, 2, ...*
-
-## Evaluation
+{samples}## Evaluation
 
 {figures}
 
@@ -45,12 +53,7 @@ the seeds 0, 1, 2, ...*
 
 ## Use
 
-```python
-import synth
-
-model = synth.load("{name}")
-synth.generation(model, class_name="{example}", count=8, seed=0).save("{example}.png")
-```
+{use}
 
 ## Training
 
@@ -58,67 +61,182 @@ synth.generation(model, class_name="{example}", count=8, seed=0).save("{example}
 
 ## Intended use, limits and terms
 
-The checkpoint is meant for research and teaching: it shows what a robust classifier has learned. Do not use it for
-decisions about people or as a security measure, since attacks beyond the measured radii succeed. The samples reflect
+The checkpoint is meant for research and teaching{purpose}. Do not use it for
+decisions about people or as a security measure, since {attacks}. {biases} reflect
 the biases of the training pictures. Weights and code have the MIT licence. {terms}
-"""
+{citation}"""
 
 
 def write_card(folder: Path) -> None:
-    """Write ``README.md`` of the checkpoint in ``folder``; ValueError if it has not been evaluated."""
-    ModelCard(card(folder)).save(folder / "README.md")
+    """Write ``README.md`` of the checkpoint in ``folder``; ValueError as of ``card``."""
+    ModelCard(card(folder)).save(folder / checkpoint.CARD)
 
 
-def card(folder: Path) -> str:
-    """The text of the model card; ValueError if the checkpoint in ``folder`` has not been evaluated."""
+def kind_of(folder: Path, config: dict) -> str:
+    """ "robust", "standard" for a twin of those that synthesises, "judge" for a classifier that never does."""
+    if config["info"]["recipe"]["epsilon"]:
+        return "robust"
+    return "standard" if config.get("presets") or checkpoint.start_path(folder).exists() else "judge"
+
+
+def card(folder: Path, *, repo: str = "", code: str = "", app: str = "") -> str:
+    """The text of the model card.
+
+    repo: the name owner/name that it is published under, if it is; code: the address of the code, app: the name of a
+    Space that runs it, if there are. ValueError without an evaluation, or if its config.json says too little.
+    """
     if not (folder / checkpoint.EVALUATION).exists():
         raise ValueError(f"checkpoint: expected an evaluation.json in {folder}, run python -m training.evaluate first")
     report = reports.read(folder)
     config = json.loads((folder / checkpoint.CONFIG).read_text())
-    info = config["info"]
-    recipe = info["recipe"]
-    results = [
-        EvalResult(
-            task_type="image-classification",
-            dataset_type=info["data"],
-            dataset_name=info["data"],
-            dataset_split="test",
-            metric_type="accuracy",
-            metric_name=title(name),
-            metric_value=round(100 * value["value"], 2),
-        )
-        for name, value in sorted_accuracies(report.get("accuracy", {}))
-    ]
-    metadata = ModelCardData(
-        model_name=info["name"],
-        license="mit",
-        library_name="pytorch",
-        pipeline_tag="image-classification",
-        datasets=[info["data"]],
-        tags=["adversarial-robustness", "image-generation", "image-synthesis"],
-        eval_results=results,
-    )
+    try:
+        info = config["info"]
+        kind, name, data, recipe = kind_of(folder, config), info["name"], info["data"], info["recipe"]
+    except (KeyError, TypeError) as error:
+        words = f"name, data and recipe in {checkpoint.CONFIG} of {folder}"
+        raise ValueError(f"info: expected {words}, for the card, got none of {error}") from None
+    papers = _papers(folder, kind, recipe)
     runs, sections = report["runs"].items(), discover("training.evaluation", Section).values()
-    epsilon = recipe["epsilon"]
+    texts = {
+        "robust": (": it shows what a robust classifier has learned", "attacks beyond the measured radii succeed"),
+        "standard": (": it shows what a classifier without robust training does", "even small attacks succeed"),
+        "judge": (": it judges the pictures of other checkpoints", "even small attacks succeed"),
+    }
+    purpose, attacks = texts[kind]
     return TEMPLATE.format(
-        metadata=metadata.to_yaml(),
-        name=info["name"],
-        kind=f"an adversarially robust (L2, epsilon {epsilon:g})" if epsilon else "a standard, not robust,",
-        architecture=config["architecture"],
-        width=config["width"],
-        parameters=parameters(folder),
-        size=config["image_size"],
-        classes=len(config["classes"]),
+        metadata=_metadata(folder, config, report, kind, repo).to_yaml(),
+        name=name,
+        introduction=_introduction(folder, config, kind, papers),
+        samples=f"{SAMPLES}\n\n" if kind != "judge" and (folder / checkpoint.SAMPLES).exists() else "",
         figures="\n\n".join(
             part for section in sections if section.key in report for part in section.card_section(report[section.key])
         ),
         commands="\n".join(
             f"- `{command}` took {run['minutes']:g} minutes on {run['machine']}." for command, run in runs
         ),
-        example=config["classes"][-3:][0],
+        use=_use(folder, config, kind, repo or name, code, app),
         trained=_trained(info, recipe) + _decoders_trained(folder),
-        terms=TERMS.get(info["data"], f"For the terms of the data, see {info['data']} on the Hub."),
+        purpose=purpose,
+        attacks=attacks,
+        biases="Its answers" if kind == "judge" else "The samples",
+        terms=TERMS.get(data, f"For the terms of the data, see {data} on the Hub."),
+        citation="\n## Papers\n\n```bibtex\n{}\n```\n".format("\n\n".join(paper.bibtex for paper in papers))
+        if papers
+        else "",
     )
+
+
+def _papers(folder: Path, kind: str, recipe: dict) -> list[Paper]:
+    papers = {
+        SYNTHESIS: kind != "judge",
+        AUTOENCODER: (folder / checkpoint.DECODER).exists(),
+        SECOND_STAGE: bool(recipe.get("energy_steps")),
+    }
+    return [paper for paper, fits in papers.items() if fits]
+
+
+def _data_name(config: dict) -> str:
+    """The data as people call it, with the number of classes where it is a part."""
+    name, total, _ = DATA.get(config["info"]["data"], (config["info"]["data"], None, ""))
+    return name if total in (None, len(config["classes"])) else _classes(config)
+
+
+def _classes(config: dict) -> str:
+    """How many classes of what."""
+    count, data = len(config["classes"]), config["info"]["data"]
+    if data not in DATA:
+        return f"{count} classes of {data}"
+    name, total, _ = DATA[data]
+    return f"{name}'s {count} classes" if count == total else f"{count} of {name}'s {total} classes"
+
+
+def _metadata(folder: Path, config: dict, report: dict, kind: str, repo: str) -> ModelCardData:
+    info, recipe = config["info"], config["info"]["recipe"]
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type=info["data"],
+            dataset_name=_data_name(config),
+            dataset_split=DATA.get(info["data"], ("", None, "test"))[2],
+            metric_type="accuracy",
+            metric_name=title(name),
+            metric_value=round(100 * value["value"], 2),
+        )
+        for name, value in sorted_accuracies(report.get("accuracy", {}))
+    ]
+    tags = TAGS[kind] + (["autoencoder"] if (folder / checkpoint.DECODER).exists() else [])
+    more = {}
+    if repo and recipe.get("initial") in hub.bundled():
+        base = f"{repo.split('/')[0]}/{recipe['initial']}"
+        more = {"base_model": base, "base_model_relation": "finetune"}
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", info["data"]):
+        more["datasets"] = [info["data"]]
+    return ModelCardData(
+        model_name=info["name"],
+        license="mit",
+        library_name="pytorch",
+        pipeline_tag="image-classification",
+        tags=tags,
+        eval_results=results,
+        **more,
+    )
+
+
+def _introduction(folder: Path, config: dict, kind: str, papers: list[Paper]) -> str:
+    """What it is, what it is for, and where that comes from."""
+    recipe, size = config["info"]["recipe"], config["image_size"]
+    what = {
+        "robust": f"an adversarially robust (L2, epsilon {recipe['epsilon']:g})",
+        "standard": "a standard, not robust,",
+        "judge": "a standard, not robust,",
+    }[kind]
+    why = {
+        "robust": f"It serves to synthesise pictures by gradient steps on the input ({SYNTHESIS.link}).",
+        "standard": f"It is the twin of robust ones that synthesise pictures by gradient steps on the input "
+        f"({SYNTHESIS.link}): what it makes shows what robust training adds.",
+        "judge": "It judges pictures that other checkpoints synthesised: how often it sees the class that they were "
+        "made for, and how close they are to real ones in its features. It has no part in making them.",
+    }[kind]
+    sentences = [
+        f"This is {what} image classifier with the architecture {config['architecture']} (width {config['width']:g}, "
+        f"{parameters(folder):.1f} million parameters). It sorts pictures of {size}x{size} pixels into "
+        f"{_classes(config)}.",
+        why,
+    ]
+    if AUTOENCODER in papers:
+        sentences.append(f"Decoders turn its features back into pictures ({AUTOENCODER.link}).")
+    if SECOND_STAGE in papers:
+        sentences.append(
+            f"It is the second stage of dual adversarial training ({SECOND_STAGE.link}), after `{recipe['initial']}`."
+        )
+    return " ".join(sentences)
+
+
+def _use(folder: Path, config: dict, kind: str, name: str, code: str, app: str) -> str:
+    """How to install what it needs, and snippets that run as they stand."""
+    clone = f"git clone {code} synth && cd synth\n" if code else ""
+    where = "" if code else "In the folder of the project's code, "
+    parts = [
+        f"{where}{'i' if where else 'I'}nstall what it needs; `picture.png` is any picture of yours:",
+        f"```bash\n{clone}pip install -r requirements.txt\n```",
+    ]
+    if app:
+        parts.append(f"Or try it in the browser, in the Space [{app}](/spaces/{app}).")
+    values = {"name": name, "example": config["classes"][-3:][0], "size": config["image_size"]}
+    pieces = []
+    if kind != "judge":
+        pieces.append(("Synthesise:", snippets.GENERATE.format(**values)))
+    if (folder / checkpoint.DECODER).exists():
+        pieces.append(("Encode a picture, and decode its features:", snippets.DECODE.format(**values)))
+    pieces.append(("Classify:", snippets.CLASSIFY.format(**values)))
+    alone = (
+        "Without the project's code, with torchvision and safetensors alone: run this beside `config.json` and "
+        "`model.safetensors`. After the prefix `backbone.`, the names of the weights are torchvision's."
+    )
+    pieces.append((alone, snippets.plain(config["architecture"], config["image_size"], config["width"])))
+    for words, snippet in pieces:
+        parts += [words, f"```python\n{snippet}\n```"]
+    return "\n\n".join(parts)
 
 
 def _trained(info: dict, recipe: dict) -> str:
