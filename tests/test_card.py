@@ -17,6 +17,7 @@ import synth
 from synth import checkpoint, hub
 from synth.backbones import SMALL
 from tests.conftest import draw_picture, make_model
+from tests.hub_rules import metadata_errors
 from training import snippets
 from training.card import card, kind_of
 
@@ -106,6 +107,20 @@ def test_links_are_there_if_they_are_known():
     assert "git clone https://code.example/synth synth && cd synth\npip install" in text
     assert "[ann/app](/spaces/ann/app)" in text
     assert "git clone" not in card(folder) and "/spaces/" not in card(folder)
+
+
+def test_own_pictures_are_called_so(tmp_path):
+    folder = Path(shutil.copytree(hub.folder("cifar10-judge"), tmp_path / "judge"))
+    config = json.loads((folder / "config.json").read_text())
+    config["info"]["data"] = ""
+    (folder / "config.json").write_text(json.dumps(config))
+    text = card(folder)
+    assert "10 classes of its trainer's own pictures." in text and metadata_errors("model", text) == []
+
+
+@EVERY_CARD
+def test_the_hub_takes_every_card(name):
+    assert metadata_errors("model", text_of(name)) == metadata_errors("model", card(hub.folder(name), repo="a/b")) == []
 
 
 @pytest.mark.parametrize("missing", ["name", "data", "recipe"])

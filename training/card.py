@@ -20,6 +20,7 @@ from training.snippets import AUTOENCODER, SECOND_STAGE, SYNTHESIS, Paper
 
 DATA = {"uoft-cs/cifar10": ("CIFAR-10", 10, "test"), "zh-plus/tiny-imagenet": ("Tiny-ImageNet", 200, "valid")}
 """{name on the Hub: (what people call it, the number of its classes, the split that figures are measured on)}."""
+OWN = "its trainer's own pictures"
 TERMS = {
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is published for research, without an explicit licence. Its "
     "pictures come from the web, and its authors ask to be cited.",
@@ -119,7 +120,7 @@ def card(folder: Path, *, repo: str = "", code: str = "", app: str = "") -> str:
         purpose=purpose,
         attacks=attacks,
         biases="Its answers" if kind == "judge" else "The samples",
-        terms=TERMS.get(data, f"For the terms of the data, see {data} on the Hub."),
+        terms=TERMS.get(data, f"For the terms of the data, see {data} on the Hub." if data else ""),
         citation="\n## Papers\n\n```bibtex\n{}\n```\n".format("\n\n".join(paper.bibtex for paper in papers))
         if papers
         else "",
@@ -137,7 +138,8 @@ def _papers(folder: Path, kind: str, recipe: dict) -> list[Paper]:
 
 def _data_name(config: dict) -> str:
     """The data as people call it, with the number of classes where it is a part."""
-    name, total, _ = DATA.get(config["info"]["data"], (config["info"]["data"], None, ""))
+    data = config["info"]["data"]
+    name, total, _ = DATA.get(data, (data or OWN, None, ""))
     return name if total in (None, len(config["classes"])) else _classes(config)
 
 
@@ -145,7 +147,7 @@ def _classes(config: dict) -> str:
     """How many classes of what."""
     count, data = len(config["classes"]), config["info"]["data"]
     if data not in DATA:
-        return f"{count} classes of {data}"
+        return f"{count} classes of {data or OWN}"
     name, total, _ = DATA[data]
     return f"{name}'s {count} classes" if count == total else f"{count} of {name}'s {total} classes"
 
@@ -155,7 +157,7 @@ def _metadata(folder: Path, config: dict, report: dict, kind: str, repo: str) ->
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type=info["data"],
+            dataset_type=info["data"] or "own",
             dataset_name=_data_name(config),
             dataset_split=DATA.get(info["data"], ("", None, "test"))[2],
             metric_type="accuracy",
