@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bench.runs import PLAIN, Family, Inputs, make
 from synth.classifier import Classifier
-from synth.objectives import cross_entropy
+from synth.prior import class_prior
 from synth.tasks.inpainting import fill_hole
 from synth.tasks.super_resolution import enlarge
 from training.data import Pictures
@@ -104,25 +104,6 @@ class Method:
 
     def __call__(self, measurements: Measurements, **settings) -> Tensor:
         return torch.cat([part.keep_known(self.solve(part, **settings)) for part in measurements.split(self.batch)])
-
-
-def class_prior(model: Classifier, labels: Tensor) -> deepinv.optim.Prior:
-    """The classifier as a deepinv prior: g(x) is the cross-entropy to ``labels`` (N,) of pictures (N, 3, H, W)."""
-
-    class ClassPrior(deepinv.optim.Prior):
-        def __init__(self):
-            super().__init__()
-            self.explicit_prior = True
-
-        def fn(self, x: Tensor, *_, **__) -> Tensor:
-            return cross_entropy(model, labels)(x)
-
-        def grad(self, x: Tensor, *_, **__) -> Tensor:
-            with torch.enable_grad():
-                x = x.detach().requires_grad_()
-                return torch.autograd.grad(self.fn(x).sum(), x)[0]
-
-    return ClassPrior()
 
 
 def methods(engine: Classifier, denoiser: nn.Module) -> dict[str, Method]:

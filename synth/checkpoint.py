@@ -20,6 +20,7 @@ CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", 
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
 FEATURES, FORMER_FEATURES = ("features.png", "features.json"), ("units.png", "units.json")
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.png", "examples/*.png"
+ONNX = "onnx/*.onnx"
 _PACKAGE = Path(__file__).resolve().parent
 BUNDLED = path if (path := _PACKAGE / "checkpoints").is_dir() else _PACKAGE.parent / "checkpoints"
 """The checkpoints that come with the package: inside it where it is installed, beside it in a clone."""
@@ -54,6 +55,7 @@ FILES = (
     *(File(name) for name in FEATURES + FORMER_FEATURES),
     File(EXAMPLES),
     File(SAMPLES, downloaded=False),
+    File(ONNX, downloaded=False),
 )
 PUBLISHED = [file.name for file in FILES]
 SEALED = [file.name for file in FILES if file.sealed]
@@ -87,10 +89,13 @@ def _shared(checksum: str) -> Path:
 def save(folder: str | Path, model: Classifier) -> None:
     """Write ``model`` with its start and decoders, and seal them.
 
-    Matrices are kept in half precision; biases and statistics, which are small, in single.
+    Matrices are kept in half precision; biases and statistics, which are small, in single. ONNX files of former weights
+    are deleted.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob(ONNX):
+        path.unlink()
     weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
     weights |= {"mean": model.mean, "std": model.std}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
