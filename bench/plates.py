@@ -79,7 +79,7 @@ class Sheets:
         columns, zoom = len(tiles) // len(rows), -(-TILE // tiles.shape[-1])
         page = pictures.sheet(tiles, columns=columns, zoom=zoom)
         page = label_rows(label_columns(page, heads) if heads else page, [title for title, _ in rows], 150)
-        page.save(self.output / f"{name}.png", optimize=True)
+        page.save(self.output / f"{name}.webp", quality=90, method=6)
 
     def by_both(self, make: Callable[[synth.Classifier, str], Tensor], names: list[str]) -> list:
         return [(title, [make(model, name) for name in names]) for title, model in self.models.items()]
