@@ -19,7 +19,7 @@ from synth.integrity import Seal
 CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", "start.safetensors"
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
 FEATURES, FORMER_FEATURES = ("features.png", "features.json"), ("units.png", "units.json")
-EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.png", "examples/*.png"
+EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.webp", "examples/*.png"
 ONNX = "onnx/*.onnx"
 _PACKAGE = Path(__file__).resolve().parent
 BUNDLED = path if (path := _PACKAGE / "checkpoints").is_dir() else _PACKAGE.parent / "checkpoints"

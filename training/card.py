@@ -31,7 +31,7 @@ TAGS = {
     "judge": ["standard-training", "evaluation"],
 }
 """By the kind of a checkpoint; those with decoders are autoencoders, too."""
-SAMPLES = """![samples](samples.png)
+SAMPLES = """![samples](samples.webp)
 
 *This checkpoint generated these samples, which are random and not selected. Each row is a class, and the columns are
 the seeds 0, 1, 2, ...*"""
