@@ -70,7 +70,7 @@ def test_frames_are_the_start_and_every_step(task, model):
 @every_task_with("steps")
 def test_closing_stops_the_work(task, model, monkeypatch):
     calls = []
-    for owner, name in ((Classifier, "feature_map"), (Decoder, "decode_stages")):
+    for owner, name in ((Classifier, "forward"), (Classifier, "feature_map"), (Decoder, "decode_stages")):
         known = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *a, known=known, **k: calls.append(1) or known(*a, **k))
     frames = task.frames(model, **needed(task) | {"steps": 500})
