@@ -147,6 +147,8 @@ class Classifier(nn.Module):
     def folded_copy(self) -> Classifier:
         """A copy in eval mode without hooks or gradients of weights, batch norm folded into the convolutions."""
         twin = copy.deepcopy(self, self._shared()).eval().requires_grad_(False)
+        for wrapper in ("forward", "_original_forward"):
+            twin.__dict__.pop(wrapper, None)  # Accelerate's; they refer back, so that nothing would free the copy soon
         fold_batch_norm(twin.backbone)
         return twin
 

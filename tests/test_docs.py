@@ -91,7 +91,9 @@ def test_links_and_pictures_exist(page):
 
 def test_every_picture_of_the_pages_is_on_one():
     shown = {((ROOT / page).parent / target).resolve() for page in PAGES for target in links(page)}
-    drawn = {path for kind in ("png", "webp") for path in (ROOT / "docs").rglob(f"*.{kind}")} - set((ROOT / "docs/inputs").iterdir())
+    drawn = {path for kind in ("png", "webp") for path in (ROOT / "docs").rglob(f"*.{kind}")} - set(
+        (ROOT / "docs/inputs").iterdir()
+    )
     assert drawn and not {path.name for path in drawn - shown}
 
 

@@ -1,9 +1,11 @@
 """The trainer: learns, attacks, resumes to the same weights, survives damaged saves, runs on two processes."""
 
 import dataclasses
+import gc
 import json
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -105,6 +107,21 @@ def test_the_attack_stays_in_its_ball_and_raises_the_loss(toy):
     entropy = torch.nn.functional.cross_entropy
     assert entropy(model(moved), y) > entropy(model(x), y)
     assert attack(model, x, y, 0, config, None, Accelerator(cpu=True)) is x
+
+
+def test_nothing_holds_the_copy_that_an_attack_used():
+    model = Classifier(width=0.125)
+    prepared = Accelerator(cpu=True, mixed_precision="bf16").prepare(model)
+    prepared.train()
+    gc.disable()
+    try:
+        twin = model.folded_copy()
+        assert twin(torch.rand(1, 3, 32, 32)).shape == (1, 10)
+        alive = weakref.ref(twin)
+        del twin
+        assert alive() is None, "until a garbage collection, each step would keep a network"
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,15 +1,14 @@
-"""Labelled pictures in memory: ``load`` reads a data set, ``python -m training.data`` writes two classes as domains."""
+"""Labelled pictures: ``load`` reads a data set, ``python -m training.data`` writes two classes as domains."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -17,16 +16,21 @@ from torch import Tensor
 
 from synth.classifier import Classifier
 from training.sources import find_shards, locate, read_folders, read_shards
+from training.stored import Stored
+
+IN_MEMORY = 2e9
+"""Bytes of decoded pictures that are kept in memory; of a larger data set they are decoded as they are needed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """uint8 pictures (N, 3, S, S), labels (N,) into ``classes``; ``skipped`` names what could not be decoded.
 
+    pictures: in memory, or on disk, which looks the same but takes longer.
     groups: {superclass: [classes]}, empty where the data set names none.
     """
 
-    pictures: Tensor
+    pictures: Tensor | Stored
     labels: Tensor
     classes: list[str]
     skipped: list[str]
@@ -39,8 +43,27 @@ class Pictures:
         """Pictures as float in [0, 1] and labels."""
         return self.pictures[index].float() / 255, self.labels[index]
 
+    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+        """What a DataLoader takes: uint8 pictures and labels."""
+        return self.pictures[torch.tensor(indices)], self.labels[indices]
+
+    @property
+    def in_memory(self) -> bool:
+        return isinstance(self.pictures, Tensor)
+
     def subset(self, index: Tensor) -> Pictures:
-        return replace(self, pictures=self.pictures[index], labels=self.labels[index], skipped=[])
+        pictures = self.pictures[index] if isinstance(self.pictures, Tensor) else self.pictures.subset(index)
+        return replace(self, pictures=pictures, labels=self.labels[index], skipped=[])
+
+    def at(self, side: int) -> Pictures:
+        """The same pictures at another ``side`` in pixels."""
+        if self.pictures.shape[-1] == side:
+            return self
+        if isinstance(self.pictures, Stored):
+            return replace(self, pictures=self.pictures.at(side))
+        resize = partial(F.interpolate, size=(side, side), mode="bicubic", antialias=True)
+        parts = [resize(part.float()).round().clamp(0, 255).byte() for part in self.pictures.split(500)]
+        return replace(self, pictures=torch.cat(parts))
 
     def only(self, names: list[str]) -> Pictures:
         """The pictures of the classes, or superclasses, ``names``; ValueError for one that the data lacks."""
@@ -64,31 +87,40 @@ def load(source: str | Path, split: str, image_size: int, subset: str = "") -> P
     """
     root = locate(source)
     shards = find_shards(root, split)
-    rows, classes = read_shards(shards) if shards else read_folders(root, split)
+    rows = read_shards(shards) if shards else read_folders(root, split)
     names_file = Path(__file__).with_name(subset) if subset else root / "classes.json"
     kept = set(json.loads(names_file.read_text())["names"]) if subset else set()
-    if not kept <= set(classes or []):
+    if not kept <= set(rows.classes or []):
         names_file, kept = root / "classes.json", set()
-    pictures, labels, skipped = [], [], []
-    for name, data, label in rows:
-        if kept and classes[label] not in kept:
-            continue
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                pictures.append(_square(image.convert("RGB"), image_size))
-            labels.append(label)
-        except Exception as error:  # Pillow raises many kinds; whatever it is, the picture is named and skipped
-            print(f"skipped {name}: {error}", file=sys.stderr)
-            skipped.append(name)
-    if not pictures:
+    chosen = [not kept or rows.classes[label] in kept for label in rows.labels.tolist()]
+    pictures: Tensor | Stored = Stored(rows, torch.tensor(chosen, dtype=torch.bool).nonzero().squeeze(1), image_size)
+    skipped: list[str] = []
+    if len(pictures) * 3 * image_size**2 <= IN_MEMORY:
+        indices, pictures, skipped = _decode(pictures)
+    else:
+        indices = pictures.indices
+    if not len(indices):
         raise ValueError(f"data: expected pictures of split {split!r} in {source}, got none that can be read")
-    labels, classes = _only_present(torch.tensor(labels), classes, named=not shards and not kept)
+    labels, classes = _only_present(rows.labels[indices], rows.classes, named=not shards and not kept)
     missing = [name for index, name in enumerate(classes) if not (labels == index).any()]
     if missing:
         unread = f" ({len(skipped)} files cannot be read, such as {skipped[0]})" if skipped else ""
         raise ValueError(f"data: expected pictures of every class in {source}, got none of {_some(missing)}{unread}")
     names, groups = _readable_names(names_file, classes)
-    return Pictures(torch.from_numpy(np.stack(pictures)), labels, names, skipped, groups)
+    return Pictures(pictures, labels, names, skipped, groups)
+
+
+def _decode(stored: Stored) -> tuple[Tensor, Tensor, list[str]]:
+    """The indices of the pictures that can be read, those pictures in memory, and the names of the others."""
+    indices, pictures, skipped = [], [], []
+    for index in stored.indices.tolist():
+        try:
+            pictures.append(stored.decode(index))
+            indices.append(index)
+        except Exception as error:  # Pillow raises many kinds; whatever it is, the picture is named and skipped
+            skipped.append(stored.source.name(index))
+            print(f"skipped {skipped[-1]}: {error}", file=sys.stderr)
+    return torch.tensor(indices, dtype=torch.long), torch.stack(pictures) if pictures else torch.empty(0), skipped
 
 
 def of(model: Classifier, split: str, source: str | Path | None = None) -> Pictures:
@@ -104,16 +136,21 @@ def hold_out(data: Pictures, config) -> tuple[Pictures, Pictures]:
     return data.subset(order[:count]), data.subset(order[count:])
 
 
-def augment(pictures: Tensor, generator: torch.Generator, padding: int) -> Tensor:
-    """Random crops after reflect-padding, and mirroring: (N, 3, S, S) float to the same."""
-    count, _, height, width = pictures.shape
+def augment(
+    pictures: Tensor, generator: torch.Generator, padding: int, part: slice = slice(None), count: int | None = None
+) -> Tensor:
+    """Random crops after reflect-padding, and mirroring: (N, 3, S, S) float to the same.
+
+    The randomness is that of ``count`` pictures, of which these are the ``part``; by default all.
+    """
+    count, height, width = count or len(pictures), pictures.shape[2], pictures.shape[3]
     padded = F.pad(pictures, [padding] * 4, mode="reflect")
-    shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
-    flip = torch.rand(count, 1, generator=generator) < 0.5
+    shifts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)[:, part]
+    flip = torch.rand(count, 1, generator=generator)[part] < 0.5
     rows = torch.arange(height) + shifts[0]
     columns = torch.arange(width) + shifts[1]
     columns = torch.where(flip, columns.flip(1), columns).to(pictures.device)
-    picture = torch.arange(count, device=pictures.device)[:, None, None]
+    picture = torch.arange(len(pictures), device=pictures.device)[:, None, None]
     # Indexing puts the channels last; the permuted view is exactly the channels_last layout.
     crops = padded.permute(0, 2, 3, 1)[picture, rows.to(pictures.device)[:, :, None], columns[:, None]]
     return crops.permute(0, 3, 1, 2)
@@ -149,14 +186,6 @@ def _readable_names(path: Path, classes: list[str]) -> tuple[list[str], dict[str
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-
-
-def _square(image: Image.Image, size: int) -> np.ndarray:
-    if image.size != (size, size):
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-    return np.asarray(image).transpose(2, 0, 1)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,9 +7,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -17,24 +18,41 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from training import train_state
+from training.data import Pictures
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
+WORKERS = 2
+"""Processes that decode pictures from disk, beside each process that trains."""
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step of a training: ``indices`` (N,) of its pictures, and the only randomness that it may use."""
+    """One step of a training: ``indices`` (N,) of its pictures, and the only randomness that it may use.
+
+    part: what this process takes of them; pictures, labels: that part, float in [0, 1] on the CPU.
+    """
 
     step: int
     steps_per_epoch: int
     epochs: int
     indices: Tensor
     generator: torch.Generator
+    part: slice = field(default_factory=lambda: slice(None))
+    pictures: Tensor = field(default_factory=Tensor)
+    labels: Tensor = field(default_factory=Tensor)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def epoch(self) -> int:
+        return self.step // self.steps_per_epoch
 
     @property
     def progress(self) -> float:
@@ -68,6 +86,26 @@ def batches(count: int, config, first: int = 0) -> Iterator[Batch]:
         yield Batch(step, steps, config.epochs, order[place * size : (place + 1) * size], generator)
 
 
+def feed(data: Pictures, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pictures, float in [0, 1], and labels of ``data`` for each of ``parts``, indices (N,), in that order.
+
+    Worker processes decode ahead what lies on disk.
+    """
+    loader = DataLoader(
+        data,
+        batch_sampler=[part.tolist() for part in parts],
+        collate_fn=_as_it_is,
+        num_workers=0 if data.in_memory else WORKERS,
+        generator=torch.Generator(),
+    )
+    for pictures, labels in loader:
+        yield pictures.float() / 255, labels
+
+
+def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return batch
+
+
 class Run:
     """A training in the folder ``output``: where it resumes, how long it may take, what it saves and reports.
 
@@ -98,16 +136,25 @@ class Run:
         self.step, self.minutes_before, self.totals = facts["step"], facts["minutes"], facts["totals"]
         return facts
 
-    def batches(self, count: int, config) -> Iterator[Batch]:
-        """The batches that are left, with a progress bar."""
-        total = config.epochs * (count // min(config.batch_size, count))
+    def batches(self, data: Pictures, config, side: Callable[[int], int] | None = None) -> Iterator[Batch]:
+        """The batches that are left, each with this process's part of its pictures; with a progress bar.
+
+        side: of the pictures in an epoch, by default that of ``data``. The network's own randomness, such as dropout,
+        follows from the step too.
+        """
+        total = config.epochs * (len(data) // min(config.batch_size, len(data)))
+        part = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         with tqdm(total=total, initial=self.step, desc=self.name, disable=self.quiet, mininterval=2) as bar:
-            for batch in batches(count, config, self.step):
-                yield batch
-                bar.update()
-                if self.totals:
-                    loss = self.totals["loss"] / self.totals["count"]
-                    bar.set_postfix(epoch=math.ceil(batch.epochs_done), loss=f"{loss:.3f}", refresh=False)
+            for epoch, plan in groupby(batches(len(data), config, self.step), lambda batch: batch.epoch):
+                steps = list(plan)
+                source = data.at(side(epoch)) if side else data
+                for batch, (x, y) in zip(steps, feed(source, [one.indices[part] for one in steps]), strict=True):
+                    torch.manual_seed(config.seed * 1_000_003 + batch.step)
+                    yield replace(batch, part=part, pictures=x, labels=y)
+                    bar.update()
+                    if self.totals:
+                        loss = self.totals["loss"] / self.totals["count"]
+                        bar.set_postfix(epoch=math.ceil(batch.epochs_done), loss=f"{loss:.3f}", refresh=False)
 
     def add(self, **sums: float) -> None:
         """Add ``sums`` over this process's pictures, and their ``count``, to those of the epoch."""
@@ -156,12 +203,6 @@ class Run:
         if self.accelerator.num_processes == 1:
             return flag
         return bool(self.accelerator.gather(torch.tensor([float(flag)], device=self.accelerator.device)).any())
-
-
-def share(accelerator: Accelerator, *tensors: Tensor) -> list[Tensor]:
-    """This process's part of tensors (N, ...), on its device."""
-    part = slice(accelerator.process_index, None, accelerator.num_processes)
-    return [tensor[part].to(accelerator.device) for tensor in tensors]
 
 
 def averaged(model: nn.Module, decay: float) -> AveragedModel:

@@ -43,6 +43,10 @@ class TrainConfig:
     epsilon_warmup: float = 0
     """Fraction of the training over which epsilon grows from 0."""
     epochs: int = 60
+    phases: tuple[tuple[int, float, int], ...] = ()
+    """Parts of the training: side of the pictures, weight of the part, attack steps; none: one part at the final size.
+
+    Epsilon and padding follow the side."""
     batch_size: int = 128
     schedule: str = "onecycle"
     """"onecycle": linear warm-up over a fifth, linear decay; "steps": a tenth from each milestone on; "constant"."""
@@ -77,8 +81,7 @@ class TrainConfig:
     def __post_init__(self):
         for name, value in asdict(self).items():
             least = LEAST.get(name, 0)
-            numbers = value if isinstance(value, tuple) else (value,) if isinstance(value, int | float) else ()
-            if not all(isfinite(number) and number >= least for number in numbers):
+            if not all(isfinite(number) and number >= least for number in _numbers(value)):
                 raise ValueError(f"{name}: expected at least {least}, got {value}")
         if max(self.momentum, self.ema, self.label_smoothing) >= 1:
             raise ValueError("momentum, ema and label_smoothing: expected less than 1, got 1 or more")
@@ -89,14 +92,29 @@ class TrainConfig:
         if self.energy_steps and not self.initial:
             raise ValueError("initial: expected the name of a robust checkpoint for a second stage, got none")
 
+    def phase(self, epoch: int) -> TrainConfig:
+        """What holds in ``epoch``, counted from 0."""
+        done, total = 0.0, sum(weight for _, weight, _ in self.phases)
+        for side, weight, steps in self.phases:
+            done += weight
+            if (epoch + 0.5) / self.epochs <= done / total:
+                return replace(resized(self, side), attack_steps=steps, phases=())
+        return self
+
     @property
     def command(self) -> str:
         """What trains it: the recipe that this is a change of, and every field that differs from it."""
         own, base = asdict(self), asdict(RECIPES.get(self.base or self.name, self))
         changed = {name: own[name] for name in own if name not in FIXED and own[name] != base[name]}
-        values = {n: ",".join(map(str, v)) if isinstance(v, tuple) else v for n, v in changed.items()}
-        settings = (f"--set {shlex.quote(f'{name}={value}')}" for name, value in values.items())
+        settings = (f"--set {shlex.quote(f'{name}={_text(value)}')}" for name, value in changed.items())
         return " ".join(["python -m training.train", self.base or self.name, *settings])
+
+
+def _numbers(value) -> list[float]:
+    """The numbers of a field."""
+    if isinstance(value, tuple):
+        return [number for one in value for number in _numbers(one)]
+    return [value] if isinstance(value, int | float) else []
 
 
 _SLIM = dict(width=0.5, attack_steps=1, epochs=33, learning_rate=0.2, padding=2)
@@ -233,9 +251,7 @@ def recipe(name: str, /, **changes) -> TrainConfig:
         raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, got {name!r}")
     config = RECIPES[name]
     if "image_size" in changes:
-        scale = max(changes["image_size"], 1) / config.image_size
-        followers = {"epsilon": round(config.epsilon * scale, 3), "padding": round(config.padding * scale)}
-        changes = followers | {"presets": enlarged(config.presets, scale)} | changes
+        config = resized(config, changes["image_size"])
     if "epsilon" in changes:
         epsilon = changes["epsilon"]
         if epsilon and not config.epsilon:
@@ -266,9 +282,30 @@ _KINDS = {
     float: (float, "a number"),
     str: (str, "text"),
     bool: ({"true": True, "false": False}.__getitem__, "true or false"),
+    tuple[tuple[int, float, int], ...]: (
+        lambda text: tuple((int(a), float(b), int(c)) for a, b, c in (part.split(":") for part in text.split(","))),
+        "SIDE:WEIGHT:STEPS with commas between them",
+    ),
     tuple[float, ...]: (lambda text: tuple(map(float, text.split(","))), "numbers with commas between them"),
 }
 """How each type of field is read, and what is expected."""
+
+
+def _text(value) -> str:
+    """``value`` as ``parse`` reads it."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return ",".join(":".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)
+
+
+def resized(config: TrainConfig, side: int) -> TrainConfig:
+    """``config`` for pictures of another ``side``: distances in L2, and the padding, grow with it."""
+    if side < LEAST["image_size"]:
+        raise ValueError(f"image_size: expected at least {LEAST['image_size']}, got {side}")
+    scale = side / config.image_size
+    lengths = {name: round(getattr(config, name) * scale, 3) for name in ("epsilon", "attack_step_size")}
+    presets, padding = enlarged(config.presets, scale), round(config.padding * scale)
+    return replace(config, image_size=side, padding=padding, presets=presets, **lengths)
 
 
 def enlarged(presets: dict, scale: float) -> dict:

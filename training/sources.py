@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from bisect import bisect
+from itertools import accumulate
 from pathlib import Path
+from typing import Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from torch import Tensor
 
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 SPLIT_NAMES = {"test": ("test", "valid", "validation")}
 """Other names of a split; the first that a data set has counts."""
-Rows = Iterator[tuple[str, bytes, int]]
-"""Of each picture its name, its encoded file, and its label."""
+MEMORY = 2e9
+"""Bytes of a parquet data set from which on it is read from disk as it is needed, by the library datasets."""
+
+
+class Source(Protocol):
+    """Labelled pictures by number, as encoded files; ``classes`` is None where the data set does not name them."""
+
+    classes: list[str] | None
+    labels: Tensor
+
+    def name(self, index: int) -> str: ...
+
+    def read(self, index: int) -> bytes: ...
 
 
 def locate(source: str | Path) -> Path:
@@ -39,8 +56,8 @@ def find_shards(root: Path, split: str) -> list[Path]:
     return []
 
 
-def read_shards(shards: list[Path]) -> tuple[Rows, list[str] | None]:
-    """Rows of parquet files in the Hub's image schema, and the names of the classes if the files hold them.
+def read_shards(shards: list[Path]) -> Source:
+    """The pictures of parquet files in the Hub's image schema.
 
     ValueError for files without an image and a label column, unless there are two image columns: two domains.
     """
@@ -48,16 +65,16 @@ def read_shards(shards: list[Path]) -> tuple[Rows, list[str] | None]:
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     images = [name for name, kind in features.items() if kind.get("_type") == "Image"]
     if len(images) == 2:
-        return _domain_rows(shards, images), [name.removeprefix("image") or name for name in images]
+        return Domains(shards, images)
     image = images[0] if images else next((name for name in ("img", "image") if name in schema.names), None)
     label = next((name for name, kind in features.items() if kind.get("_type") == "ClassLabel"), "label")
     if image is None or label not in schema.names:
         raise ValueError(f"data: expected an image and a label column in {shards[0].name}, got {schema.names}")
-    return _labelled_rows(shards, image, label), features.get(label, {}).get("names")
+    return Shards(shards, image, label, features.get(label, {}).get("names"))
 
 
-def read_folders(root: Path, split: str) -> tuple[Rows, list[str]]:
-    """Rows of ``split/class/picture``, or of two domains ``splitA/picture`` and ``splitB/picture``, and class names."""
+def read_folders(root: Path, split: str) -> Source:
+    """The files ``split/class/picture``, or of two domains ``splitA/picture`` and ``splitB/picture``."""
     folder = next((root / name for name in (split, "val", "valid") if (root / name).is_dir()), None)
     domains = {name: root / f"{split}{name}" for name in "AB"}
     if folder is not None:
@@ -68,29 +85,83 @@ def read_folders(root: Path, split: str) -> tuple[Rows, list[str]]:
         raise ValueError(
             f"data: expected {split}-*.parquet files, a folder {split!r}, or folders {split}A and {split}B in {root}"
         )
-    return _folder_rows(root, folders), list(folders)
+    return Folders(root, folders)
 
 
-def _labelled_rows(shards: list[Path], image: str, label: str) -> Rows:
-    for shard in shards:
-        for index, row in enumerate(pq.read_table(shard, columns=[image, label]).to_pylist()):
-            yield f"{shard.name}[{index}]", row[image]["bytes"], row[label]
+class Folders:
+    """A folder of files for each class."""
+
+    def __init__(self, root: Path, folders: dict[str, Path]):
+        self.root, self.classes = root, list(folders)
+        files = [sorted(f.name for f in os.scandir(folder) if _is_picture(f.name)) for folder in folders.values()]
+        labels = [torch.full((len(names),), label) for label, names in enumerate(files)]
+        self.labels = torch.cat(labels) if labels else torch.zeros(0, dtype=torch.long)
+        places = (path.relative_to(root) for path in folders.values())
+        # Arrow's strings take a tenth of Python's memory, and worker processes share them.
+        self.paths = pa.array(f"{place}/{name}" for place, names in zip(places, files, strict=True) for name in names)
+
+    def name(self, index: int) -> str:
+        return self.paths[index].as_py()
+
+    def read(self, index: int) -> bytes:
+        return (self.root / self.name(index)).read_bytes()
 
 
-def _domain_rows(shards: list[Path], images: list[str]) -> Rows:
-    """Pictures of two columns; the shorter domain's are repeated there, and each is taken once."""
-    known: set[tuple[int, bytes]] = set()
-    for shard in shards:
-        for index, row in enumerate(pq.read_table(shard, columns=images).to_pylist()):
-            for label, name in enumerate(images):
-                data = (row[name] or {}).get("bytes")
-                if data and (label, data) not in known:
-                    known.add((label, data))
-                    yield f"{shard.name}[{index}].{name}", data, label
+class Shards:
+    """Parquet files with a column of pictures and one of labels."""
+
+    def __init__(self, shards: list[Path], image: str, label: str, classes: list[str] | None):
+        self.classes, self.image = classes, image
+        self.shards, self.ends = shards, list(accumulate(pq.ParquetFile(shard).metadata.num_rows for shard in shards))
+        if sum(shard.stat().st_size for shard in shards) > MEMORY:
+            self.rows = _on_disk(shards, image)
+            self.labels = torch.tensor(self.rows[label][:])
+        else:
+            self.rows = pa.concat_tables([pq.read_table(shard, columns=[image, label]) for shard in shards])
+            self.labels = torch.tensor(self.rows[label].to_pylist())
+
+    def name(self, index: int) -> str:
+        number = bisect(self.ends, index)
+        return f"{self.shards[number].name}[{index - (self.ends[number - 1] if number else 0)}]"
+
+    def read(self, index: int) -> bytes:
+        if isinstance(self.rows, pa.Table):
+            return self.rows[self.image][index].as_py()["bytes"]
+        return self.rows[index][self.image]["bytes"]
 
 
-def _folder_rows(root: Path, folders: dict[str, Path]) -> Rows:
-    for label, folder in enumerate(folders.values()):
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in PICTURE_SUFFIXES:
-                yield str(path.relative_to(root)), path.read_bytes(), label
+class Domains:
+    """Parquet files with two columns of pictures; the shorter domain's are repeated there, and each is taken once."""
+
+    def __init__(self, shards: list[Path], images: list[str]):
+        self.classes = [name.removeprefix("image") or name for name in images]
+        known: dict[tuple[int, bytes], str] = {}
+        for shard in shards:
+            for index, row in enumerate(pq.read_table(shard, columns=images).to_pylist()):
+                for label, name in enumerate(images):
+                    if data := (row[name] or {}).get("bytes"):
+                        known.setdefault((label, data), f"{shard.name}[{index}].{name}")
+        self.rows = list(known.items())
+        self.labels = torch.tensor([label for label, _ in known])
+
+    def name(self, index: int) -> str:
+        return self.rows[index][1]
+
+    def read(self, index: int) -> bytes:
+        return self.rows[index][0][1]
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def _on_disk(shards: list[Path], image: str):
+    """The rows of large parquet files, mapped into memory from an Arrow copy in the library's cache."""
+    try:
+        import datasets
+    except ImportError:
+        raise ValueError(
+            "data: expected the library datasets for parquet files of this size, run pip install datasets"
+        ) from None
+    rows = datasets.Dataset.from_parquet([str(shard) for shard in shards])
+    return rows.cast_column(image, datasets.Image(decode=False))

@@ -69,18 +69,20 @@ def train(
     curriculum = energy.Curriculum(config.energy_auc, config.energy_steps)
     if saved := run.resume(parts):
         curriculum.restore(saved["curriculum"])
-    for batch in run.batches(len(data), config):
+    for batch in run.batches(data, config, lambda epoch: config.phase(epoch).image_size):
+        now = config.phase(batch.epoch)
         loop.set_learning_rate(optimizer, learning_rate(config, batch.progress))
-        epsilon = config.epsilon * min(1, batch.progress / config.epsilon_warmup if config.epsilon_warmup else 1)
+        epsilon = now.epsilon * min(1, batch.progress / config.epsilon_warmup if config.epsilon_warmup else 1)
 
-        # Every process draws the whole batch's randomness and takes its share: their number changes no result.
-        x, y = data[batch.indices]
-        negatives = energy.draw(model, elsewhere, len(y), batch.generator) if config.energy_steps else ()
-        x = augment(x, batch.generator, config.padding)
-        directions = torch.randn(x.shape, generator=batch.generator)
-        x, y, directions, *negatives = loop.share(accelerator, x, y, directions, *negatives)
+        # Every process draws the whole batch's randomness and takes its part: their number changes no result.
+        x, count = batch.pictures, len(batch)
+        negatives = energy.draw(model, elsewhere, count, batch.generator) if config.energy_steps else ()
+        x = augment(x, batch.generator, now.padding, batch.part, count)
+        directions = torch.randn((count, *x.shape[1:]), generator=batch.generator)[batch.part]
+        negatives = [tensor[batch.part].to(accelerator.device) for tensor in negatives]
+        x, y, directions = (tensor.to(accelerator.device) for tensor in (x, batch.labels, directions))
 
-        inputs = attack(model, x, y, epsilon, config, directions, accelerator)
+        inputs = attack(model, x, y, epsilon, now, directions, accelerator)
         if negatives:
             starts, targets = negatives
             with accelerator.autocast():
@@ -103,7 +105,7 @@ def train(
             average.update_parameters(model)
 
         if batch.ends_epoch:
-            validation = validate(result, held_out, config) if accelerator.is_main_process else {}
+            validation = validate(result, held_out.at(now.image_size), now) if accelerator.is_main_process else {}
             if config.energy_steps:
                 validation |= {"energy_steps": curriculum.steps, "auc": round(curriculum.area(), 4)}
             run.log(batch, validation, learning_rate(config, batch.progress))

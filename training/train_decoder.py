@@ -90,8 +90,8 @@ def train(
     held_out, data = hold_out(data, config)
     trainer = DecoderTrainer(config, encoder, data, accelerator)
     run.resume(trainer.parts)
-    for batch in run.batches(len(data), config):
-        run.add(**trainer.step(data[batch.indices][0], batch.progress, batch.generator))
+    for batch in run.batches(data, config):
+        run.add(**trainer.step(batch))
         if batch.ends_epoch:
             validation = trainer.validate(held_out) if accelerator.is_main_process else {}
             run.log(batch, validation, trainer.optimizer.param_groups[0]["lr"])
@@ -131,16 +131,16 @@ class DecoderTrainer:
             self.parts |= {"discriminator": discriminator, "against": adversary}
             self.discriminator, self.adversary = accelerator.prepare(discriminator, adversary)
 
-    def step(self, x: Tensor, progress: float, generator: torch.Generator) -> dict[str, float]:
-        """Learn from this process's share of pictures (N, 3, S, S), ``progress`` (0 to 1) into the training.
+    def step(self, batch: loop.Batch) -> dict[str, float]:
+        """Learn from this process's part of the ``batch``.
 
-        Returns sums of the losses over the share, and its "count".
+        Returns sums of the losses over the part, and its "count".
         """
         config, accelerator = self.config, self.accelerator
-        rate = config.learning_rate * loop.one_cycle(progress)
+        rate = config.learning_rate * loop.one_cycle(batch.progress)
         loop.set_learning_rate(self.optimizer, rate)
-        depth = self._random_depth(generator)
-        (x,) = loop.share(accelerator, augment(x, generator, config.padding))
+        depth = self._random_depth(batch.generator)
+        x = augment(batch.pictures, batch.generator, config.padding, batch.part, len(batch)).to(accelerator.device)
         with accelerator.autocast():
             maps = [self.decoder.normalise(z, k) for k, z in enumerate(self.maps(x, depth), 1)]
             decoded = self.decode_stages(maps[-1], depth)
