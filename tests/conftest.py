@@ -179,14 +179,14 @@ def checkpoints(tmp_path_factory) -> Path:
 @contextmanager
 def bundled(folder: Path):
     """``folder`` in place of the bundled checkpoints, "tiny" in place of the default one."""
-    from synth.web.checkpoints import load
+    from synth.web.checkpoints import load_to
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hub, "BUNDLED", folder)
         patch.setattr(hub, "DEFAULT", "tiny")
-        load.cache_clear()
+        load_to.cache_clear()
         yield
-        load.cache_clear()
+        load_to.cache_clear()
 
 
 @pytest.fixture(scope="module")

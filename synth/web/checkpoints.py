@@ -7,18 +7,23 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 
 import gradio as gr
-import torch
 
 from synth import Classifier, hub
+from synth.web.gpu import resting_device
 
 NOTHING = "nothing"
 """The choice of no second checkpoint."""
 
 
 @lru_cache(maxsize=3)
+def load_to(device: str, checkpoint: str) -> Classifier:
+    """As ``load``, on a device of one's own choice."""
+    return hub.load(checkpoint, device=device)
+
+
 def load(checkpoint: str) -> Classifier:
     """The checkpoint, from the few that were used last or from its files; ValueError if there is no such thing."""
-    return hub.load(checkpoint, device="cuda" if torch.cuda.is_available() else "cpu")
+    return load_to(resting_device(), checkpoint)
 
 
 def first_checkpoint() -> str:

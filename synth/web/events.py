@@ -17,5 +17,7 @@ def show_errors():
     """Show a ValueError with the sentence that Python and the command line give."""
     try:
         yield
+    except gr.Error:  # it is a ValueError, too
+        raise
     except ValueError as error:
         raise gr.Error(str(error), print_exception=False) from None

@@ -13,7 +13,7 @@ import pandas as pd
 from synth import Frame, Task
 from synth.recorder import Recorder, save_zip
 from synth.web.events import PRIVATE
-from synth.web.running import run_on_worker
+from synth.web.gpu import run_on_worker
 from synth.web.views import picture_at, sheet, zoom
 
 KEPT = 1800

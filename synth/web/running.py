@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from synth import Classifier, Frame, Task
-from synth.web.checkpoints import load
+import torch
+
+from synth import TASKS, Classifier, Frame, Task
+from synth.web.checkpoints import load, load_to
 from synth.web.events import show_errors
+from synth.web.gpu import borrow_gpu, run_on_worker, working_device
 from synth.web.line import LINE
 
 RATE = 8
 """Frames a second that the browser is sent, at most."""
 PATIENCE = 120
 """Seconds after which a run ends where it is if others wait."""
-WORKER = ThreadPoolExecutor(1)
+TENSORS = ("pictures", "loss", "start")
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,22 @@ def describe(progress: Waiting | Progress) -> str:
     return "; ".join(parts)
 
 
-def run_on_worker(function: Callable, *arguments):
-    """The result of ``function``, called on the one thread that uses the models.
+@borrow_gpu
+def packed_frames(task: str, checkpoint: str, settings: dict) -> Iterator[Frame]:
+    """Frames of the task called ``task``, with arrays for tensors, so that they reach another process whole.
 
-    Each of gradio's many threads would keep the memory that a step needs.
+    gr.Error, one sentence, for bad settings: of other errors ZeroGPU says the type alone.
     """
-    return WORKER.submit(function, *arguments).result()
+    with show_errors():
+        model = load_to(working_device(), checkpoint)
+        with closing(TASKS[task].frames(model, **settings)) as frames:
+            for frame in frames:
+                yield replace(frame, **{name: getattr(frame, name).detach().cpu().numpy() for name in TENSORS})
+
+
+def unpacked(frame: Frame) -> Frame:
+    """One of the ``packed_frames`` with its tensors."""
+    return replace(frame, **{name: torch.from_numpy(getattr(frame, name)) for name in TENSORS})
 
 
 def stream(
@@ -82,9 +94,9 @@ def stream(
         task.check_single(settings)
         model = load(checkpoint)
         began, shown = time.monotonic(), -math.inf
-        with closing(task.frames(model, **settings)) as frames:
-            for frame in iter(lambda: run_on_worker(next, frames, None), None):
-                watch(frame)
+        with closing(packed_frames(task.name, checkpoint, settings)) as frames:
+            for packed in iter(lambda: run_on_worker(next, frames, None), None):
+                watch(frame := unpacked(packed))
                 now = time.monotonic()
                 ended_early = now - began > PATIENCE and len(LINE) > 1
                 done = frame.step == frame.steps or ended_early
