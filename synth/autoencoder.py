@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synth.inference import fold_batch_norm
+from synth.sizes import CHANNELS, SIDE, STAGES, check_whole, check_width
 
 SCALE = 0.1
 """The least that a channel is divided by, relative to the typical deviation of a channel."""
@@ -26,11 +27,17 @@ class Decoder(nn.Module):
     width: multiplier of the channels within blocks.
     info: anything worth keeping beside the weights (encoder, data, losses, cost).
 
-    Between the blocks, maps are standardised: each channel minus its mean, over its deviation.
+    Between the blocks, maps are standardised: each channel minus its mean, over its deviation. ValueError for sizes
+    that no network has.
     """
 
     def __init__(self, channels: list[int], scales: list[int], width: float = 1, info: dict | None = None):
         super().__init__()
+        check_width(width)
+        check_whole("channels", len(channels), STAGES)
+        for channel, scale in zip(channels, scales, strict=True):
+            check_whole("channels", channel, CHANNELS)
+            check_whole("scales", scale, SIDE)
         self.channels, self.scales, self.width, self.info = list(channels), list(scales), width, info or {}
         outputs = [3, *channels[:-1]]
         self.blocks = nn.ModuleList(

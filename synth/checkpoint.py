@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import Module
 
 from synth import integrity, starts
 from synth.autoencoder import Decoder
@@ -198,14 +201,37 @@ def examples(folder: Path) -> dict[str, Path]:
 
 def _load_classifier(folder: Path, name: str) -> Classifier:
     try:
-        model = Classifier(**json.loads((folder / CONFIG).read_text()))
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"checkpoint: expected a readable {CONFIG} in {name}, got {error}") from None
+        config = json.loads((folder / CONFIG).read_text())
+        shapes = _shapes(Classifier, config)
+    except (OSError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        raise ValueError(f"checkpoint: expected a readable {CONFIG} in {name}, got {_line(error)}") from None
     try:
+        _compare(shapes, folder / WEIGHTS)
+        model = Classifier(**config)
         model.load_state_dict(load_file(folder / WEIGHTS))
     except Exception as error:  # missing, damaged or of another network: each has its own type
         raise ValueError(f"checkpoint: expected a whole {WEIGHTS} in {name}, got {_line(error)}") from None
     return model.eval()
+
+
+def _shapes(kind: type[Module], config: dict) -> dict[str, list[int]]:
+    """The shape of every tensor of the module that ``config`` describes, which takes no memory for it."""
+    with torch.device("meta"):
+        return {name: list(tensor.shape) for name, tensor in kind(**config).state_dict().items()}
+
+
+def _compare(shapes: dict[str, list[int]], path: Path, prefix: str = "") -> None:
+    """ValueError unless just these tensors are in the file, after ``prefix``; they are not read."""
+    with safe_open(path, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        there = {name.removeprefix(prefix): file.get_slice(name).get_shape() for name in names}
+    for name in sorted(shapes.keys() | there.keys()):
+        if shapes.get(name) != there.get(name):
+            raise ValueError(f"{prefix}{name}: expected {_shape(shapes.get(name))}, got {_shape(there.get(name))}")
+
+
+def _shape(shape: list[int] | None) -> str:
+    return "no such tensor" if shape is None else "x".join(map(str, shape)) or "a number"
 
 
 def _save_decoders(folder: Path, decoders: dict[str, Decoder]) -> None:
@@ -222,6 +248,7 @@ def _load_decoders(folder: Path) -> dict[str, Decoder]:
     try:
         tensors = load_file(folder / DECODER)
         for name, config in json.loads((folder / DECODER_CONFIG).read_text()).items():
+            _compare(_shapes(Decoder, config), folder / DECODER, f"{name}/")
             decoders[name] = Decoder(**config).eval()
             own = {key.removeprefix(f"{name}/"): one for key, one in tensors.items() if key.startswith(f"{name}/")}
             decoders[name].load_state_dict(own)

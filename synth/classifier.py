@@ -16,6 +16,7 @@ from synth.autoencoder import Decoder
 from synth.backbones import backbone
 from synth.inference import fold_batch_norm, freeze
 from synth.randomness import Randomness
+from synth.sizes import CLASSES, SIDE, check_whole, check_width
 
 
 class Classifier(nn.Module):
@@ -30,6 +31,8 @@ class Classifier(nn.Module):
     groups: {superclass: [classes]}, where the classes have superclasses.
     pairs: (class, another that it turns into well); the first is the one to show first.
     info: anything else worth keeping beside the weights (name, training recipe, data set).
+
+    ValueError for sizes that no picture or network has.
     """
 
     mean: Tensor
@@ -49,8 +52,11 @@ class Classifier(nn.Module):
         info: dict | None = None,
     ):
         super().__init__()
+        check_whole("image_size", image_size, SIDE, least=8)
+        check_width(width)
         self.architecture, self.image_size, self.width = architecture, image_size, width
         self.classes = list(classes or [str(index) for index in range(10)])
+        check_whole("classes", len(self.classes), CLASSES)
         self.presets, self.info = presets or {}, info or {}
         self.groups, self.pairs = groups or {}, dict(pairs or [])
         self.source = self.info.get("name", "unnamed")

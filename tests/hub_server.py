@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from tests.hub_rules import ACCOUNTS, Account, hardware_error, may_write, metadata_errors
 from tests.hub_store import Hub, Repository, changed, entry, git_hash, new_collection
 
-LFS = (".safetensors", ".png")
+LFS = (".safetensors", ".png", ".webp", ".onnx")
 
 
 class Refused(Exception):

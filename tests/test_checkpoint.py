@@ -181,6 +181,59 @@ def test_a_damaged_checkpoint_is_one_sentence(folder, damage):
         synth.load(folder)
 
 
+OTHER_SHAPE = r"expected a whole model.safetensors in \S+, got backbone\.\S+: expected \w+, got \w+"
+ABSURD = {
+    "image_size": (10**9, "image_size: expected a whole number from 8 to 1,024, got 1000000000"),
+    "image_size that is no number": ("large", "image_size: expected a whole number from 8 to 1,024, got large"),
+    "width": (10**6, "width: expected a number above 0 and at most 8, got 1000000"),
+    "width that is no number": (float("nan"), "width: expected a number above 0 and at most 8, got nan"),
+    "width that the weights lack": (8, OTHER_SHAPE),
+    "classes": (["a"] * 100_001, "classes: expected a whole number from 1 to 100,000, got 100001"),
+    "classes that the weights lack": (["a"] * 90_000, OTHER_SHAPE),
+}
+
+
+@pytest.mark.parametrize("case", ABSURD)
+def test_absurd_sizes_are_refused_before_they_take_memory(folder, case, monkeypatch):
+    value, words = ABSURD[case]
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {case.split()[0]: value}))
+    refuse_memory(monkeypatch)
+    with pytest.raises(ValueError, match=rf"^checkpoint: [^\n]*{words}[^\n]*$"):
+        synth.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"channels": [10**9, 8, 8, 8]}, "channels: expected a whole number from 1 to 65,536, got 1000000000"),
+        ({"channels": [60_000, 60_000, 60_000, 60_000]}, "blocks.0.0.weight: expected 60000x60000x3x3, got "),
+        ({"channels": [8] * 99, "scales": [1] * 99}, "channels: expected a whole number from 1 to 16, got 99"),
+        ({"scales": [10**9, 2, 2, 2]}, "scales: expected a whole number from 1 to 1,024, got 1000000000"),
+        ({"width": 1e6}, "width: expected a number above 0 and at most 8, got 1000000.0"),
+    ],
+)
+def test_absurd_decoders_are_refused_before_they_take_memory(folder, changes, words, monkeypatch):
+    configs = json.loads((folder / "decoder.json").read_text())
+    configs[""] |= changes
+    (folder / "decoder.json").write_text(json.dumps(configs))
+    refuse_memory(monkeypatch)
+    with pytest.raises(ValueError, match=rf"^decoder: expected a whole decoder.safetensors [^\n]*{words}[^\n]*$"):
+        synth.load(folder)
+
+
+def refuse_memory(monkeypatch):
+    """Tensors of more than a million numbers are not made, but on the device that has no memory."""
+    empty = torch.empty
+
+    def bounded(*size, **more):
+        wish = empty(*size, **more | {"device": "meta"})
+        assert wish.numel() < 1e6 or empty(0).device.type == "meta", tuple(wish.shape)
+        return empty(*size, **more)
+
+    monkeypatch.setattr(torch, "empty", bounded)
+
+
 @pytest.mark.parametrize("damage", [remove_key, add_key])
 def test_sealed_weights_must_fit_the_network(folder, damage):
     damage(folder)

@@ -20,7 +20,6 @@ RATE = 8
 """Frames a second that the browser is sent, at most."""
 PATIENCE = 120
 """Seconds after which a run ends where it is if others wait."""
-TENSORS = ("pictures", "loss", "start")
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,12 @@ def packed_frames(task: str, checkpoint: str, settings: dict) -> Iterator[Frame]
         model = load_to(working_device(), checkpoint)
         with closing(TASKS[task].frames(model, **settings)) as frames:
             for frame in frames:
-                yield replace(frame, **{name: getattr(frame, name).detach().cpu().numpy() for name in TENSORS})
+                yield converted(frame, lambda tensor: tensor.detach().cpu().numpy())
 
 
-def unpacked(frame: Frame) -> Frame:
-    """One of the ``packed_frames`` with its tensors."""
-    return replace(frame, **{name: torch.from_numpy(getattr(frame, name)) for name in TENSORS})
+def converted(frame: Frame, convert: Callable) -> Frame:
+    """The frame with its tensors, or what stands for them, converted."""
+    return replace(frame, pictures=convert(frame.pictures), loss=convert(frame.loss), start=convert(frame.start))
 
 
 def stream(
@@ -96,7 +95,7 @@ def stream(
         began, shown = time.monotonic(), -math.inf
         with closing(packed_frames(task.name, checkpoint, settings)) as frames:
             for packed in iter(lambda: run_on_worker(next, frames, None), None):
-                watch(frame := unpacked(packed))
+                watch(frame := converted(packed, torch.from_numpy))
                 now = time.monotonic()
                 ended_early = now - began > PATIENCE and len(LINE) > 1
                 done = frame.step == frame.steps or ended_early
