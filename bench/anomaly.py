@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -92,7 +93,7 @@ def together(config: DecoderConfig, blank: Classifier, data: Pictures) -> tuple[
     """A plain autoencoder: the encoder learns with the decoder; the same shape, pictures and steps."""
     trainer = PlainTrainer(config, blank, data, loop.accelerate())
     for batch in loop.batches(len(data), config):
-        trainer.step(data[batch.indices][0], batch.progress, batch.generator)
+        trainer.step(replace(batch, pictures=data[batch.indices][0]))
     return trainer.encoder.eval().requires_grad_(False), trainer.decoder.eval()
 
 

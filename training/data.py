@@ -92,8 +92,10 @@ def load(source: str | Path, split: str, image_size: int, subset: str = "") -> P
     kept = set(json.loads(names_file.read_text())["names"]) if subset else set()
     if not kept <= set(rows.classes or []):
         names_file, kept = root / "classes.json", set()
-    chosen = [not kept or rows.classes[label] in kept for label in rows.labels.tolist()]
-    pictures: Tensor | Stored = Stored(rows, torch.tensor(chosen, dtype=torch.bool).nonzero().squeeze(1), image_size)
+    chosen = torch.ones(len(rows.labels), dtype=torch.bool)
+    if kept:
+        chosen = torch.tensor([name in kept for name in rows.classes])[rows.labels]
+    pictures: Tensor | Stored = Stored(rows, chosen.nonzero().squeeze(1), image_size)
     skipped: list[str] = []
     if len(pictures) * 3 * image_size**2 <= IN_MEMORY:
         indices, pictures, skipped = _decode(pictures)

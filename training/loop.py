@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -33,7 +33,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @dataclass(frozen=True)
 class Batch:
-    """One step of a training: ``indices`` (N,) of its pictures, and the only randomness that it may use.
+    """One step of a training: ``indices`` (N,) of its pictures, and the ``seed`` of all its randomness.
 
     part: what this process takes of them; pictures, labels: that part, float in [0, 1] on the CPU.
     """
@@ -42,13 +42,17 @@ class Batch:
     steps_per_epoch: int
     epochs: int
     indices: Tensor
-    generator: torch.Generator
+    seed: int
     part: slice = field(default_factory=lambda: slice(None))
     pictures: Tensor = field(default_factory=Tensor)
     labels: Tensor = field(default_factory=Tensor)
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed)
 
     @property
     def epoch(self) -> int:
@@ -82,8 +86,8 @@ def batches(count: int, config, first: int = 0) -> Iterator[Batch]:
         if epoch != shuffled:
             order = torch.randperm(count, generator=torch.Generator().manual_seed(config.seed * 100_003 + epoch))
             shuffled = epoch
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        yield Batch(step, steps, config.epochs, order[place * size : (place + 1) * size], generator)
+        indices = order[place * size : (place + 1) * size]
+        yield Batch(step, steps, config.epochs, indices, config.seed * 1_000_003 + step)
 
 
 def feed(data: Pictures, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -93,13 +97,26 @@ def feed(data: Pictures, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]
     """
     loader = DataLoader(
         data,
-        batch_sampler=[part.tolist() for part in parts],
+        batch_sampler=_Lists(parts),
         collate_fn=_as_it_is,
         num_workers=0 if data.in_memory else WORKERS,
         generator=torch.Generator(),
     )
     for pictures, labels in loader:
         yield pictures.float() / 255, labels
+
+
+class _Lists:
+    """What a DataLoader takes for ``parts``: lists of numbers, each made when its turn comes."""
+
+    def __init__(self, parts: list[Tensor]):
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (part.tolist() for part in self.parts)
 
 
 def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -149,7 +166,7 @@ class Run:
                 steps = list(plan)
                 source = data.at(side(epoch)) if side else data
                 for batch, (x, y) in zip(steps, feed(source, [one.indices[part] for one in steps]), strict=True):
-                    torch.manual_seed(config.seed * 1_000_003 + batch.step)
+                    torch.manual_seed(batch.seed)
                     yield replace(batch, part=part, pictures=x, labels=y)
                     bar.update()
                     if self.totals:

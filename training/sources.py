@@ -93,12 +93,11 @@ class Folders:
 
     def __init__(self, root: Path, folders: dict[str, Path]):
         self.root, self.classes = root, list(folders)
-        files = [sorted(f.name for f in os.scandir(folder) if _is_picture(f.name)) for folder in folders.values()]
-        labels = [torch.full((len(names),), label) for label, names in enumerate(files)]
-        self.labels = torch.cat(labels) if labels else torch.zeros(0, dtype=torch.long)
-        places = (path.relative_to(root) for path in folders.values())
         # Arrow's strings take a tenth of Python's memory, and worker processes share them.
-        self.paths = pa.array(f"{place}/{name}" for place, names in zip(places, files, strict=True) for name in names)
+        parts = [pa.array(_pictures(root, folder), pa.string()) for folder in folders.values()]
+        counts = torch.tensor([len(part) for part in parts], dtype=torch.long)
+        self.paths = pa.chunked_array(parts, pa.string())
+        self.labels = torch.arange(len(parts)).repeat_interleave(counts)
 
     def name(self, index: int) -> str:
         return self.paths[index].as_py()
@@ -151,8 +150,11 @@ class Domains:
         return self.rows[index][0][1]
 
 
-def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in PICTURE_SUFFIXES
+def _pictures(root: Path, folder: Path) -> list[str]:
+    """The pictures in ``folder`` in order, as paths relative to ``root``."""
+    place = folder.relative_to(root).as_posix()
+    names = sorted(entry.name for entry in os.scandir(folder))
+    return [f"{place}/{name}" for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES]
 
 
 def _on_disk(shards: list[Path], image: str):
