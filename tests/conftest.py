@@ -225,20 +225,6 @@ def owner(hub_server, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reader(hub_server, tmp_path_factory):
-    """A client with the owner's token that may only read."""
-    with closing(Client(hub_server.address, tmp_path_factory.mktemp("reader"), "hf_reader")) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def patron(hub_server, tmp_path_factory):
-    """A client of another account, which pays."""
-    with closing(Client(hub_server.address, tmp_path_factory.mktemp("patron"), "hf_patron")) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def stranger(hub_server, tmp_path_factory):
     """A client without a token."""
     with closing(Client(hub_server.address, tmp_path_factory.mktemp("stranger"), "")) as client:

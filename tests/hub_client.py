@@ -61,8 +61,8 @@ class Client:
         assert "crash" not in outcome, outcome
         return outcome
 
-    def publish(self, *arguments: str) -> dict:
-        return self("publish", arguments=list(map(str, arguments)))
+    def publish(self, *arguments: str, token: str = "") -> dict:
+        return self("publish", arguments=list(map(str, arguments)), token=token)
 
     def forget(self) -> None:
         shutil.rmtree(self.home / "hub", ignore_errors=True)

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 import tempfile
@@ -59,8 +60,10 @@ def progress(name: str) -> list:
     return steps
 
 
-def publish(arguments: list[str]) -> None:
-    publishing.main(arguments)
+def publish(arguments: list[str], token: str) -> None:
+    """With another token than the process has, if one is given."""
+    with mock.patch.dict(os.environ, {"HF_TOKEN": token} if token else {}):
+        publishing.main(arguments)
 
 
 def publish_all(bundled: str) -> None:

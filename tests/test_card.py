@@ -104,9 +104,9 @@ def test_a_published_card_names_its_owner_and_what_it_began_with():
 def test_links_are_there_if_they_are_known():
     folder = hub.folder("cifar10-judge")
     text = card(folder, code="https://code.example/synth", app="ann/app")
-    assert "git clone https://code.example/synth synth && cd synth\npip install" in text
+    assert "```bash\npip install git+https://code.example/synth\n```" in text
     assert "[ann/app](/spaces/ann/app)" in text
-    assert "git clone" not in card(folder) and "/spaces/" not in card(folder)
+    assert "git+" not in card(folder) and "/spaces/" not in card(folder)
 
 
 def test_own_pictures_are_called_so(tmp_path):

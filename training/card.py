@@ -216,11 +216,12 @@ def _introduction(folder: Path, config: dict, kind: str, papers: list[Paper]) ->
 
 def _use(folder: Path, config: dict, kind: str, name: str, code: str, app: str) -> str:
     """How to install what it needs, and snippets that run as they stand."""
-    clone = f"git clone {code} synth && cd synth\n" if code else ""
-    where = "" if code else "In the folder of the project's code, "
+    where, command = "", f"pip install git+{code}"
+    if not code:
+        where, command = "In a clone of the project's code, ", "pip install -r requirements.txt"
     parts = [
         f"{where}{'i' if where else 'I'}nstall what it needs; `picture.png` is any picture of yours:",
-        f"```bash\n{clone}pip install -r requirements.txt\n```",
+        f"```bash\n{command}\n```",
     ]
     if app:
         parts.append(f"Or try it in the browser, in the Space [{app}](/spaces/{app}).")
