@@ -40,14 +40,14 @@ def write(folder: Path, count: int, side: int) -> None:
 
 
 def read(data: Pictures) -> tuple[float, float, int]:
-    """Seconds, peak megabytes of this process and its workers that no other process shares, and pictures read."""
+    """Seconds, peak megabytes of this process and its workers (proportional set size), and pictures read."""
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     began, peak, seen = time.monotonic(), 0.0, 0
     for number, (pictures, _) in enumerate(loop.feed(data, list(order.split(BATCH)))):
         seen += len(pictures)
         if number % 50 == 0:
             here = psutil.Process()
-            used = sum(process.memory_full_info().uss for process in (here, *here.children(recursive=True)))
+            used = sum(process.memory_full_info().pss for process in (here, *here.children(recursive=True)))
             peak = max(peak, used / 1e6)
     return time.monotonic() - began, peak, seen
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from math import inf
@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import mobilenetv2, resnet
+
+from synth import variants
 
 SMALL = 128
 """Below this side in pixels, ResNets and MobileNetV2 get stems for small pictures; the others do not go there."""
@@ -206,7 +208,13 @@ BACKBONES = {
 
 
 def backbone(architecture: str) -> Backbone:
-    """The network of that name; ValueError for an unknown one."""
-    if architecture not in BACKBONES:
+    """The network of that name, perhaps with ``synth.variants`` after pluses; ValueError for an unknown one."""
+    name, *changes = architecture.split("+")
+    if name not in BACKBONES:
         raise ValueError(f"architecture: expected one of {', '.join(BACKBONES)}, got {architecture!r}")
-    return BACKBONES[architecture]
+    plain = BACKBONES[name]
+    return replace(plain, build=partial(_varied, plain.build, changes)) if changes else plain
+
+
+def _varied(build: Callable[..., nn.Module], changes: list[str], *arguments: Any) -> nn.Module:
+    return variants.vary(build(*arguments), changes)

@@ -36,11 +36,20 @@ def freeze(module: nn.Module) -> nn.Module:
         setattr(module, name, freeze(child))
     if isinstance(module, nn.Conv2d):
         return Convolution(module)
-    if isinstance(module, resnet.BasicBlock | resnet.Bottleneck):
+    if isinstance(module, resnet.BasicBlock | resnet.Bottleneck) and _plain(module):
         return Residual(module)
     if type(module).forward is nn.Sequential.forward:
         return Sequence(OrderedDict((name, child) for name, child in module._modules.items() if child is not None))
     return module
+
+
+def _plain(block: resnet.BasicBlock | resnet.Bottleneck) -> bool:
+    """Whether the block has no parts but convolutions that batch norm was folded into, and ReLUs."""
+    return all(
+        isinstance(child, Convolution | nn.Identity | nn.ReLU)
+        for n, child in block.named_children()
+        if n != "downsample"
+    )
 
 
 class Sequence(nn.Sequential):

@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 
 import synth
-from synth import checkpoint, hub
+from synth import checkpoint, hub, variants
 from synth.backbones import BACKBONES, backbone
 from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model
@@ -16,7 +16,8 @@ from tests.conftest import CLASSES, make_model
 ARCHITECTURES = ("resnet18", "resnet50", "mobilenet_v2")
 """Those that are trained here, on small pictures too."""
 FOREIGN = ("wide_resnet50_2", "resnext50_32x4d", "densenet161", "mnasnet1_0", "shufflenet_v2_x1_0", "vgg16_bn")
-CASES = [(name, size) for name in ARCHITECTURES for size in (32, 64)] + [("resnet18", 224)]
+VARIED = [("resnet18+convstem+blur+silu", 224), ("resnet18+blur", 64), ("resnet50+silu+blur", 32)]
+CASES = [(name, size) for name in ARCHITECTURES for size in (32, 64)] + [("resnet18", 224)] + VARIED
 MEAN, STD = [0.49, 0.48, 0.45], [0.2, 0.21, 0.22]
 
 
@@ -31,6 +32,7 @@ def test_forward_is_the_backbone_after_normalisation(architecture, size):
         expected = model.backbone(torchvision.transforms.functional.normalize(x, MEAN, STD))
         assert expected.std() > 0.1
         torch.testing.assert_close(model(x), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model.inference_copy()(x), expected, atol=1e-4, rtol=1e-3)
         torch.testing.assert_close(model(x * 3 - 1), model((x * 3 - 1).clamp(0, 1)), msg="clamped to [0, 1]")
         side = 7 if size == 224 else 4
         assert model.feature_map(x).shape == (2, model.head.in_features, side, side)
@@ -65,6 +67,16 @@ def test_networks_of_others_are_read_as_torchvision_does(architecture):
 def test_only_scalable_networks_take_small_pictures():
     with pytest.raises(ValueError, match="image_size: expected at least 128 and width 1 for densenet161, got 32 and 1"):
         Classifier("densenet161")
+
+
+def test_a_variant_changes_what_it_names():
+    plain, varied = (make_model(name, 224).backbone for name in ("resnet18", "resnet18+convstem+blur+silu"))
+    count = {kind: sum(isinstance(m, kind) for m in varied.modules()) for kind in (nn.SiLU, nn.ReLU, variants.Blur)}
+    assert count == {nn.SiLU: 10, nn.ReLU: 1, variants.Blur: 7} and varied.conv1[0].kernel_size == (3, 3)
+    assert not any(isinstance(m, nn.SiLU | variants.Blur) for m in plain.modules())
+    for name in ("resnet18+round", "mobilenet_v2+silu"):
+        with pytest.raises(ValueError, match="architecture: expected a ResNet with one of convstem, blur, silu after"):
+            Classifier(name)
 
 
 def test_torchvision_weights_give_torchvisions_logits():
