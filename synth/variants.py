@@ -34,11 +34,12 @@ def blur(net: ResNet) -> None:
         before, after = ("conv1", "conv2") if isinstance(block, BasicBlock) else ("conv2", "conv3")
         strided = getattr(block, before)
         if strided.stride == (2, 2):
-            strided.stride = (1, 1)
+            strided.stride = 1, 1
             setattr(block, after, nn.Sequential(Blur(), getattr(block, after)))
-            assert isinstance(block.downsample, nn.Sequential)
-            block.downsample[0].stride = (1, 1)
-            block.downsample = nn.Sequential(Blur(), *block.downsample)
+            assert block.downsample is not None
+            shortcut, norm = block.downsample
+            shortcut.stride = (1, 1)
+            block.downsample = nn.Sequential(Blur(), shortcut, norm)
 
 
 def silu(net: ResNet) -> None:

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 import training
+from training.config import TrainConfig
 from training.data import augment, hold_out, load
 from training.data import main as write_domains
 from training.loop import batches
-from training.recipes import TrainConfig
 
 SUBSET = "restricted_tiny_imagenet.json"
 

@@ -13,7 +13,7 @@ from synth.classifier import Classifier
 from tests.conftest import make_start
 from tests.toys import noise, same_weights, write_pictures
 from training import energy, train_state
-from training.recipes import TrainConfig
+from training.config import TrainConfig
 from training.train import train
 
 

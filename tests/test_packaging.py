@@ -18,7 +18,7 @@ from synth.__main__ import main
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"synth", "training", "bench", "tests", "app"}
-OPTIONAL = {"pyautoattack", "spaces", "deepinv", "onnx", "onnxruntime", "onnxscript"}
+OPTIONAL = {"datasets", "pyautoattack", "spaces", "deepinv", "onnx", "onnxruntime", "onnxscript"}
 """Imported inside functions where they are needed, with a sentence that says what to install."""
 
 

@@ -16,7 +16,7 @@ from training import data as pictures
 from training import sources
 from training.data import hold_out, load
 from training.loop import Run
-from training.recipes import recipe
+from training.recipes import command, recipe
 from training.train import train
 
 
@@ -105,4 +105,4 @@ def test_the_phases_of_a_recipe_have_their_sizes(toy, tmp_path):
     model = train(dataclasses.replace(config, epochs=2, phases=((16, 1, 1), (32, 1, 2))), toy, tmp_path, quiet=True)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert "held_out_pgd10_0.25" in lines[0] and "held_out_pgd10_0.5" in lines[1] and model.image_size == 32
-    assert recipe("folder", phases=((32, 1, 1), (64, 1, 2))).command.endswith("--set phases=32:1:1,64:1:2")
+    assert command(recipe("folder", phases=((32, 1, 1), (64, 1, 2)))).endswith("--set phases=32:1:1,64:1:2")

@@ -18,7 +18,8 @@ from synth.classifier import Classifier
 from tests.toys import ENVIRONMENT, ROOT, launch, noise, same_weights, wait_for, write_pictures
 from tests.train_toy import TOY
 from training import train_state
-from training.recipes import RECIPES, parse, recipe
+from training.config import parse
+from training.recipes import RECIPES, recipe
 from training.train import attack, learning_rate, main, train
 
 

@@ -3,7 +3,8 @@
 import sys
 
 from training import train
-from training.recipes import RECIPES, TrainConfig
+from training.config import TrainConfig
+from training.recipes import RECIPES
 
 TOY = TrainConfig(
     "toy", width=0.125, epochs=2, batch_size=16, attack_steps=1, attack_step_size=0.5, attack_start=0.5, ema=0.9

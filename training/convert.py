@@ -24,7 +24,7 @@ from synth import checkpoint
 from synth.backbones import BACKBONES
 from synth.classifier import Classifier
 from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, PRESETS_224
-from training.recipes import CIFAR10_MEAN, CIFAR10_STD
+from training.config import CIFAR10_MEAN, CIFAR10_STD
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RESTRICTED = ("dog", "cat", "frog", "turtle", "bird", "primate", "fish", "crab", "insect")

@@ -21,8 +21,9 @@ from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
 from training import energy, loop
+from training.config import FIXED, TrainConfig, parse
 from training.data import Pictures, augment, hold_out, load
-from training.recipes import FIXED, RECIPES, TrainConfig, parse, recipe
+from training.recipes import RECIPES, command, recipe
 
 MIN_PICTURES = 4
 """Pictures that a class needs."""
@@ -134,7 +135,7 @@ def build(config: TrainConfig, data: Pictures) -> Classifier:
         presets=config.presets,
         groups=data.groups,
         pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
-        info={"name": config.name, "data": config.data, "recipe": facts, "command": config.command},
+        info={"name": config.name, "data": config.data, "recipe": facts, "command": command(config)},
     )
     if config.initial:
         _load_initial(model, config)
