@@ -101,6 +101,14 @@ def test_commands_make_a_complete_checkpoint(checkpoint, data):
     fit_start.main([str(checkpoint), "--data", str(data), "--components", "6"])
     assert synth.load(checkpoint).start_tensors["basis"].shape == (2, 6, 3072)  # new starts, and a seal that says so
 
+    twin, model = checkpoint.parent / "twin", synth.load(checkpoint)
+    model.start_tensors = {}
+    save(twin, model)
+    fit_start.main([str(twin), "--like", str(checkpoint)])
+    assert (twin / "start.safetensors").read_bytes() == (checkpoint / "start.safetensors").read_bytes()
+    with pytest.raises(SystemExit):
+        fit_start.main([str(twin), "--like", "cifar10-judge"])
+
     evaluate.main([str(checkpoint), "--data", str(data), "--epsilon", "0.5", "--device", "cpu"])
     report = json.loads((checkpoint / "evaluation.json").read_text())
     assert report["accuracy"]["clean"]["count"] == 20
