@@ -15,12 +15,14 @@ from PIL import Image
 import synth
 from synth import checkpoint
 from synth.classifier import Classifier
+from tests.conftest import make_model
 from tests.toys import ENVIRONMENT, ROOT, launch, noise, same_weights, wait_for, write_pictures
 from tests.train_toy import TOY
 from training import train_state
 from training.config import parse
+from training.data import load
 from training.recipes import RECIPES, recipe
-from training.train import attack, learning_rate, main, train
+from training.train import attack, build, learning_rate, main, train
 
 
 @pytest.fixture(scope="module")
@@ -221,5 +223,22 @@ def test_a_run_borrows_the_tensors_that_fit(tmp_path, toy):
     lent = dict(lender.backbone.named_parameters())
     kept = [one.half().equal(lent[n].half()) for n, one in model.backbone.named_parameters() if "fc" not in n]
     assert all(kept) and model.mean.flatten().tolist() == pytest.approx(list(config.mean))
+    with pytest.raises(ValueError, match="initial: expected backbone.fc.weight in a shape that divides"):
+        train(dataclasses.replace(config, width=0.25), toy, tmp_path / "wider", quiet=True)
     with pytest.raises(ValueError, match="initial: expected a network like that of toy"):
-        train(dataclasses.replace(config, width=0.25), toy, tmp_path / "other", quiet=True)
+        train(dataclasses.replace(config, architecture="mobilenet_v2"), toy, tmp_path / "other", quiet=True)
+
+
+def test_a_wider_network_begins_with_the_function_of_a_narrower_one(tmp_path, toy):
+    lender = make_model(width=0.125)
+    checkpoint.save(tmp_path / "lender", lender)
+    config = dataclasses.replace(TOY, initial=str(tmp_path / "lender"), width=0.375)
+    data = load(toy, "train", 32)
+    data = dataclasses.replace(data, classes=lender.classes)
+    config = dataclasses.replace(
+        config, mean=tuple(lender.mean.flatten().tolist()), std=tuple(lender.std.flatten().tolist())
+    )
+    wide, x = build(config, data).eval(), torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(wide(x), synth.load(tmp_path / "lender")(x), atol=1e-4, rtol=1e-3)
+    first, second = wide.backbone.layer1[0].conv2.weight[:, :24].split(8, 1)[:2]
+    assert (first - second).abs().mean() > 0.05 * first.abs().mean(), "training can tell the copies apart"

@@ -23,8 +23,8 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 from synth import checkpoint
 from synth.backbones import BACKBONES
 from synth.classifier import Classifier
-from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, PRESETS_224
 from training.config import CIFAR10_MEAN, CIFAR10_STD
+from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, PRESETS_224
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RESTRICTED = ("dog", "cat", "frog", "turtle", "bird", "primate", "fish", "crab", "insect")

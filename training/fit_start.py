@@ -40,7 +40,7 @@ def fit(data: Pictures, *, components: int = 96, side: int = 32, seed: int = 0, 
 
 
 def same(model: Classifier, other: Classifier) -> dict[str, Tensor]:
-    """The tensors of ``other``, which has been trained on the data of ``model``; ValueError if it has not, or has none."""
+    """The starts of ``other``, which learned from the data of ``model``; ValueError if it did not, or has none."""
     facts = [(one.classes, one.info.get("data")) for one in (model, other)]
     if facts[0] != facts[1] or not other.start_tensors:
         raise ValueError(f"like: expected a checkpoint with starts and the data of {model.name}, got {other.name}")

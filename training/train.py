@@ -24,6 +24,7 @@ from training import energy, loop
 from training.config import FIXED, TrainConfig, parse
 from training.data import Pictures, augment, hold_out, load
 from training.recipes import RECIPES, command, recipe
+from training.widen import widen
 
 MIN_PICTURES = 4
 """Pictures that a class needs."""
@@ -208,11 +209,18 @@ def _load_initial(model: Classifier, config: TrainConfig) -> None:
     """Weights (and starts) of the checkpoint that a run begins with; ValueError if it does not fit.
 
     A second stage continues with the same network. Any other run takes the tensors whose name and shape fit its own, so
-    that a checkpoint of other classes or of another size lends its features.
+    that a checkpoint of other classes or of another size lends its features; a narrower network of the same classes is
+    widened, and keeps its function.
     """
     initial = hub.load(config.initial)
-    own = {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}
-    fitting = {n: value for n, value in initial.state_dict().items() if n in own and value.shape == own[n].shape}
+    own, theirs = (
+        {name: value for name, value in one.state_dict().items() if name.startswith("backbone.")}
+        for one in (model, initial)
+    )
+    if initial.architecture == model.architecture and initial.width < model.width and not config.energy_steps:
+        model.load_state_dict(widen(theirs, own, torch.Generator().manual_seed(config.seed)), strict=False)
+        return
+    fitting = {n: value for n, value in theirs.items() if n in own and value.shape == own[n].shape}
     if len(fitting) < (len(own) if config.energy_steps else len(own) // 2):
         raise ValueError(f"initial: expected a network like that of {config.name}, got {config.initial}")
     model.load_state_dict(fitting, strict=False)
