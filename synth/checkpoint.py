@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", 
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
 FEATURES, FORMER_FEATURES = ("features.png", "features.json"), ("units.png", "units.json")
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.webp", "examples/*.png"
-ONNX = "onnx/*.onnx"
+ONNX = "onnx"
+"""The folder of its export, for use without PyTorch."""
 _PACKAGE = Path(__file__).resolve().parent
 BUNDLED = path if (path := _PACKAGE / "checkpoints").is_dir() else _PACKAGE.parent / "checkpoints"
 """The checkpoints that come with the package: inside it where it is installed, beside it in a clone."""
@@ -58,7 +60,7 @@ FILES = (
     *(File(name) for name in FEATURES + FORMER_FEATURES),
     File(EXAMPLES),
     File(SAMPLES, downloaded=False),
-    File(ONNX, downloaded=False),
+    File(f"{ONNX}/**/*", downloaded=False),
 )
 PUBLISHED = [file.name for file in FILES]
 SEALED = [file.name for file in FILES if file.sealed]
@@ -71,7 +73,7 @@ class Damaged(ValueError):
 
 def paths(folder: Path, patterns: Iterable[str] = PUBLISHED) -> dict[str, Path]:
     """The files of the checkpoint in ``folder`` that match ``patterns``, by their names relative to it."""
-    files = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    files = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()]
     found = {path.relative_to(folder).as_posix(): path for path in files}
     return found | {START: start_path(folder)} if START in patterns and start_path(folder).exists() else found
 
@@ -92,13 +94,12 @@ def _shared(checksum: str) -> Path:
 def save(folder: str | Path, model: Classifier) -> None:
     """Write ``model`` with its start and decoders, and seal them.
 
-    Matrices are kept in half precision; biases and statistics, which are small, in single. ONNX files of former weights
-    are deleted.
+    Matrices are kept in half precision; biases and statistics, which are small, in single. The export of former
+    weights is deleted.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob(ONNX):
-        path.unlink()
+    shutil.rmtree(folder / ONNX, ignore_errors=True)
     weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
     weights |= {"mean": model.mean, "std": model.std}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})

@@ -5,6 +5,7 @@ Semantics of MadryLab/robustness ``attack_steps``; pictures are (N, 3, H, W) in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -114,15 +115,21 @@ class SameMean:
 
     def match(self, x: Tensor) -> Tensor:
         """The nearest picture in [0, 1] whose blocks have the means ``low``."""
-        factor, low = self.factor, self.low[..., None, None]
+        factor = self.factor
         blocks = x.unfold(2, factor, factor).unfold(3, factor, factor)  # (N, 3, H/f, W/f, f, f)
-        below, above = -torch.ones_like(low.expand(len(x), -1, -1, -1, -1, -1)), torch.ones_like(low)
-        for _ in range(24):
-            middle = (below + above) / 2
-            high = (blocks + middle).clamp(0, 1).mean((4, 5), keepdim=True) > low
-            above, below = torch.where(high, middle, above), torch.where(high, below, middle)
-        matched = (blocks + (below + above) / 2).clamp(0, 1)
+        matched = shift_blocks(blocks, self.low[..., None, None], lambda x: x.mean((4, 5), keepdim=True))
         return matched.permute(0, 1, 2, 4, 3, 5).reshape(x.shape)
+
+
+def shift_blocks(blocks: Tensor, low: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    """``blocks`` shifted by one value each and clamped to [0, 1], so that their ``mean`` is ``low``, by bisection."""
+    above = torch.ones_like(mean(blocks))
+    below = -above
+    for _ in range(24):
+        middle = (below + above) / 2
+        high = mean((blocks + middle).clamp(0, 1)) > low
+        above, below = torch.where(high, middle, above), torch.where(high, below, middle)
+    return (blocks + (below + above) / 2).clamp(0, 1)
 
 
 Constraint = L2 | Linf | Box | Inside | SameMean

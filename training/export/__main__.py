@@ -1,0 +1,3 @@
+from training.export import main
+
+main()

@@ -1,0 +1,139 @@
+"""What a page needs to know of an exported checkpoint, and the pictures that it shows.
+
+browser.json holds
+
+    name, image_size, classes, groups, pairs: as of the checkpoint
+    tasks: {name: {title, sentence, order, parameters, presets}}; parameters {name: {kind, help, default, more, ...}}
+        with the bounds, unit or options of their declaration; presets {name: {parameter: value}}, "tuned" the first,
+        complete with defaults but for pictures, masks and required classes
+    step: {inputs, outputs}: {name: shape} of step.onnx, "N" for the number of pictures
+    starts: {class: path}; start_tensors: {name: shape}
+    features: [{index, name, classes, lifts}], those that raise a logit most first; feature_sheet: {path, size,
+        columns}: the picture of feature i lies in row i // columns and column i % columns, ``size`` pixels wide
+    examples, sketches: [{class, path}]; masks: {task: path}, for where the user draws none
+    files: {path: {bytes, sha256}}
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from PIL import Image
+
+from synth import checkpoint
+from synth.classifier import Classifier
+from synth.drawings import sketches
+from synth.parameters import ClassName, Parameter
+from synth.pictures import to_images
+from synth.randomness import Generators
+from synth.tasks import TASKS, Task
+from training.export import graphs, starts
+
+EXPORTED = ("generation", "inpainting", "translation", "super_resolution", "sketch", "painting", "maximisation")
+ABSENT = ("size", "momentum", "noise", "latent_steps", "latent_step_size", "latent_depth")
+"""Parameters that step.onnx does not follow."""
+OPTIONS = {"consistency": ("hard", "none")}
+"""Those that it follows in part."""
+SHEET = "features.png"
+
+
+def describe(model: Classifier) -> dict[str, Any]:
+    """The content of browser.json, but for "files"."""
+    folder = model.folder
+    gallery = checkpoint.load_features(folder) if folder else []
+    shown = checkpoint.examples(folder) if folder else {}
+    inputs, outputs = graphs.shapes(model)
+    about = {
+        "name": model.name,
+        "image_size": model.image_size,
+        "classes": model.classes,
+        "groups": model.groups,
+        "pairs": list(model.pairs.items()),
+        "tasks": {name: _task(TASKS[name], model) for name in EXPORTED},
+        "step": {"inputs": inputs, "outputs": outputs},
+        "starts": {name: starts.path(i) for i, name in enumerate(model.classes)} if model.start_tensors else {},
+        "start_tensors": starts.shapes(model),
+        "features": [
+            {"index": one.index, "name": one.caption, "classes": one.classes, "lifts": one.lifts} for one in gallery
+        ],
+        "examples": [{"class": name, "path": f"examples/{path.name}"} for name, path in shown.items()],
+        "sketches": [{"class": name, "path": f"sketches/{name}.png"} for name in sketches(model.classes)],
+        "masks": {name: f"masks/{name}.png" for name in _masks(model)},
+    }
+    if gallery:
+        columns = math.ceil(math.sqrt(len(gallery)))
+        about["feature_sheet"] = {"path": SHEET, "size": gallery[0].picture.width, "columns": columns}
+    return about
+
+
+def files(model: Classifier) -> dict[str, bytes]:
+    """{path: content} of the pictures."""
+    shown: dict[str, bytes] = {}
+    if model.folder:
+        shown = {f"examples/{path.name}": path.read_bytes() for path in checkpoint.examples(model.folder).values()}
+        if checkpoint.load_features(model.folder):
+            names = (names[0] for names in (checkpoint.FEATURES, checkpoint.FORMER_FEATURES))
+            shown[SHEET] = next(path for name in names if (path := model.folder / name).exists()).read_bytes()
+    shown |= {f"sketches/{name}.png": _png(image) for name, image in sketches(model.classes).items()}
+    return shown | {f"masks/{name}.png": _png(image) for name, image in _masks(model).items()}
+
+
+def _task(task: Task, model: Classifier) -> dict[str, Any]:
+    parameters = {name: one for name, one in task.parameters.items() if name not in absent(task)}
+    described = {name: _parameter(name, one, model) for name, one in parameters.items()}
+    presets = {}
+    for preset in {"tuned": 0} | task.presets | model.presets.get(task.name, {}):
+        values = task.defaults(model, preset)
+        if followed(task, values):
+            presets[preset] = {name: values[name] for name, one in parameters.items() if not one.required}
+    return {
+        "title": task.title,
+        "sentence": (type(task).__doc__ or "").splitlines()[0],
+        "order": task.order,
+        "parameters": described,
+        "presets": presets,
+    }
+
+
+def absent(task: Task) -> tuple[str, ...]:
+    """Parameters of ``task`` that have no effect on an exported step."""
+    return (*ABSENT, "lam") if task.name == "super_resolution" else ABSENT  # of soft consistency
+
+
+def followed(task: Task, values: dict[str, Any]) -> bool:
+    """Whether an exported step does what ``values`` of the parameters of ``task`` ask for."""
+    if values.get("latent_steps") or values.get("size", 1) > 1 or values.get("momentum") or values.get("noise"):
+        return False
+    return all(values[name] in options for name, options in OPTIONS.items() if name in values)
+
+
+def _parameter(name: str, parameter: Parameter, model: Classifier) -> dict[str, Any]:
+    shown = {"kind": type(parameter).__name__} | asdict(parameter)
+    if isinstance(parameter, ClassName):
+        shown["optional"] = not parameter.required
+    if name in OPTIONS:
+        shown["options"] = OPTIONS[name]
+    elif name == "start":
+        shown["options"] = model.starts
+    elif name == "feature":
+        shown["maximum"] = model.head.in_features - 1
+    return shown
+
+
+def _masks(model: Classifier) -> dict[str, Image.Image]:
+    picture, masks = torch.zeros(1, 3, model.image_size, model.image_size), {}
+    for name in EXPORTED:
+        mask = TASKS[name].default_mask(picture, Generators(0))
+        if mask is not None:
+            masks[name] = to_images(mask.expand(-1, 3, -1, -1))[0].convert("L")
+    return masks
+
+
+def _png(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "PNG", optimize=True)
+    return content.getvalue()

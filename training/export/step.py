@@ -1,0 +1,164 @@
+"""One step of projected gradient descent as an ONNX graph of ordinary operators, for every task of ``TASKS``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+from synth.classifier import Classifier
+from synth.constraints import L2, Inside, shift_blocks
+
+aten = torch.ops.aten
+
+
+def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
+    """What the graph takes, by name, for ``count`` pictures: here values that change nothing of grey pictures."""
+    size = model.image_size
+    grey, none = torch.full((count, 3, size, size), 0.5), torch.zeros(count)
+    return {
+        "pictures": grey,
+        "center": grey.clone(),
+        "logit_weights": torch.zeros(count, len(model.classes)),
+        "entropy_weights": torch.zeros(count, len(model.classes)),
+        "feature_weights": torch.zeros(count, model.head.in_features),
+        "change_weights": torch.zeros(count, 1, size, size),
+        "inside": torch.ones(count, 1, size, size),
+        "shift": torch.zeros(count, 2),
+        "smoothing": none,
+        "epsilon": none.clone(),
+        "step_size": none.clone(),
+        "low": grey.clone(),
+        "factor": torch.tensor(1.0),
+    }
+
+
+class Gradient(nn.Module):
+    """The step but for hard consistency: ``inputs`` without the last two -> (next pictures, logits, loss)."""
+
+    def __init__(self, model: Classifier):
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        pictures: Tensor,
+        center: Tensor,
+        logit_weights: Tensor,
+        entropy_weights: Tensor,
+        feature_weights: Tensor,
+        change_weights: Tensor,
+        inside: Tensor,
+        shift: Tensor,
+        smoothing: Tensor,
+        epsilon: Tensor,
+        step_size: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        rows, columns = (view_matrix(shift[:, axis], smoothing, pictures.shape[-1]) for axis in range(2))
+        with torch.enable_grad():
+            x = pictures.detach().requires_grad_()
+            view = rows[:, None] @ x @ columns[:, None].mT
+            driven = self.model.feature_map(view, identity_gradient=True)
+            dead = (driven == 0) | (driven == self.model._network.maximum)
+            seen = torch.where(dead, driven.detach(), driven)  # no gradient through the last ReLU where it is flat
+            logits = self.model.head(seen.mean((2, 3)))
+            loss = (
+                (logit_weights * logits).sum(1)
+                - (entropy_weights * F.log_softmax(logits, 1)).sum(1)
+                + (feature_weights * driven.mean((2, 3))).sum(1)
+                + (change_weights * (x - center).square()).flatten(1).mean(1)
+            )
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+        constraint = Inside(L2(epsilon.view(-1, 1, 1, 1)), inside)  # type: ignore[arg-type]
+        x = constraint.step(pictures, gradient, step_size.view(-1, 1, 1, 1))  # type: ignore[arg-type]
+        return constraint.project(x, center), logits.detach(), loss.detach()
+
+
+def view_matrix(shift: Tensor, smoothing: Tensor, size: int) -> Tensor:
+    """Matrices (N, size, size) that shift lines by whole pixels ``shift`` (N,), mirrored at the rim, then blur them.
+
+    What ``synth.objectives.jittered`` and ``smoothed`` do, each with one strength a picture.
+    """
+    line = torch.arange(size, dtype=torch.float32)
+    matrix = torch.zeros(())
+    for offset, weight in ((-1, smoothing / 4), (0, 1 - smoothing / 2), (1, smoothing / 4)):
+        place = (line + offset).clamp(0, size - 1) + shift[:, None]
+        place = (size - 1) - ((size - 1) - place.abs()).abs()
+        matrix = matrix + weight[:, None, None] * (place[:, :, None] == line).float()
+    return matrix
+
+
+class Step(nn.Module):
+    """The whole step: ``inputs`` -> (next pictures, logits, loss)."""
+
+    def __init__(self, gradient: nn.Module):
+        super().__init__()
+        self.gradient = gradient
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        *earlier, low, factor = values
+        x, logits, loss = self.gradient(*earlier)
+        return torch.cond(factor > 1, same_mean, lambda x, low, factor: x.clone(), (x, low, factor)), logits, loss
+
+
+def same_mean(x: Tensor, low: Tensor, factor: Tensor) -> Tensor:
+    """``synth.constraints.SameMean.match`` for blocks of ``factor`` (), whose means ``low`` (N, 3, S, S) repeats."""
+    block = (torch.arange(x.shape[-1], dtype=torch.float32) / factor).floor()
+    average = (block[:, None] == block).float() / factor
+    return shift_blocks(x, low, lambda x: average @ x @ average)
+
+
+def convolution_backward(gradient, x, weight, bias, stride, padding, dilation, transposed, extra, groups, wanted):
+    """The gradient by the input alone: a transposed convolution with the same weights."""
+    if wanted[1] or (len(wanted) > 2 and wanted[2]) or transposed:
+        return NotImplemented
+    lost = [
+        x.shape[i + 2] - ((gradient.shape[i + 2] - 1) * stride[i] - 2 * padding[i])
+        - dilation[i] * (weight.shape[i + 2] - 1) - 1
+        for i in range(2)
+    ]  # fmt: skip
+    back = aten.convolution(gradient, weight, None, stride, padding, dilation, True, lost, groups)
+    return back, None, None
+
+
+def clamp(x, minimum=None, maximum=None):
+    """The exporter cannot write an infinite bound."""
+    return aten.relu(x) if (minimum, maximum) == (0, math.inf) else NotImplemented
+
+
+def max_pool2d_backward(gradient, x, kernel, stride, padding, dilation, ceil, indices):
+    """Each gradient goes to the place that the largest value came from."""
+    flat = torch.zeros_like(x).flatten(2).scatter_add(2, indices.flatten(2), gradient.flatten(2))
+    return flat.view(x.shape)
+
+
+def add(x, other):
+    """The exporter takes the addition of a tiny number for none, and a gradient of zeros for one of length 1."""
+    return x.clamp_min(other) if isinstance(other, float) and 0 < other < 1e-8 else NotImplemented
+
+
+DECOMPOSITIONS: dict[Any, Any] = {
+    aten.add.Tensor: add,
+    aten.clamp.default: clamp,
+    aten.convolution_backward.default: convolution_backward,
+    aten.max_pool2d_with_indices_backward.default: max_pool2d_backward,
+    aten.threshold_backward.default: lambda gradient, x, threshold: torch.where(x > threshold, gradient, 0),
+    aten.hardtanh_backward.default: lambda gradient, x, low, high: torch.where((x > low) & (x < high), gradient, 0),
+}
+
+
+def spelled_out(model: Classifier) -> nn.Module:
+    """``Gradient`` of ``model`` with its input's gradient spelled out in operators, for any number of pictures."""
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    fakes = []
+    for value in list(inputs(model).values())[:-2]:
+        sizes = [DimDynamic.DYNAMIC, *[DimDynamic.STATIC] * (value.ndim - 1)]
+        fakes.append(mode.from_tensor(value, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes)))
+    with mode:
+        return make_fx(Gradient(model), DECOMPOSITIONS, tracing_mode="real", _allow_non_fake_inputs=True)(*fakes)
