@@ -1,0 +1,21 @@
+/** What each task shows: which picture it needs, and which of its parameters the page offers. */
+
+/** picture: "plain", "mask" to draw a region over, "sketch" to draw in colours, or none; shown: parameters in sight. */
+export const TASKS = {
+  generation: { picture: null, shown: ["class_name", "count", "seed"] },
+  inpainting: { picture: "mask", shown: ["class_name", "seed"] },
+  sketch: { picture: "sketch", shown: ["class_name", "seed"] },
+  translation: { picture: "plain", shown: ["class_name", "seed"] },
+  painting: { picture: "mask", shown: ["feature", "seed"] },
+  super_resolution: { picture: "plain", shown: ["class_name", "factor", "seed"] },
+  maximisation: { picture: "plain", shown: ["class_name", "seed"] },
+};
+
+/** Parameters that are folded away, where a task has them; others, such as momentum, keep their default, 0. */
+export const FOLDED = [
+  "epsilon", "steps", "step_size", "objective", "schedule", "jitter", "smoothing", "start", "start_scale", "texture",
+  "fill", "outside", "lam", "strength", "upsampling", "consistency",
+];
+
+export const MOST_PICTURES = 8;
+export const FIRST_PICTURES = 4;

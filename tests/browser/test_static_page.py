@@ -1,0 +1,315 @@
+"""The page that needs no server, in a real browser; skipped without Chromium, npm or the packages of an export."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import shutil
+import threading
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from synth import TASKS, hub, objectives, pgd, pictures
+from tests.browser.actions import TWO_FRAMES, expect
+from tests.browser.randomness import Random, uniforms
+from tests.conftest import draw_picture
+from training import browser as static
+from training.export import PACKAGES
+
+LARGE = (".onnx", ".wasm", ".bin")
+
+
+class Host(static.Handler):
+    """Notes what is asked for, and alters or cuts off what a test names."""
+
+    requests: list[str] = []
+    faults: dict[str, str] = {}
+
+    def do_GET(self):
+        self.requests.append(self.path)
+        fault = next((fault for end, fault in self.faults.items() if self.path.endswith(end)), None)
+        if fault is None:
+            return super().do_GET()
+        with open(self.translate_path(self.path), "rb") as file:
+            content = bytearray(file.read())
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        content[-1] ^= fault == "altered"
+        self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+        self.close_connection = True
+
+
+@contextmanager
+def serving(folder, handler):
+    with static.server(folder, handler=handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(browser, checkpoints, tmp_path_factory):
+    """The complete folder with the checkpoint tiny."""
+    absent = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if absent or shutil.which("npm") is None:
+        pytest.skip(f"no {', '.join(absent) or 'npm'}")
+    folder = tmp_path_factory.mktemp("site") / "page"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("npm_config_fetch_retries", "0")
+        try:
+            static.install()
+        except ValueError as error:
+            pytest.skip(str(error))
+        static.make(folder, [str(checkpoints / "tiny")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with serving(site, Host) as address:
+        yield address
+
+
+@pytest.fixture
+def host(address):
+    Host.requests.clear()
+    yield Host
+    Host.faults.clear()
+
+
+@pytest.fixture
+def page(browser, host):
+    """A page; fails the test if it asks another host for anything, or if a script fails."""
+    page, errors = browser.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def note_request(request):
+        if not request.url.startswith(("http://127.0.0.1:", "blob:", "data:", "about:")):
+            errors.append(request.url)
+
+    page.on("request", note_request)
+    yield page
+    page.close()
+    assert errors == []
+
+
+def open_page(page, address: str, **settings) -> None:
+    page.goto("about:blank")
+    page.goto(f"{address}#{'&'.join(f'{name}={value}' for name, value in settings.items())}")
+    expect(page.locator("#run")).to_be_enabled()
+
+
+def run(page) -> None:
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Done")
+
+
+def result(page) -> list[Image.Image]:
+    """The pictures of the file that the page saves, at their own size."""
+    with page.expect_download() as download:
+        page.click("#save")
+    sheet = Image.open(io.BytesIO(Path(download.value.path()).read_bytes())).convert("RGB")
+    columns, rows = round(sheet.width / 130), round(sheet.height / 130)
+    boxes = [(x * 130, y * 130, x * 130 + 128, y * 130 + 128) for y in range(rows) for x in range(columns)]
+    return [sheet.crop(box).resize((32, 32), Image.Resampling.NEAREST) for box in boxes]
+
+
+def draw_stroke(page) -> None:
+    """Across the middle of the picture."""
+    canvas = page.locator(".editor canvas").last
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    x, y, reach = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, box["width"] / 4
+    page.mouse.move(x - reach, y)
+    page.mouse.down()
+    page.mouse.move(x + reach, y, steps=4)
+    page.mouse.up()
+    page.evaluate(TWO_FRAMES)
+
+
+def differences(image: Image.Image, other: Image.Image) -> np.ndarray:
+    """(32, 32): where two pictures differ, in levels of 255."""
+    return np.abs(np.asarray(image).astype(int) - np.asarray(other)).max(2)
+
+
+def test_generated_pictures_are_those_of_python(page, address, checkpoints, monkeypatch):
+    seed, count, settings = 7, 2, {"steps": 5, "start": "mixture", "jitter": 3, "smoothing": 0.5, "epsilon": 3}
+    open_page(page, address, task="generation", seed=seed, count=count, class_name="stripe", **settings)
+    run(page)
+    expect(page.locator("#backend")).to_contain_text("WebAssembly runs")
+
+    model = hub.load(checkpoints / "tiny").engine()
+    tensors = {name: tensor[2].float() for name, tensor in model.start_tensors.items()}
+    randoms, start = [Random(seed + index) for index in range(count)], []
+    for random in randoms:
+        part = int(random.uniform() >= tensors["weights"][0] / tensors["weights"].sum())
+        normals = random.normals(len(tensors["basis"]))
+        place = tensors["centers"][part] + tensors["factors"][part] @ normals
+        start.append((tensors["mean"] + place @ tensors["basis"]).view(3, 32, 32).clamp(0, 1))
+    monkeypatch.setattr(objectives, "draw", uniforms(randoms))
+    monkeypatch.setattr(type(model), "sample_start", lambda *_, **__: torch.stack(start))
+    task = TASKS["generation"]
+    values = task.check(model, seed=seed, count=count, class_name="stripe", **settings)
+    problem = task.problem(model, SimpleNamespace(**values), None)
+    expected = pgd(problem.loss, problem.start, problem.constraint, steps=5, step_size=values["step_size"])
+    assert (expected - problem.start).flatten(1).norm(dim=1).min() > 0.5
+    for ours, theirs in zip(result(page), pictures.to_images(expected), strict=True):
+        apart = differences(ours, theirs)
+        assert apart.max() <= 1 and (apart > 0).mean() < 0.02  # where rounding to a level is a close call
+
+
+def test_the_same_link_repeats_a_picture_without_a_download(page, address, host):
+    open_page(page, address, task="generation", seed=3, count=1, steps=2)
+    run(page)
+    link, first = page.url, result(page)[0]
+    host.requests.clear()
+    open_page(page, link, task="generation")
+    expect(page.locator("#cost")).to_have_text("")
+    page.goto("about:blank")
+    page.goto(link)
+    run(page)
+    assert result(page)[0].tobytes() == first.tobytes()
+    assert [path for path in host.requests if path.endswith(LARGE)] == []
+    page.click("[aria-label='Another seed']")
+    run(page)
+    assert result(page)[0].tobytes() != first.tobytes()
+
+
+def test_a_drawn_hole_is_filled_and_the_rest_stays(page, address):
+    open_page(page, address, task="inpainting", steps=3)
+    draw_stroke(page)
+    run(page)
+    apart = differences(result(page)[0], draw_picture())
+    assert apart[14:18, 10:22].any() and not apart[:10].any() and not apart[22:].any()
+    assert "What the model sees" in page.locator("select[name=class_name]").inner_text()
+
+
+def test_a_sketch_is_drawn_and_synthesised(page, address):
+    open_page(page, address, task="sketch", steps=2, epsilon=0.2, texture=0)
+    page.click("text=Blank")
+    draw_stroke(page)
+    run(page)
+    levels = np.asarray(result(page)[0]).astype(int)
+    assert levels[2].min() > 200 and levels[16, 16, 0] < 100 < levels[16, 16, 2]
+
+
+def test_a_feature_is_painted_into_a_region(page, address):
+    open_page(page, address, task="painting", steps=3)
+    page.fill("input[type=search]", "dot")
+    page.click(".features button:visible >> nth=2")
+    draw_stroke(page)
+    run(page)
+    first = result(page)[0]
+    apart = differences(first, draw_picture())
+    assert apart[14:18].any() and not apart[:8].any()
+    page.click(".features button:visible >> nth=3")
+    run(page)
+    assert differences(result(page)[0], first).any()
+    page.locator("select[aria-label^='Go on']").select_option("translation")
+    expect(page.locator("#about")).to_contain_text("another class")
+    page.locator("select[name=class_name]").select_option("dot")
+    page.locator("summary").click()
+    page.fill("input[name=steps]", "2")
+    run(page)
+
+
+@pytest.mark.parametrize("task", ["super_resolution", "maximisation"])
+def test_the_first_click_of_the_other_tasks_changes_the_picture(page, address, task):
+    consistency = {"consistency": "hard"} if task == "super_resolution" else {}
+    open_page(page, address, task=task, steps=2, **consistency)
+    run(page)
+    image = result(page)[0]
+    assert differences(image, draw_picture()).any()
+    if consistency:
+        means = [np.asarray(one).astype(float).reshape(8, 4, 8, 4, 3).mean((1, 3)) for one in (image, draw_picture())]
+        assert np.abs(means[0] - means[1]).max() < 1
+
+
+def test_stop_stops_at_once_and_keeps_the_picture(page, address):
+    open_page(page, address, task="generation", steps=1000)
+    page.click("#run")
+    expect(page.locator("#status")).to_contain_text("Step 3 of 1000")
+    page.click("#stop")
+    assert "the picture so far stays" in page.inner_text("#status")
+    assert len(result(page)) == 4
+    page.locator("summary").click()
+    page.fill("input[name=steps]", "1")
+    run(page)
+
+
+def test_what_goes_wrong_is_said_in_a_sentence(page, address, host, tmp_path):
+    note = page.locator("#note")
+    page.add_init_script("if (location.hash === '#bare') delete window.WebAssembly")
+    open_page(page, address, task="translation", steps=2)
+    page.evaluate("() => caches.delete('synth')")
+    for fault, words in (("altered", "was altered"), ("cut", "was cut off")):
+        host.faults["step.onnx"] = fault
+        page.click("#run")
+        expect(note).to_contain_text(words)
+        expect(page.locator("#stop")).to_be_hidden()
+    host.faults.clear()
+    run(page)
+    expect(note).to_be_hidden()
+
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:], loop=0)
+    Image.new("L", (6000, 5000)).save(tmp_path / "huge.png")
+    (tmp_path / "words.png").write_text("no picture")
+    for name, words in (("moving.gif", "animation"), ("huge.png", "30 million pixels"), ("words.png", "not a picture")):
+        page.set_input_files("input[type=file]", tmp_path / name)
+        expect(note).to_contain_text(words)
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "fine.jpg")
+    page.set_input_files("input[type=file]", tmp_path / "fine.jpg")
+    expect(note).to_be_hidden()
+
+    page.goto("about:blank")
+    page.goto(f"{address}#bare")
+    expect(note).to_contain_text("no WebAssembly")
+
+
+def test_webgpu_runs_only_where_it_agrees_and_wasm_goes_on_where_it_is_lost(page, address):
+    open_page(page, address)
+    said = page.evaluate(
+        """async () => {
+            const { Engine } = await import("./js/engine.js");
+            const session = (value, lost = 9) => ({ run: async () => {
+                if (lost-- === 0) throw new Error("device lost");
+                return { next: { data: Float32Array.of(value) } };
+            } });
+            const said = [];
+            for (const gpu of [session(0.5), session(0.6), session(0.5, 2), session(0.5, 0)]) {
+                const open = async (kind) => (kind === "wasm" ? session(0.5) : gpu);
+                const engine = new Engine(open, {}, (words) => said.push(words));
+                await engine.prepare("webgpu");
+                said.push(engine.runs);
+                for (const step of [1, 2]) said.push((await engine.step({})).next[0] === 0.5, engine.runs);
+            }
+            return said;
+        }"""
+    )
+    agreed = ["webgpu", True, "webgpu", True, "webgpu"]
+    differs = ["WebGPU's pixels differ from WASM's by 0.10, so WASM runs.", "wasm", True, "wasm", True, "wasm"]
+    lost = ["webgpu", True, "webgpu", "WebGPU was lost, so WASM goes on from the same picture.", True, "wasm"]
+    absent = ["WebGPU could not be started, so WASM runs.", "wasm", True, "wasm", True, "wasm"]
+    assert said == agreed + differs + lost + absent
+
+
+def test_a_phone_over_a_plain_server_of_files_with_full_storage(page, site, tmp_path):
+    shutil.copytree(site, tmp_path / "elsewhere")
+    with serving(tmp_path / "elsewhere", SimpleHTTPRequestHandler) as plain:
+        page.set_viewport_size({"width": 390, "height": 844})
+        open_page(page, plain, task="painting", steps=1)
+        quota = {"origin": plain.rstrip("/"), "quotaSize": 1000}
+        page.context.new_cdp_session(page).send("Storage.overrideQuotaForOrigin", quota)
+        run(page)
+        expect(page.locator("#note")).to_contain_text("storage is full")
+        expect(page.locator("#backend")).to_contain_text("one thread")
+        assert page.evaluate("() => document.documentElement.scrollWidth") == 390
