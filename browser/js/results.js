@@ -55,7 +55,7 @@ export class Results {
   /** A file of what is shown: all pictures on one white sheet. */
   async png() {
     const count = this.canvases.length;
-    const columns = Math.min(count, Math.ceil(Math.sqrt(2 * count)));
+    const columns = count > 4 ? 4 : Math.min(count, 2);
     const zoom = Math.max(1, Math.ceil(LEAST / this.size));
     const [side, gap] = [this.size * zoom, count > 1 ? GAP : 0];
     const sheet = make("canvas", {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import shutil
 import threading
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from synth import TASKS, hub, objectives, pgd, pictures
+from synth import TASKS, hub, objectives, pictures
+from synth.pgd import pgd
 from tests.browser.actions import TWO_FRAMES, expect
 from tests.browser.randomness import Random, uniforms
 from tests.conftest import draw_picture
@@ -194,7 +196,7 @@ def test_a_drawn_hole_is_filled_and_the_rest_stays(page, address):
 
 def test_a_sketch_is_drawn_and_synthesised(page, address):
     open_page(page, address, task="sketch", steps=2, epsilon=0.2, texture=0)
-    page.click("text=Blank")
+    page.click("button:text-is('Blank')")
     draw_stroke(page)
     run(page)
     levels = np.asarray(result(page)[0]).astype(int)
@@ -236,7 +238,7 @@ def test_the_first_click_of_the_other_tasks_changes_the_picture(page, address, t
 def test_stop_stops_at_once_and_keeps_the_picture(page, address):
     open_page(page, address, task="generation", steps=1000)
     page.click("#run")
-    expect(page.locator("#status")).to_contain_text("Step 3 of 1000")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Step [1-9]\d* of 1000"))
     page.click("#stop")
     assert "the picture so far stays" in page.inner_text("#status")
     assert len(result(page)) == 4
