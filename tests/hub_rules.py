@@ -83,6 +83,7 @@ def _results(value) -> bool:
         return False
 
 
+CUSTOM_HEADERS = {f"cross-origin-{name}-policy" for name in ("embedder", "opener", "resource")}
 SPACE = {
     "title": _text,
     "emoji": lambda value: isinstance(value, str) and 0 < len(value) <= 4 and not value.isascii(),
@@ -102,6 +103,7 @@ SPACE = {
     "startup_duration_timeout": lambda value: re.fullmatch(r"\d+(s|m|h)", str(value)) is not None,
     "preload_from_hub": _texts,
     "pinned": lambda value: isinstance(value, bool),
+    "custom_headers": lambda value: isinstance(value, dict) and set(value) <= CUSTOM_HEADERS,
 }
 MODEL = {
     "license": _one_of(LICENSES),

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -70,6 +71,14 @@ def publish_all(bundled: str) -> None:
     """With ``bundled`` in place of the bundled checkpoints."""
     with mock.patch.object(hub, "BUNDLED", Path(bundled)):
         publishing.main(["--all", "--repo", "owner"])
+
+
+def publish_page(folder: str, repo: str) -> None:
+    """With ``folder`` in place of the page that is made for it."""
+    with mock.patch.object(
+        publishing.browser, "make", lambda page, _: shutil.copytree(folder, page, dirs_exist_ok=True)
+    ):
+        publishing.main(["--static-space", repo])
 
 
 def publish_without(name: str, folder: str) -> None:

@@ -78,6 +78,8 @@ def test_a_dry_run_sends_nothing(hub_server, owner, evaluated):
         (["--repo", "owner/new"], "run python -m training.evaluate first"),
         (["--repo", "new"], "repo: expected OWNER/NAME, got 'new'"),
         ([], "repo: expected OWNER/NAME (with --all, OWNER), got nothing"),
+        (["--static-space", "page"], "static-space: expected OWNER/NAME, got 'page'"),
+        (["--static-space", "owner/page", "--repo", "owner/new"], "expected no --repo, --all, --space or --hardware"),
         (["--all", "--repo", "owner"], "expected one of CHECKPOINT, --all and --space"),
         (["--repo", "owner/new", "--hardware", "cpu-basic"], "hardware: expected a Space to run on it (--space)"),
     ],

@@ -32,7 +32,7 @@ LIST = "site.json"
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "cross-origin",
 }
 """What a host sends with every file so that the page may compute with several threads; it works without them too."""
 README = """---

@@ -19,7 +19,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Re
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from synth import checkpoint, hub
-from training import space
+from training import browser, space
 from training.card import card
 
 COLLECTION = "Robust classifiers for image synthesis"
@@ -55,19 +55,21 @@ def publish(
     paths: dict[str, Path],
     *,
     hardware: str | None = None,
+    static: bool = False,
     private: bool = False,
     tag: str | None = None,
 ) -> str:
     """Make ``repo`` hold just ``paths`` in one commit on its newest one; the commit's hash, the old one if none is due.
 
-    With ``hardware`` it is a Space on that, otherwise a model. Content that is there already is not sent again.
-    ValueError for what the Hub refuses; nothing is sent then.
+    With ``hardware`` it is a Space on that, with ``static`` one that only serves the files, otherwise a model. Content
+    that is there already is not sent again. ValueError for what the Hub refuses; nothing is sent then.
     """
-    kind = "space" if hardware else "model"
+    kind = "space" if hardware or static else "model"
     with _plain_errors(repo, hardware):
         if checkpoint.CARD in paths:
             _check_metadata(paths[checkpoint.CARD], kind)
         more = {"space_sdk": "gradio", "space_hardware": hardware} if hardware else {}
+        more = {"space_sdk": "static"} if static else more
         api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **more)
         if hardware and api.get_space_runtime(repo).requested_hardware != hardware:
             api.request_space_hardware(repo, hardware)
@@ -133,6 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repo", help="OWNER/NAME; with --all, OWNER")
     parser.add_argument("--all", action="store_true", help="every bundled checkpoint, and a collection of them")
     parser.add_argument("--space", metavar="OWNER/NAME", help="the app, with the checkpoint OWNER/NAME of --repo")
+    parser.add_argument("--static-space", metavar="OWNER/NAME", help="the page that needs no server, with CHECKPOINT")
     parser.add_argument("--hardware", help=f"of the Space: {', '.join(space.HARDWARE)} (default: {space.ZERO})")
     parser.add_argument("--code", metavar="URL", default="", help="where the code is, for the card")
     parser.add_argument("--app", metavar="OWNER/NAME", default="", help="the Space that runs it, for the card")
@@ -147,6 +150,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _publish(options: Namespace) -> None:
+    if options.static_space is not None:
+        _publish_page(options)
+        return
     if not options.repo:
         raise ValueError("repo: expected OWNER/NAME (with --all, OWNER), got nothing")
     if (options.repo.count("/") == 1) == options.all:
@@ -171,6 +177,18 @@ def _publish_space(api: HfApi, folder: Path, options: Namespace) -> None:
     _publish_one(api, options.space, paths, options, hardware=hardware)
 
 
+def _publish_page(options: Namespace) -> None:
+    if options.static_space.count("/") != 1:
+        raise ValueError(f"static-space: expected OWNER/NAME, got {options.static_space!r}")
+    if options.repo or options.all or options.space or options.hardware:
+        raise ValueError("static-space: expected no --repo, --all, --space or --hardware beside it, got one")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder)
+        browser.make(page, [options.checkpoint] if options.checkpoint else browser.CHECKPOINTS)
+        paths = {path.relative_to(page).as_posix(): path for path in sorted(page.glob("**/*")) if path.is_file()}
+        _publish_one(HfApi(), options.static_space, paths, options, static=True)
+
+
 def _publish_checkpoints(api: HfApi, folder: Path, options: Namespace) -> None:
     """One or all; all are checked before the first is sent."""
     owner = options.repo.partition("/")[0]
@@ -187,13 +205,21 @@ def _publish_checkpoints(api: HfApi, folder: Path, options: Namespace) -> None:
 
 
 def _publish_one(
-    api: HfApi, repo: str, paths: dict[str, Path], options: Namespace, hardware: str | None = None
+    api: HfApi,
+    repo: str,
+    paths: dict[str, Path],
+    options: Namespace,
+    *,
+    hardware: str | None = None,
+    static: bool = False,
 ) -> None:
-    print(f"{repo} ({f'Space on {hardware}' if hardware else 'model'}):")
+    kind = f"Space on {hardware}" if hardware else "static Space" if static else "model"
+    print(f"{repo} ({kind}):")
     for name, path in paths.items():
         print(f"{path.stat().st_size:>12,} {name}")
     if not options.dry_run:
-        oid = publish(api, repo, paths, hardware=hardware, private=options.private, tag=options.revision_tag)
+        more = {"hardware": hardware, "static": static, "private": options.private, "tag": options.revision_tag}
+        oid = publish(api, repo, paths, **more)
         print(f"{repo} is at revision {oid}")
 
 

@@ -39,7 +39,7 @@ export class Controls {
   presetField() {
     const names = Object.keys(this.presets);
     if (names.length < 2) return null;
-    const select = make("select", {}, ...names.map((name) => new Option(name)));
+    const select = make("select", {}, ...names.map((name) => new Option(words(name), name)));
     select.onchange = () => {
       for (const [name, value] of Object.entries(this.presets[select.value])) {
         if (FOLDED.includes(name)) this.set(name, value);
@@ -117,11 +117,13 @@ export class Controls {
   }
 }
 
-/** Something that works well at once: generation and maximisation begin with the first of the checkpoint's pairs. */
-function firstClass(task, { classes, tasks, pairs }) {
+/** What works well at once: generation begins with the class whose feature painting begins with. */
+function firstClass(task, { classes, features, pairs, tasks }) {
   const { optional } = tasks[task].parameters.class_name ?? {};
   if (optional && !["generation", "maximisation"].includes(task)) return null;
-  return pairs[0]?.[0] ?? classes[0];
+  const painted = features.find(({ index }) => index === tasks.painting.presets.tuned.feature);
+  const [drawn] = Object.keys((task === "generation" && painted?.classes) || {});
+  return drawn ?? pairs[0]?.[0] ?? classes[0];
 }
 
 function labelled(title, help, input, name = "") {

@@ -304,9 +304,11 @@ def test_webgpu_runs_only_where_it_agrees_and_wasm_goes_on_where_it_is_lost(page
     assert said == agreed + differs + lost + absent
 
 
-def test_a_phone_over_a_plain_server_of_files_with_full_storage(page, site, tmp_path):
-    shutil.copytree(site, tmp_path / "elsewhere")
-    with serving(tmp_path / "elsewhere", SimpleHTTPRequestHandler) as plain:
+def test_the_published_files_run_on_a_phone_from_a_plain_server_with_full_storage(page, site, owner, tmp_path):
+    printed = owner("publish_page", folder=str(site), repo="owner/page")["printed"]
+    assert "owner/page (static Space):" in printed and "owner/page is at revision" in printed
+    owner("download_space", repo="owner/page", folder=str(tmp_path))
+    with serving(tmp_path, SimpleHTTPRequestHandler) as plain:
         page.set_viewport_size({"width": 390, "height": 844})
         open_page(page, plain, task="painting", steps=1)
         quota = {"origin": plain.rstrip("/"), "quotaSize": 1000}
