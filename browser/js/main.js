@@ -174,7 +174,8 @@ function showTools() {
     find("make").scrollIntoView({ behavior: "smooth", block: "start" });
     use.value = "";
   };
-  const scrub = make("label", { class: "field" }, make("span", { textContent: "Look back" }), back);
+  const scrub = make("label", { class: "field" }, make("span", { textContent: "Look back" }), back,
+    make("small", { textContent: "Every step of this run, from its start." }));
   find("after").replaceChildren(scrub, make("div", { class: "row" }, save, use));
   find("after").hidden = false;
 }
