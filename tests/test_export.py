@@ -240,6 +240,17 @@ def test_other_networks_export(architecture, size, monkeypatch):
     assert len(graphs.step(model)) < 2.5 * sum(weight.numel() for weight in model.parameters()) + 200_000
 
 
+def test_variants_are_spelled_out():
+    model = make_model("resnet18+convstem+blur+silu", 128).folded_copy()
+    values = list(graphs.examples(model).values())[:-2]
+    graph = step.spelled_out(model)
+    assert {str(node.target) for node in graph.graph.nodes}.isdisjoint(
+        f"aten.{name}_backward.default" for name in ("silu", "convolution", "max_pool2d_with_indices")
+    )
+    for ours, theirs in zip(graph(*values), step.Gradient(model)(*values), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
 def test_a_graph_that_computes_something_else_is_refused(folder):
     content, pictures = (folder / "model.onnx").read_bytes(), torch.rand(2, 3, 32, 32)
     with pytest.raises(ValueError, match=r"^checkpoint: expected model.onnx within 0.001 of PyTorch, got .* apart$"):

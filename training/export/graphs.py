@@ -24,14 +24,14 @@ SHAPES = {"next": "pictures", "logits": "logit_weights", "loss": "epsilon"}
 def logits(model: Classifier) -> bytes:
     """model.onnx; ValueError if it computes anything else than PyTorch."""
     folded = model.folded_copy().to("cpu")
-    values = {"pictures": _examples(folded)["pictures"]}
+    values = {"pictures": examples(folded)["pictures"]}
     return _finished("model.onnx", _program(folded, values, ["logits"]), folded, values, model, folded)
 
 
 def step(model: Classifier) -> bytes:
     """step.onnx; ValueError if it computes anything else than PyTorch."""
     folded = model.folded_copy().to("cpu")
-    values = _examples(folded)
+    values = examples(folded)
     program = _program(Step(spelled_out(folded)), values, list(SHAPES))
     return _finished("step.onnx", program, Step(Gradient(folded)), values, model, folded)
 
@@ -42,7 +42,7 @@ def shapes(model: Classifier) -> tuple[dict[str, list], dict[str, list]]:
     return taken, {name: taken[like] for name, like in SHAPES.items()}
 
 
-def _examples(model: Classifier) -> dict[str, Tensor]:
+def examples(model: Classifier) -> dict[str, Tensor]:
     """Inputs of a step of three random pictures in which every term counts."""
     random = torch.Generator().manual_seed(0)
     values = {name: torch.rand(value.shape, generator=random) for name, value in inputs(model, 3).items()}

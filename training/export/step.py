@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._decomp import get_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
@@ -148,8 +149,7 @@ DECOMPOSITIONS: dict[Any, Any] = {
     aten.clamp.default: clamp,
     aten.convolution_backward.default: convolution_backward,
     aten.max_pool2d_with_indices_backward.default: max_pool2d_backward,
-    aten.threshold_backward.default: lambda gradient, x, threshold: torch.where(x > threshold, gradient, 0),
-    aten.hardtanh_backward.default: lambda gradient, x, low, high: torch.where((x > low) & (x < high), gradient, 0),
+    **get_decompositions([aten.threshold_backward, aten.hardtanh_backward, aten.silu_backward]),
 }
 
 
