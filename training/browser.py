@@ -29,6 +29,7 @@ RUNTIME_FILES = tuple(
 )
 CHECKPOINTS = (hub.DEFAULT, hub.SECOND)
 LIST = "site.json"
+MADE = {"index.html", "style.css", "icon.svg", "js", "runtime", "checkpoints", LIST, "README.md"}
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -65,8 +66,8 @@ def make(folder: Path, checkpoints: Sequence[str] = CHECKPOINTS) -> None:
 
     ValueError for a folder with other contents, and without npm or the packages of an export.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / LIST).exists():
-        raise ValueError(f"output: expected an empty folder or one made before, got {folder}")
+    if folder.exists() and (others := {path.name for path in folder.iterdir()} - MADE):
+        raise ValueError(f"output: expected an empty folder or one made before, got {folder} with {sorted(others)[0]}")
     if not checkpoints:
         raise ValueError("checkpoint: expected at least one, got none")
     runtime = install()

@@ -68,6 +68,7 @@ async function openCheckpoint(name, task = state.task) {
   openTask(tasks.includes(task) ? task : tasks[0]);
   find("run").disabled = false;
   say("");
+  if (!(await missing())) runner.warm(order());
 }
 
 function openTask(task) {
@@ -89,13 +90,22 @@ function openTask(task) {
 
 /** Say what the next run will download. */
 async function changed() {
-  const workspace = state.workspaces[state.task];
-  if (!workspace) return;
+  if (!state.workspaces[state.task]) return;
+  const bytes = await missing();
+  find("cost").textContent = bytes ? `Downloads ${megabytes(bytes)} once.` : "";
+}
+
+/** How many bytes the next run will download. */
+function missing() {
   const { folder } = state.checkpoint;
-  const start = state.task === "generation" && state.about.starts[workspace.controls.values.class_name];
-  const paths = [`${folder}step.onnx`, binaryPath("wasm"), ...(start ? [folder + start] : [])];
-  const missing = await state.files.missing(paths);
-  find("cost").textContent = missing ? `Downloads ${megabytes(missing)} once.` : "";
+  const chosen = state.workspaces[state.task].controls.values.class_name;
+  const start = state.task === "generation" && state.about.starts[chosen];
+  return state.files.missing([`${folder}step.onnx`, binaryPath("wasm"), ...(start ? [folder + start] : [])]);
+}
+
+/** What the worker needs to know of the checkpoint. */
+function order() {
+  return { base, listed: state.site.files, folder: state.checkpoint.folder, backend: find("gpu").value };
 }
 
 function run() {
@@ -108,7 +118,7 @@ function run() {
     return say(error.message);
   }
   const { controls } = workspace;
-  const { name, folder } = state.checkpoint;
+  const { name } = state.checkpoint;
   const declared = Object.keys(controls.parameters);
   const values = Object.fromEntries(declared.map((key) => [key, controls.values[key]]));
   writeLink({ task: state.task, checkpoint: name }, values, controls.presets.tuned);
@@ -118,7 +128,7 @@ function run() {
   find("run").textContent = "Run again";
   showProgress(0, "Getting ready …");
   if (innerWidth < 860) find("result").scrollIntoView({ behavior: "smooth", block: "start" });
-  runner.run({ base, listed: state.site.files, folder, settings, backend: find("gpu").value });
+  runner.run({ ...order(), settings });
 }
 
 function stop() {

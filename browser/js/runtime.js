@@ -23,7 +23,8 @@ export const isLoaded = (kind) => kind in loaded;
 /** A session of the model in `model` on `kind`. base: the page's folder; binary: the WASM file, for the first one. */
 export async function openSession(kind, model, base, binary) {
   const ort = loaded[kind] ?? (await load(kind, base, binary));
-  const session = await ort.InferenceSession.create(model, { executionProviders: [kind], graphOptimizationLevel: "all" });
+  const errorsAlone = 3;
+  const session = await ort.InferenceSession.create(model, { executionProviders: [kind], logSeverityLevel: errorsAlone });
   loaded[kind] = ort;
   delete ort.env.wasm.wasmBinary; // it is compiled by now
   return {

@@ -12,14 +12,17 @@ let queue = Promise.resolve();
 let abort = new AbortController();
 let checkpoint = null;
 
-/** A run, {type: "run", id, base, listed, folder, settings, backend}, or {type: "stop"}; a new run stops the old one. */
+/**
+ * {type: "run", id, base, listed, folder, settings, backend} for a run, which stops the one before; "warm", without
+ * settings, to make ready for one; "stop".
+ */
 self.onmessage = ({ data }) => {
   abort.abort();
-  if (data.type === "run") {
-    abort = new AbortController();
-    const { signal } = abort;
-    queue = queue.then(() => answer(data, signal));
-  }
+  if (data.type === "stop") return;
+  abort = new AbortController();
+  const { signal } = abort;
+  const work = data.type === "run" ? () => answer(data, signal) : () => open(data, signal, () => {}).catch(() => {});
+  queue = queue.then(work);
 };
 
 async function answer(order, signal) {
@@ -33,7 +36,8 @@ async function answer(order, signal) {
   }
 }
 
-async function run({ base, listed, folder, settings, backend }, signal, tell) {
+/** Open the checkpoint of an order; {engine, shape, startOf}. */
+async function open({ base, listed, folder, backend }, signal, tell) {
   const files = new Files(base, listed, (words) => tell("note", { words }));
   const download = { signal, progress: (loaded, total) => tell("progress", { loaded, total }) };
   if (checkpoint?.folder !== folder) {
@@ -42,8 +46,13 @@ async function run({ base, listed, folder, settings, backend }, signal, tell) {
   }
   const { engine, shape } = await checkpoint.open(backend, files, download);
   tell("ready", { runs: engine.runs, threads: threads() });
+  return { engine, shape, startOf: (label) => checkpoint.startOf(label, files, download) };
+}
+
+async function run(order, signal, tell) {
+  const { settings } = order;
+  const { engine, shape, startOf } = await open(order, signal, tell);
   const randoms = Array.from({ length: settings.count }, (_, index) => new Random(settings.seed + index));
-  const startOf = (label) => checkpoint.startOf(label, files, download);
   const problem = await makeProblem(settings, shape, { engine, startOf, randoms });
   let before = performance.now();
   for await (const { step, pictures, logits } of iterate(engine, problem, settings, randoms)) {

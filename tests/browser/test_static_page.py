@@ -178,6 +178,12 @@ def test_stop_stops_at_once_and_keeps_the_picture(page, address):
 
 def test_what_goes_wrong_is_said_in_a_sentence(page, address, host, tmp_path):
     note = page.locator("#note")
+    host.faults["worker.js"] = "cut"
+    open_page(page, address, task="translation", steps=2)
+    page.click("#run")
+    expect(note).to_contain_text("The computation stopped")
+    host.faults.clear()
+
     page.add_init_script("if (location.hash === '#bare') delete window.WebAssembly")
     open_page(page, address, task="translation", steps=2)
     page.evaluate("() => caches.delete('synth')")
@@ -231,6 +237,33 @@ def test_webgpu_runs_only_where_it_agrees_and_wasm_goes_on_where_it_is_lost(page
     lost = ["webgpu", True, "webgpu", "WebGPU was lost, so WASM goes on from the same picture.", True, "wasm"]
     absent = ["WebGPU could not be started, so WASM runs.", "wasm", True, "wasm", True, "wasm"]
     assert said == agreed + differs + lost + absent
+
+
+def test_a_worker_that_falls_silent_is_given_up(page, address):
+    page.clock.install()
+    open_page(page, address)
+    silent = """async () => {
+        const { Runner } = await import("./js/runner.js");
+        window.said = [];
+        const runner = new Runner({ error: ({ sentence }) => said.push(sentence) });
+        runner.hire = () => ({ postMessage() {}, terminate: () => said.push("ended") });
+        runner.run({});
+    }"""
+    page.evaluate(silent)
+    page.clock.fast_forward(119_000)
+    assert page.evaluate("said") == []
+    page.clock.fast_forward(2_000)
+    ended, sentence = page.evaluate("said")
+    assert ended == "ended" and "nothing was heard of it" in sentence
+
+
+def test_a_folder_with_other_contents_and_no_checkpoint_are_refused(tmp_path):
+    (tmp_path / "index.html").write_text("mine")
+    (tmp_path / "thesis.txt").write_text("mine too")
+    with pytest.raises(ValueError, match=r"^output: expected an empty folder .* with thesis.txt$"):
+        static.make(tmp_path)
+    with pytest.raises(ValueError, match="^checkpoint: expected at least one, got none$"):
+        static.make(tmp_path / "new", [])
 
 
 def test_the_published_files_run_on_a_phone_from_a_plain_server_with_full_storage(page, site, owner, tmp_path):
