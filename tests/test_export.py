@@ -32,7 +32,7 @@ CASES = [
     ("generation", {"count": 2, "steps": 20, "schedule": "cosine"}),
     ("inpainting", {"picture": [draw_picture(), draw_picture().rotate(90)]}),
     ("inpainting", {"outside": "penalty", "objective": "cross-entropy"}),
-    ("translation", {"epsilon": 0.3}),
+    ("translation", {"epsilon": 0.2}),
     ("super_resolution", {"class_name": "cat"}),
     ("super_resolution", {"factor": 2, "steps": 20}),
     ("super_resolution", {"consistency": "none"}),
@@ -84,7 +84,7 @@ def weights(count: int, size: int, indices, value: float) -> np.ndarray:
 @pytest.mark.parametrize("name, more", CASES, ids=[f"{name}-{index}" for index, (name, _) in enumerate(CASES)])
 def test_steps_equal_those_of_every_task(name, more, model, about, session, monkeypatch):
     task, shifts = TASKS[name], []
-    settings = needed(task, steps=4, epsilon=2, step_size=0.4, jitter=3, smoothing=0.5, seed=7) | more
+    settings = needed(task, steps=4, epsilon=2, step_size=0.1, jitter=3, smoothing=0.5, seed=8) | more
     settings |= {"class_name": "horse"} if "class_name" in settings and "class_name" not in more else {}
     drawn = objectives.draw
 
@@ -124,7 +124,7 @@ def test_steps_equal_those_of_every_task(name, more, model, about, session, monk
         known["pictures"], _, loss = session.run(None, inputs)
         np.testing.assert_allclose(loss, frame.loss, atol=1e-3, rtol=1e-3)
         assert np.abs(known["pictures"] - frame.pictures.numpy()).max() <= 1e-3
-    assert np.abs(known["pictures"] - start.numpy()).max() > 0.02, "nothing has moved"
+    assert np.abs(known["pictures"] - start.numpy()).max() > 0.005, "nothing has moved"
 
 
 def test_one_step_of_no_size_gives_the_start_of_super_resolution(model, about, session):
