@@ -125,9 +125,9 @@ function run() {
   state.results = null;
   find("after").hidden = true;
   find("stop").hidden = false;
-  find("run").textContent = "Run again";
+  find("run").hidden = true;
   showProgress(0, "Getting ready …");
-  if (innerWidth < 860) find("result").scrollIntoView({ behavior: "smooth", block: "start" });
+  if (isNarrow()) find("result").scrollIntoView({ behavior: "smooth", block: "start" });
   runner.run({ ...order(), settings });
 }
 
@@ -148,6 +148,7 @@ function showFrame({ step, steps, pixels, seen, seconds }) {
 
 function finish(how) {
   find("stop").hidden = true;
+  find("run").hidden = false;
   find("progress").hidden = true;
   changed();
   if (!state.results) {
@@ -207,7 +208,10 @@ function showProgress(share, words) {
   find("progress").hidden = false;
   find("progress").value = share;
   find("status").textContent = words;
+  if (isNarrow()) find("cost").textContent = words; // beside the button, since the pictures may fill the screen
 }
+
+const isNarrow = () => innerWidth < 860; // as in style.css
 
 function showBackend(runs, threads) {
   const cores = threads > 1 ? `${threads} threads` : "one thread";
