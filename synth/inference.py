@@ -97,6 +97,8 @@ class Convolution(nn.Conv2d):
             conv.in_channels, conv.out_channels, kernel, stride, padding, dilation, conv.groups, device="meta"
         )
         self.weight, self.bias = conv.weight, conv.bias
+        self.single = conv.groups > 1 and max(conv.stride) > 1
+        """Whether it computes in single precision under autocast too, as ``backbones`` says why."""
         self._packed: dict[str, tuple] = {}
 
     def __getstate__(self) -> dict:
@@ -104,6 +106,8 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor, maximum: float = 0, shortcut: Tensor | None = None) -> Tensor:
         """The convolution of ``x``, plus ``shortcut``, clamped to [0, ``maximum``] unless that is 0."""
+        if self.single and x.device.type == "cpu":
+            x = x.to(self.weight.dtype)
         if self._packable(x):
             return _Packed.apply(x, shortcut, self, maximum)
         x = super().forward(x) if shortcut is None else super().forward(x) + shortcut
@@ -115,7 +119,7 @@ class Convolution(nn.Conv2d):
             torch.backends.mkldnn.is_available()
             and x.device.type == weight.device.type == "cpu"
             and x.dtype == weight.dtype == torch.float32
-            and not (weight.requires_grad or torch.is_autocast_enabled("cpu"))
+            and not (weight.requires_grad or (torch.is_autocast_enabled("cpu") and not self.single))
         )
 
     def run(self, x: Tensor, maximum: float, shortcut: Tensor | None) -> Tensor:
