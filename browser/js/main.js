@@ -108,9 +108,13 @@ function order() {
   return { base, listed: state.site.files, folder: state.checkpoint.folder, backend: find("gpu").value };
 }
 
-function run() {
+async function run() {
   const workspace = state.workspaces[state.task];
   say("");
+  find("run").disabled = true; // a second click meanwhile would begin a second run
+  await workspace.ready;
+  find("run").disabled = false;
+  if (workspace !== state.workspaces[state.task]) return;
   let settings;
   try {
     settings = workspace.settings();

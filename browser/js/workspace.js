@@ -20,6 +20,7 @@ export class Workspace {
     Object.assign(this, { task, about, folder, changed, say });
     this.controls = new Controls(task, about, chosen, (name) => this.update(name));
     this.input = make("div", {});
+    this.ready = Promise.resolve(); // once what the task begins with has been loaded, or cannot be
     if (TASKS[task].picture) this.addPicture(TASKS[task].picture);
     if (task === "painting" && about.features.length) {
       const choose = (index) => this.controls.take("feature", index);
@@ -30,11 +31,11 @@ export class Workspace {
   addPicture(kind) {
     const { about, folder, task } = this;
     this.editor = new Editor(kind, about.image_size, () => this.changed());
-    if (about.masks[task]) this.editor.suggestMask(folder + about.masks[task]);
+    const mask = about.masks[task] && this.editor.suggestMask(folder + about.masks[task]);
     const examples = kind === "sketch" || !about.examples.length ? about.sketches : firstPairs(about);
     const strip = shelf(examples, this.folder, (example, image) => this.takeExample(example, image));
     this.input.append(this.hint(kind), this.editor.element, kind === "plain" ? make("p") : this.tools(kind), strip, this.own());
-    strip.firstElementChild?.click();
+    this.ready = Promise.allSettled([mask, strip.firstElementChild?.onclick()]);
   }
 
   hint(kind) {

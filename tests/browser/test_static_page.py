@@ -279,3 +279,16 @@ def test_the_published_files_run_on_a_phone_from_a_plain_server_with_full_storag
         expect(page.locator("#note")).to_contain_text("storage is full")
         expect(page.locator("#backend")).to_contain_text("one thread")
         assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+
+
+def test_a_click_before_the_example_is_here_waits_for_it(page, address, host):
+    held, later = [], lambda route: held.append(route)
+    page.route("**/examples/*.png", later)
+    page.goto(f"{address}#task=painting&steps=1")
+    page.locator("#task-painting[aria-selected=true]").wait_for()
+    page.click("#run:enabled")
+    expect(page.locator("#run")).to_be_disabled()
+    page.route("**/examples/*.png", lambda route: route.continue_())
+    for route in held:
+        route.continue_()
+    expect(page.locator("#status")).to_contain_text("Done")
