@@ -93,11 +93,11 @@ def _mobilenet(classes: int, image_size: int, width: float) -> nn.Module:
     for block in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
         first = block[0]
         if isinstance(first, nn.Conv2d) and first.groups > 1 and first.stride == (2, 2):
-            block[0] = _StridedDepthwise(first)
+            block[0] = StridedDepthwise(first)
     return net
 
 
-class _StridedDepthwise(nn.Conv2d):
+class StridedDepthwise(nn.Conv2d):
     """The depthwise ``convolution`` of 3x3 with stride 2, which computes in single precision under autocast on the CPU.
 
     oneDNN has no fast backward pass for it in bf16: on one machine it took 290 ms for the three of a MobileNetV2 on 128

@@ -17,6 +17,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet
 
+from synth.backbones import StridedDepthwise
+
 
 def fold_batch_norm(module: nn.Module) -> None:
     """Replace every convolution that a batch norm follows by one convolution, in place."""
@@ -97,8 +99,8 @@ class Convolution(nn.Conv2d):
             conv.in_channels, conv.out_channels, kernel, stride, padding, dilation, conv.groups, device="meta"
         )
         self.weight, self.bias = conv.weight, conv.bias
-        self.single = conv.groups > 1 and max(conv.stride) > 1
-        """Whether it computes in single precision under autocast too, as ``backbones`` says why."""
+        self.single = isinstance(conv, StridedDepthwise)
+        """Whether it computes in single precision under autocast too."""
         self._packed: dict[str, tuple] = {}
 
     def __getstate__(self) -> dict:

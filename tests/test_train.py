@@ -155,6 +155,11 @@ def test_every_recipe_builds_its_network(name):
         (["folder", "--set", "learning_rate=nan"], "learning_rate: expected at least 0, got nan"),
         (["folder", "--set", "ema=1"], "momentum, ema and label_smoothing: expected less than 1"),
         (["folder", "--set", "std=1,1"], "mean and std: expected three numbers each, got 3 and 2"),
+        (["folder", "--set", "phases=32:1:1,64:0:1"], "phases: expected sides of at least 16, weights above 0 and"),
+        (
+            ["folder", "--set", "phases=8:1:1"],
+            "phases: expected sides of at least 16, weights above 0 and at least one",
+        ),
         (["folder", "--image-size", "4"], "image_size: expected at least 16, got 4"),
     ],
 )

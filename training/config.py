@@ -82,6 +82,10 @@ class TrainConfig:
             raise ValueError("momentum, ema and label_smoothing: expected less than 1, got 1 or more")
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ValueError(f"mean and std: expected three numbers each, got {len(self.mean)} and {len(self.std)}")
+        for side, weight, steps in self.phases:
+            if side < LEAST["image_size"] or not weight or not steps:
+                least = f"sides of at least {LEAST['image_size']}, weights above 0 and at least one step"
+                raise ValueError(f"phases: expected {least}, got {side}:{weight:g}:{steps}")
         if self.schedule not in ("onecycle", "steps", "constant"):
             raise ValueError(f"schedule: expected onecycle, steps or constant, got {self.schedule!r}")
         if self.energy_steps and not self.initial:
