@@ -103,7 +103,7 @@ def save(folder: str | Path, model: Classifier) -> None:
     weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
     weights |= {"mean": model.mean, "std": model.std}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / CONFIG).write_text(json.dumps(model.config, indent=2, sort_keys=True) + "\n")
+    _write_config(folder, model.config)
     _seal(folder, [WEIGHTS], integrity.known_logits(_load_classifier(folder, str(folder))))
     add(folder, start_tensors=model.start_tensors, decoders=model.decoders)
 
@@ -114,6 +114,7 @@ def add(
     start_tensors: dict[str, Tensor] | None = None,
     decoders: dict[str, Decoder] | None = None,
     features: FeatureGallery | None = None,
+    real_losses: dict[str, list[float]] | None = None,
     evaluation: dict | None = None,
 ) -> None:
     """Write parts of the checkpoint in ``folder``, in place of those that are there, and renew its seal."""
@@ -126,10 +127,17 @@ def add(
         written.append(DECODER)
     if features is not None:
         features.save(*(folder / name for name in FEATURES))
+    if real_losses is not None:
+        config = json.loads((folder / CONFIG).read_text()) | {"real_losses": real_losses}
+        _write_config(folder, config)
     if evaluation is not None:
         (folder / EVALUATION).write_text(json.dumps(evaluation, indent=2) + "\n")
     if written:
         _seal(folder, written, Seal.read(folder / SEAL).logits)
+
+
+def _write_config(folder: Path, config: dict) -> None:
+    (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def missing(folder: Path) -> str:

@@ -30,6 +30,7 @@ class Classifier(nn.Module):
     presets: {task: {preset name: {parameter: value}}} for synthesis with this checkpoint.
     groups: {superclass: [classes]}, where the classes have superclasses.
     pairs: (class, another that it turns into well); the first is the one to show first.
+    real_losses: {objective: the median loss of real pictures of each class}, where they were measured.
     info: anything else worth keeping beside the weights (name, training recipe, data set).
 
     ValueError for sizes that no picture or network has.
@@ -49,6 +50,7 @@ class Classifier(nn.Module):
         presets: dict | None = None,
         groups: dict[str, list[str]] | None = None,
         pairs: list[tuple[str, str]] | None = None,
+        real_losses: dict[str, list[float]] | None = None,
         info: dict | None = None,
     ):
         super().__init__()
@@ -59,6 +61,7 @@ class Classifier(nn.Module):
         check_whole("classes", len(self.classes), CLASSES)
         self.presets, self.info = presets or {}, info or {}
         self.groups, self.pairs = groups or {}, dict(pairs or [])
+        self.real_losses = real_losses or {}
         self.source = self.info.get("name", "unnamed")
         """The name that it was loaded by; pictures carry it, so that they can be repeated."""
         self.folder: Path | None = None
@@ -82,7 +85,8 @@ class Classifier(nn.Module):
         numbers = {
             name: [round(value, 7) for value in getattr(self, name).flatten().tolist()] for name in ("mean", "std")
         }
-        return {name: getattr(self, name) for name in names} | numbers | {"pairs": list(self.pairs.items())}
+        optional = {"real_losses": self.real_losses} if self.real_losses else {}
+        return {name: getattr(self, name) for name in names} | numbers | {"pairs": list(self.pairs.items())} | optional
 
     @property
     def head(self) -> nn.Linear:

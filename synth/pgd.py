@@ -36,6 +36,7 @@ def iterate(
     momentum: float = 0,
     noise: float = 0,
     best: bool = False,
+    until: Tensor | None = None,
     generator: Randomness = None,
 ) -> Iterator[Iterate]:
     """Descend ``loss`` from ``start``, yielding after every step; closing the iterator stops the work.
@@ -46,11 +47,13 @@ def iterate(
     momentum: weight of the past unit gradients (Dong et al. 2018); 0 is the published loop.
     noise: standard deviation of Gaussian noise added at each step, drawn from ``generator``.
     best: the last state holds each picture's best iterate by loss instead of its last.
+    until: losses (N,) at which pictures stay as they are from then on; the loop ends when all do.
     """
     center = start.detach() if center is None else center.detach()
     x = start.detach()
     velocity = torch.zeros_like(x) if momentum else None
     best_x, best_loss = x, torch.full((len(x),), math.inf, device=x.device)
+    resting = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for index in range(steps):
         losses, gradient = _gradient(loss, x)
         with torch.no_grad():
@@ -60,13 +63,18 @@ def iterate(
                 velocity = momentum * velocity + gradient / (norms(gradient) + 1e-10)
                 gradient = velocity
             size = step_size(index, steps) if callable(step_size) else step_size
-            x = constraint.step(x, gradient, size)
+            before, x = x, constraint.step(x, gradient, size)
             if noise:
                 x = x + noise * draw(x, generator)
             x = constraint.project(x, center)
+            if until is not None:
+                resting |= losses <= until
+                x = torch.where(resting.view(-1, 1, 1, 1), before, x)
             if best and index == steps - 1:
                 x, _ = _better(best_x, best_loss, x, loss(x))
         yield Iterate(index + 1, x, losses)
+        if resting.all():
+            break
 
 
 def pgd(

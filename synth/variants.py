@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
@@ -52,13 +51,13 @@ def silu(net: ResNet) -> None:
 
 
 class Blur(nn.Module):
-    """A 3x3 binomial filter with stride 2: (N, C, H, W) -> (N, C, H / 2, W / 2)."""
+    """A 3x3 binomial filter with stride 2: (N, C, H, W) -> (N, C, H / 2, W / 2); the border is repeated.
+
+    Two means of 2x2 pixels one after another, which is the same and half as long as a convolution in bf16 on the CPU.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        line = torch.tensor([0.25, 0.5, 0.25], device=x.device, dtype=x.dtype)
-        kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
-        x = F.pad(x, [1, 1, 1, 1], mode="reflect")
-        return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
+        return F.avg_pool2d(F.avg_pool2d(x, 2, 1, padding=1, count_include_pad=False), 2, 2)
 
 
 VARIANTS: dict[str, Callable[[ResNet], None]] = {"convstem": conv_stem, "blur": blur, "silu": silu}

@@ -13,7 +13,7 @@ from PIL import Image
 
 import training
 from training.config import TrainConfig
-from training.data import augment, hold_out, load
+from training.data import augment, crop_resized, hold_out, load
 from training.data import main as write_domains
 from training.loop import batches
 
@@ -126,6 +126,20 @@ def test_held_out_pictures_are_at_most_a_tenth(folder):
     data = data.subset(torch.arange(6).repeat(5))
     assert [len(part) for part in hold_out(data, TrainConfig("toy"))] == [3, 27]
     assert [len(part) for part in hold_out(data, TrainConfig("toy", validation=2))] == [2, 28]
+
+
+def test_resized_crops_show_enough_of_the_picture_and_a_process_sees_its_part():
+    line = (torch.arange(40) + 0.5) / 40
+    x = torch.stack([line.expand(40, 40), line[:, None].expand(40, 40), torch.zeros(40, 40)]).repeat(200, 1, 1, 1)
+    crops = crop_resized(x, torch.Generator().manual_seed(0), 0.4, 20)
+    assert crops.shape == (200, 3, 20, 20)
+    width, height = (crops[:, 0].diff(dim=2).mean((1, 2)) * 20, crops[:, 1].diff(dim=1).mean((1, 2)) * 20)
+    area = width.abs() * height
+    assert 0.35 < area.min() < 0.5 and area.max() > 0.9 and 0.4 < (width < 0).float().mean() < 0.6
+    shapes = width.abs() / height
+    assert 0.7 < shapes.min() < 0.85 and 1.2 < shapes.max() < 1.4
+    part = slice(1, None, 2)
+    assert torch.equal(crop_resized(x[part], torch.Generator().manual_seed(0), 0.4, 20, part, 200), crops[part])
 
 
 def test_augment_crops_and_mirrors():

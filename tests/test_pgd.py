@@ -205,6 +205,24 @@ def test_noise_has_its_deviation_and_stays_in_the_ball():
     np.testing.assert_allclose(lengths(change.numpy()), 0.5, rtol=1e-5)
 
 
+def test_a_picture_rests_once_its_loss_is_reached_and_the_loop_ends_when_all_rest():
+    target = torch.rand(3, *SHAPE[1:])
+
+    def loss(x):
+        return (x - target).flatten(1).norm(dim=1)
+
+    start = torch.rand(3, *SHAPE[1:])
+    until = torch.tensor([100.0, 2.0, 0.0])
+    ball, settings = L2(100), dict(steps=30, step_size=0.25)
+    free = [state.pictures for state in iterate(loss, start, ball, **settings)]
+    states = list(iterate(loss, start, ball, until=until, **settings))
+    assert torch.equal(states[-1].pictures[0], start[0])
+    reached = next(i for i, x in enumerate(free) if loss(x)[1] <= 2)
+    assert torch.equal(states[-1].pictures[1], free[reached][1]) and 0 < reached < 29
+    assert torch.equal(states[-1].pictures[2], free[-1][2]) and len(states) == 30
+    assert len(list(iterate(loss, start, ball, until=until + 100, **settings))) == 1
+
+
 def test_callback_sees_every_state():
     seen = []
     result = pgd(loss_of(LABELS), torch.tensor(PICTURES), L2(1), steps=4, step_size=0.1, callback=seen.append)

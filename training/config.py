@@ -53,6 +53,9 @@ class TrainConfig:
     clip: float = 1
     ema: float = 0.999
     padding: int = 4
+    """Pixels by which pictures are padded before they are cropped to their own size again."""
+    crop: float = 0
+    """Smallest part of a picture's area that random crops show, resized, instead of those after padding; 0 for none."""
     validation: int = 500
     seed: int = 0
     initial: str = ""
@@ -82,6 +85,8 @@ class TrainConfig:
             raise ValueError("momentum, ema and label_smoothing: expected less than 1, got 1 or more")
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ValueError(f"mean and std: expected three numbers each, got {len(self.mean)} and {len(self.std)}")
+        if self.crop > 1:
+            raise ValueError(f"crop: expected at most 1, got {self.crop:g}")
         for side, weight, steps in self.phases:
             if side < LEAST["image_size"] or not weight or not steps:
                 least = f"sides of at least {LEAST['image_size']}, weights above 0 and at least one step"
@@ -90,6 +95,11 @@ class TrainConfig:
             raise ValueError(f"schedule: expected onecycle, steps or constant, got {self.schedule!r}")
         if self.energy_steps and not self.initial:
             raise ValueError("initial: expected the name of a robust checkpoint for a second stage, got none")
+
+    def source_side(self, epoch: int) -> int:
+        """The side at which pictures are read in ``epoch``: crops that are resized begin larger, to stay sharp."""
+        side = self.phase(epoch).image_size
+        return min(self.image_size, round(1.25 * side)) if self.crop else side
 
     def phase(self, epoch: int) -> TrainConfig:
         """What holds in ``epoch``, counted from 0."""

@@ -158,6 +158,24 @@ def augment(
     return crops.permute(0, 3, 1, 2)
 
 
+def crop_resized(
+    pictures: Tensor, generator: torch.Generator, smallest: float, side: int, part: slice = slice(None), count: int = 0
+) -> Tensor:
+    """Random crops of at least ``smallest`` of the area, resized, and mirroring: (N, 3, S, S) to (N, 3, side, side).
+
+    Their shapes are from 3:4 to 4:3 (Szegedy et al. 2015). The randomness is that of ``count`` pictures, as above.
+    """
+    area, shape, x, y, mirror = torch.rand(5, count or len(pictures), generator=generator)[:, part]
+    area, shape = smallest + (1 - smallest) * area, (0.75 ** (2 * shape - 1)).sqrt()
+    width, height = (area.sqrt() * shape).clamp_max(1), (area.sqrt() / shape).clamp_max(1)
+    placed = torch.zeros(len(pictures), 2, 3)
+    placed[:, 0, 0], placed[:, 0, 2] = width * torch.where(mirror < 0.5, -1, 1), (1 - width) * (2 * x - 1)
+    placed[:, 1, 1], placed[:, 1, 2] = height, (1 - height) * (2 * y - 1)
+    grid = F.affine_grid(placed, [len(pictures), 3, side, side], align_corners=False).to(pictures.device)
+    crops = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    return crops.contiguous(memory_format=torch.channels_last)
+
+
 def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tuple[Tensor, list[str]]:
     """Class names for the labels; a parquet subset of a larger data set keeps its own classes only."""
     if named:

@@ -16,6 +16,7 @@ from synth import hub
 from synth.classifier import Classifier
 from training.data import Pictures
 from training.intervals import proportion
+from training.stored import Stored
 
 MINIMUM = 8
 """Precision, recall and KID need at least as many pictures."""
@@ -54,7 +55,7 @@ def check(model: Classifier, judge: Classifier | None, *data: Pictures, count: i
 
 
 @torch.no_grad()
-def outputs(judge: Classifier, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def outputs(judge: Classifier, pictures: Tensor | Stored) -> tuple[Tensor, Tensor]:
     """Features (N, D) and logits (N, classes), on the judge's device, of uint8 pictures (N, 3, S, S)."""
     features = torch.cat([judge.representation(part.to(judge.device) / 255) for part in pictures.split(BATCH)])
     return features, judge.head(features)

@@ -77,6 +77,21 @@ TINY64_PRESETS = {
     "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5, **_SMOOTH}},
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
+IMAGENET20_PAIRS = {
+    "golden retriever": "Samoyed",
+    "Samoyed": "golden retriever",
+    "English springer": "beagle",
+    "beagle": "English springer",
+    "Old English sheepdog": "Border terrier",
+    "Border terrier": "Old English sheepdog",
+    "church": "gas pump",
+    "gas pump": "church",
+    "garbage truck": "church",
+    "parachute": "golf ball",
+    "golf ball": "parachute",
+    "dingo": "Rhodesian ridgeback",
+    "Rhodesian ridgeback": "dingo",
+}
 PRESETS_224 = {
     "generation": {"tuned": {"start": "noise", "epsilon": 40, "steps": 60, "step_size": 1}},
     "inpainting": {"tuned": {"epsilon": 21.6, "steps": 120, "step_size": 0.5}},

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import asdict, replace
 
 from training.config import FIXED, TrainConfig, resized, text
-from training.presets import DUAL_PRESETS, TINY64_PAIRS, TINY64_PRESETS
+from training.presets import DUAL_PRESETS, IMAGENET20_PAIRS, PRESETS_224, TINY64_PAIRS, TINY64_PRESETS
 
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
 TINY64_MEAN, TINY64_STD = (0.4733, 0.4484, 0.3835), (0.2639, 0.2513, 0.2669)
@@ -29,6 +29,20 @@ _TINY64 = dict(
     pairs=TINY64_PAIRS,
 )
 _TINY64_ROBUST = dict(epsilon=1.0, attack_steps=1, attack_step_size=1.0, attack_start=0.5, epsilon_warmup=0.1)
+_IMAGENET20 = dict(
+    subset="imagenette_woof.json",
+    data="",
+    width=0.5,
+    image_size=224,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    learning_rate=0.1,
+    label_smoothing=0.05,
+    padding=21,
+    crop=0.4,
+    presets=PRESETS_224,
+    pairs=IMAGENET20_PAIRS,
+)
 _DUAL = dict(schedule="constant", learning_rate=0.001, freeze_norm=True, energy_steps=40)
 
 # What each reached is in checkpoints/README.md, together with those that have not been trained yet.
@@ -102,6 +116,13 @@ RECIPES = {
             label_smoothing=0.05,
             seed=1,
             presets={},
+        ),
+        TrainConfig(
+            "imagenet20-resnet18-slim-l2",
+            initial="tiny64-resnet18-slim-l2",
+            **_IMAGENET20
+            | {"epsilon": 3.0, "attack_steps": 1, "attack_step_size": 3.0, "attack_start": 0.5, "epsilon_warmup": 0.1}
+            | {"epochs": 30, "phases": ((112, 0.6, 1), (160, 0.3, 1), (224, 0.1, 2))},
         ),
         TrainConfig("cifar10-resnet18-l2"),
         TrainConfig(

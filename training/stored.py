@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -39,6 +40,10 @@ class Stored:
             if len(chosen)
             else torch.empty(0, *self.shape[1:])
         )
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Parts of ``size`` pictures, each decoded when its turn comes."""
+        return (self[begin : begin + size] for begin in range(0, len(self), size))
 
     def subset(self, index: Tensor) -> Stored:
         return Stored(self.source, self.indices[index], self.side)

@@ -22,7 +22,7 @@ from synth.objectives import cross_entropy
 from synth.pgd import pgd
 from training import energy, loop
 from training.config import FIXED, TrainConfig, parse
-from training.data import Pictures, augment, hold_out, load
+from training.data import Pictures, augment, crop_resized, hold_out, load
 from training.recipes import RECIPES, command, recipe
 from training.widen import widen
 
@@ -71,7 +71,7 @@ def train(
     curriculum = energy.Curriculum(config.energy_auc, config.energy_steps)
     if saved := run.resume(parts):
         curriculum.restore(saved["curriculum"])
-    for batch in run.batches(data, config, lambda epoch: config.phase(epoch).image_size):
+    for batch in run.batches(data, config, config.source_side):
         now = config.phase(batch.epoch)
         loop.set_learning_rate(optimizer, learning_rate(config, batch.progress))
         epsilon = now.epsilon * min(1, batch.progress / config.epsilon_warmup if config.epsilon_warmup else 1)
@@ -79,7 +79,10 @@ def train(
         # Every process draws the whole batch's randomness and takes its part: their number changes no result.
         x, count = batch.pictures, len(batch)
         negatives = energy.draw(model, elsewhere, count, batch.generator) if config.energy_steps else ()
-        x = augment(x, batch.generator, now.padding, batch.part, count)
+        if config.crop:
+            x = crop_resized(x, batch.generator, config.crop, now.image_size, batch.part, count)
+        else:
+            x = augment(x, batch.generator, now.padding, batch.part, count)
         directions = torch.randn((count, *x.shape[1:]), generator=batch.generator)[batch.part]
         negatives = [tensor[batch.part].to(accelerator.device) for tensor in negatives]
         x, y, directions = (tensor.to(accelerator.device) for tensor in (x, batch.labels, directions))
@@ -107,7 +110,8 @@ def train(
             average.update_parameters(model)
 
         if batch.ends_epoch:
-            validation = validate(result, held_out.at(now.image_size), now) if accelerator.is_main_process else {}
+            shown = held_out.at(now.image_size)
+            validation = validate(result, shown, now, accelerator) if accelerator.is_main_process else {}
             if config.energy_steps:
                 validation |= {"energy_steps": curriculum.steps, "auc": round(curriculum.area(), 4)}
             run.log(batch, validation, learning_rate(config, batch.progress))
@@ -169,18 +173,19 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     return config.learning_rate * loop.one_cycle(progress)
 
 
-def validate(model: Classifier, data: Pictures, config: TrainConfig) -> dict[str, float]:
+@torch.no_grad()
+def validate(model: Classifier, data: Pictures, config: TrainConfig, accelerator: Accelerator) -> dict[str, float]:
     """Clean and PGD-10 accuracy at the training epsilon on the held-out pictures."""
     if not len(data):
         return {}
-    x, y = (tensor.to(model.device) for tensor in data[:])
-    epsilon = config.epsilon or 0.5
-    training = model.training
-    model.eval()
-    moved = pgd(-cross_entropy(model, y), x, L2(epsilon), steps=10, step_size=epsilon / 4)
-    with torch.no_grad():
-        clean, robust = ((model(pictures).argmax(1) == y).float().mean().item() for pictures in (x, moved))
-    model.train(training)
+    engine, epsilon = model.folded_copy(), config.epsilon or 0.5
+    correct = torch.zeros(2)
+    for x, y in loop.feed(data, list(torch.arange(len(data)).split(config.batch_size))):
+        x, y = x.to(model.device), y.to(model.device)
+        with accelerator.autocast():
+            moved = pgd(-cross_entropy(engine, y), x, L2(epsilon), steps=10, step_size=epsilon / 4)
+            correct += torch.tensor([(engine(pictures).argmax(1) == y).sum().item() for pictures in (x, moved)])
+    clean, robust = (correct / len(data)).tolist()
     return {"held_out_clean": round(clean, 4), f"held_out_pgd10_{epsilon:g}": round(robust, 4)}
 
 

@@ -42,6 +42,12 @@ class Generation(Synthesis):
             more=True,
             help="How far seeds vary from their class's mean.",
         ),
+        "stop": Choice(
+            default="after all steps",
+            options=("after all steps", "like real pictures"),
+            more=True,
+            help="When a picture is done: after all steps, or once it scores as real pictures of its class do.",
+        ),
         "latent_steps": Int(
             default=0,
             minimum=0,
@@ -71,7 +77,10 @@ class Generation(Synthesis):
         labels = classes.cpu()[torch.arange(p.count) % len(classes)]
         pictures = model.sample_start(p.start, labels, scale=p.start_scale, generator=generators)
         labels = labels.to(model.device)
-        return Problem(class_loss(model, labels, p, generators), pictures, L2(p.epsilon))
+        until = None
+        if p.stop == "like real pictures":
+            until = torch.tensor(model.real_losses[p.objective], device=model.device)[labels]
+        return Problem(class_loss(model, labels, p, generators), pictures, L2(p.epsilon), until)
 
     def check(self, model, *, preset="tuned", **settings):
         values = super().check(model, preset=preset, **settings)
@@ -79,6 +88,8 @@ class Generation(Synthesis):
             raise ValueError(
                 f"latent_steps: expected 0, since {model.name} has no decoder, got {values['latent_steps']}"
             )
+        if values["stop"] == "like real pictures" and values["objective"] not in model.real_losses:
+            raise ValueError(f"stop: expected after all steps, since {model.name} lacks the scores of real pictures")
         return values
 
     def run(self, model, p, generators, frame):

@@ -21,11 +21,12 @@ from synth.tasks.base import Task
 
 @dataclass(frozen=True)
 class Problem:
-    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint`` around it."""
+    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint`` around it, each picture down to ``until``."""
 
     loss: Objective
     start: Tensor
     constraint: Constraint
+    until: Tensor | None = None
 
 
 class Synthesis(Task):
@@ -63,6 +64,7 @@ class Synthesis(Task):
                 step_size=step_size,
                 momentum=p.momentum,
                 noise=p.noise,
+                until=stage.until,
                 generator=generators,
             )
             for state in run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from training.data import Pictures
@@ -12,7 +13,12 @@ from training.evaluation.base import JUDGE, Measure, reason
 from training.judge import Reference, check, judge_samples, outputs, rounded
 from training.processes import once
 from training.sampling import GENERATION, balanced, generate
+from training.stored import Stored
 from training.tables import table
+
+_SIDE = 64
+"""Pixels that larger pictures are shrunk to, where they are compared as such."""
+_PIXELS = f"pixels in [0, 1], of larger pictures shrunk to {_SIDE} x {_SIDE}"
 
 
 class SampleQuality(Measure):
@@ -58,7 +64,7 @@ class SampleQuality(Measure):
                 "seconds_per_picture": rounded(samples.seconds),
                 "reference": f"{len(references)} class-balanced random training pictures of {len(train)}",
                 "judge": {"extractor": f"judge {judge.name}", **_judge_figures(sets, reference, train)},
-                "pixels": {"extractor": "pixels in [0, 1]", **_pixel_figures(sets, train, accelerator.device)},
+                "pixels": {"extractor": _PIXELS, **_pixel_figures(sets, train, accelerator.device)},
                 "absent": {},
             }
             if inception:
@@ -118,11 +124,19 @@ def _judge_figures(sets: dict, reference: Reference, train: Pictures) -> dict:
 
 
 def _pixel_figures(sets: dict, train: Pictures, device: torch.device) -> dict:
-    train_pixels = train.pictures.flatten(1)
+    train_pixels = _flat(train.pictures)
     return {
-        name: {"nearest_train": rounded(nearest(pictures.flatten(1).to(device), train_pixels).median().item() / 255)}
+        name: {"nearest_train": rounded(nearest(_flat(pictures).to(device), train_pixels).median().item() / 255)}
         for name, (pictures, _) in sets.items()
     }
+
+
+def _flat(pictures: Tensor | Stored) -> Tensor:
+    """uint8 pictures (N, 3, S, S), of at most _SIDE pixels, as rows."""
+    if pictures.shape[-1] > _SIDE:
+        shrunk = (F.interpolate(part.float(), (_SIDE, _SIDE), mode="area") for part in pictures.split(500))
+        return torch.cat([part.round().byte().flatten(1) for part in shrunk])
+    return torch.cat([part.flatten(1) for part in pictures.split(500)])
 
 
 def _row(name: str, figures: dict, pixels: dict) -> list[str]:
