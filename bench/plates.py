@@ -41,7 +41,7 @@ FAMILIES = {
 }
 """Checkpoints by their role on the sheets: the robust one, its standard twin, and its first stage if bundled."""
 ACROSS = 10
-"""The largest number of pictures per row."""
+"""The largest number of pictures per row; of those of more than 64 pixels, 6."""
 BACKGROUND = "alp"
 """The class of the picture that features are painted into, if the checkpoint has it."""
 TILE = 96
@@ -56,7 +56,8 @@ class Sheets:
         self.before = models.pop("before", None)
         self.models, self.robust = models, models["robust"]
         self.size = self.robust.image_size
-        self.classes = list(self.robust.pairs)[:ACROSS]
+        self.across = ACROSS if self.size <= 64 else 6
+        self.classes = list(self.robust.pairs)[: self.across]
         self.data = load(data, "test", self.size) if data else None
         self.output = output
         self.output.mkdir(parents=True, exist_ok=True)
@@ -85,8 +86,9 @@ class Sheets:
         return [(title, [make(model, name) for name in names]) for title, model in self.models.items()]
 
     def generation(self) -> None:
-        """Three seeds per class, for the first class of each superclass."""
-        names = [classes[0] for classes in self.robust.groups.values()] or self.robust.classes
+        """Three seeds per class, for the first class of each superclass, or all where those are few."""
+        groups = self.robust.groups if self.size <= 64 else {}
+        names = [classes[0] for classes in groups.values()] or self.robust.classes
         rows = [
             (title, [synth.generation(model, class_name=name, count=1, seed=seed).pictures for name in names])
             for title, model in self.models.items()
@@ -126,10 +128,10 @@ class Sheets:
         self.save("inpainting", [("hidden", hidden), *rows, ("truth", list(truth.values()))], self.classes)
 
     def translation(self) -> None:
-        """Every pair: eight pictures of one class, and below them the results of both networks."""
+        """Every pair: pictures of one class, and below them the results of both networks."""
         rows = []
         for source, target in self.robust.pairs.items():
-            before = self.picture(source, 8)
+            before = self.picture(source, self.across - 2)
             rows.append((source, [before]))
             for title, model in self.models.items():
                 after = synth.translation(model, picture=before, class_name=target).pictures

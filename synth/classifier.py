@@ -62,6 +62,11 @@ class Classifier(nn.Module):
         self.presets, self.info = presets or {}, info or {}
         self.groups, self.pairs = groups or {}, dict(pairs or [])
         self.real_losses = real_losses or {}
+        for name, losses in self.real_losses.items():
+            if len(losses) != len(self.classes):
+                raise ValueError(
+                    f"real_losses: expected one for each class, {len(self.classes)}, got {len(losses)} {name}"
+                )
         self.source = self.info.get("name", "unnamed")
         """The name that it was loaded by; pictures carry it, so that they can be repeated."""
         self.folder: Path | None = None

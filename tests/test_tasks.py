@@ -15,6 +15,7 @@ from synth import pictures
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.constraints import norms
+from synth.objectives import logit
 from synth.parameters import Choice
 from synth.record import Record
 from synth.tasks import TASKS
@@ -109,6 +110,20 @@ def test_every_option_of_every_choice_runs_and_counts(task, model):
                 assert not any(
                     result.shape == other.shape and torch.equal(result, other) for other in results[:index]
                 ), f"{name}: {parameter.options[index]} changes nothing"
+
+
+def test_generation_stops_each_picture_where_real_ones_score(model):
+    settings = dict(class_name="dot", count=3, steps=20, jitter=0, seed=1)
+    free = [frame.pictures for frame in TASKS["generation"].frames(model, **settings)]
+    scores = torch.stack([logit(model.engine(), torch.full((3,), 3))(x) for x in free])
+    reached = make_model(real_losses={"logit": [0, 0, 0, scores[7, 1].item() + 1e-4]})
+    reached.start_tensors = model.start_tensors
+    stopped = TASKS["generation"](reached, stop="like real pictures", **settings).pictures
+    for index in range(3):
+        hits = (scores[:, index] <= scores[7, 1] + 1e-4).nonzero()
+        assert (stopped[index] - free[int(hits[0]) if len(hits) else -1][index]).abs().max() < 1e-4
+    settings |= {"stop": "like real pictures", "objective": "cross-entropy"}
+    assert_refused(TASKS["generation"], reached, settings, "stop")
 
 
 @every_task_with("momentum")

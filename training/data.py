@@ -168,11 +168,11 @@ def crop_resized(
     area, shape, x, y, mirror = torch.rand(5, count or len(pictures), generator=generator)[:, part]
     area, shape = smallest + (1 - smallest) * area, (0.75 ** (2 * shape - 1)).sqrt()
     width, height = (area.sqrt() * shape).clamp_max(1), (area.sqrt() / shape).clamp_max(1)
-    placed = torch.zeros(len(pictures), 2, 3)
-    placed[:, 0, 0], placed[:, 0, 2] = width * torch.where(mirror < 0.5, -1, 1), (1 - width) * (2 * x - 1)
-    placed[:, 1, 1], placed[:, 1, 2] = height, (1 - height) * (2 * y - 1)
-    grid = F.affine_grid(placed, [len(pictures), 3, side, side], align_corners=False).to(pictures.device)
-    crops = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    line = (2 * torch.arange(side) + 1) / side - 1  # pixel centres, from -1 to 1
+    columns = torch.where(mirror < 0.5, -1, 1)[:, None] * width[:, None] * line + ((1 - width) * (2 * x - 1))[:, None]
+    rows = height[:, None] * line + ((1 - height) * (2 * y - 1))[:, None]
+    grid = torch.stack(torch.broadcast_tensors(columns[:, None, :], rows[:, :, None]), dim=-1)
+    crops = F.grid_sample(pictures, grid.to(pictures.device), padding_mode="border", align_corners=False)
     return crops.contiguous(memory_format=torch.channels_last)
 
 

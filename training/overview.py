@@ -16,7 +16,7 @@ from training.tables import table
 def bundled_table(short: bool = False) -> str:
     """A row for every bundled checkpoint: network, size, measured figures, cost; only the figures if ``short``."""
     names = [name for name in hub.bundled() if (hub.folder(name) / checkpoint.EVALUATION).exists()]
-    figures = ["clean", "pgd20_l2_0.5", "pgd20_l2_1", "pgd20_l2_2"]
+    figures = ["clean", *(f"pgd20_l2_{radius:g}" for radius in (0.5, 1, 1.5, 2, 3))]
     titles = [title(figure).replace("accuracy", "").replace(" under ", "").strip() for figure in figures]
     head = ["checkpoint", "network", "parameters", "weights", *titles, "samples: FID, judge accuracy", "training"]
     rows = []
@@ -42,12 +42,13 @@ def untrained_table() -> str:
     rows = []
     successors = {recipe.initial: recipe.name for recipe in RECIPES.values() if recipe.name in hub.bundled()}
     for name, recipe in RECIPES.items():
-        if name not in hub.bundled() and recipe.data:
+        if name not in hub.bundled() and (recipe.data or recipe.subset):
             network = f"{recipe.architecture}, width {recipe.width:g}"
             plan = f"{recipe.epochs} epochs" + (f", {recipe.attack_steps} attack steps" if recipe.epsilon else "")
             plan += f"; it was trained, and `{successors[name]}` began with its weights" if name in successors else ""
             plan += f"; it begins with the weights of `{recipe.initial}`" if recipe.initial else ""
-            rows.append([f"`{name}`", network, plan, f"`python -m training.train {name}`"])
+            command = f"python -m training.train {name}" + ("" if recipe.data else " --data FOLDER")
+            rows.append([f"`{name}`", network, plan, f"`{command}`"])
     return table(["not bundled", "network", "plan", "command"], rows)
 
 

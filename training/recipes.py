@@ -119,10 +119,27 @@ RECIPES = {
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-l2",
+            architecture="resnet18+convstem+silu",
             initial="tiny64-resnet18-slim-l2",
             **_IMAGENET20
             | {"epsilon": 3.0, "attack_steps": 1, "attack_step_size": 3.0, "attack_start": 0.5, "epsilon_warmup": 0.1}
-            | {"epochs": 30, "phases": ((112, 0.6, 1), (160, 0.3, 1), (224, 0.1, 2))},
+            | {"epochs": 44, "phases": ((112, 15, 1), (160, 5, 1), (224, 2, 1))},
+        ),
+        TrainConfig(
+            "imagenet20-resnet18-slim-standard",
+            architecture="resnet18+convstem+silu",
+            initial="tiny64-resnet18-slim-standard",
+            epsilon=0,
+            **_IMAGENET20 | {"epochs": 26, "phases": ((112, 9, 1), (160, 3, 1), (224, 1, 1))},
+        ),
+        TrainConfig(
+            "imagenet20-judge",
+            architecture="mobilenet_v2",
+            initial="cifar10-mobilenetv2-l2",
+            epsilon=0,
+            seed=1,
+            **_IMAGENET20
+            | {"width": 1, "epochs": 26, "phases": ((112, 9, 1), (160, 3, 1), (224, 1, 1)), "presets": {}, "pairs": {}},
         ),
         TrainConfig("cifar10-resnet18-l2"),
         TrainConfig(
