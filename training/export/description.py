@@ -34,7 +34,7 @@ from synth.tasks import TASKS, Task
 from training.export import graphs, starts
 
 EXPORTED = ("generation", "inpainting", "translation", "super_resolution", "sketch", "painting", "maximisation")
-ABSENT = ("size", "momentum", "noise", "latent_steps", "latent_step_size", "latent_depth")
+ABSENT = ("size", "stop", "momentum", "noise", "latent_steps", "latent_step_size", "latent_depth")
 """Parameters that step.onnx does not follow."""
 OPTIONS = {"consistency": ("hard", "none")}
 """Those that it follows in part."""
@@ -107,6 +107,8 @@ def absent(task: Task) -> tuple[str, ...]:
 def followed(task: Task, values: dict[str, Any]) -> bool:
     """Whether an exported step does what ``values`` of the parameters of ``task`` ask for."""
     if values.get("latent_steps") or values.get("size", 1) > 1 or values.get("momentum") or values.get("noise"):
+        return False
+    if values.get("stop", "after all steps") != "after all steps":
         return False
     return all(values[name] in options for name, options in OPTIONS.items() if name in values)
 
