@@ -36,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
         ]
     except ValueError as error:
         parser.exit(2, f"{error}\n")
-    pictures.sheet(torch.cat(images), columns=COLUMNS, zoom=3).save(options.output / "naming.png")
+    pictures.sheet(torch.cat(images), columns=COLUMNS, zoom=-(-192 // model.image_size)).save(
+        options.output / "naming.png"
+    )
     lines = [f"{number}: {name}, {model.group(name)}" for number, (name, _) in enumerate(samples, 1)]
     (options.output / "naming.txt").write_text("\n".join(lines) + "\n")
     print(f"{options.output / 'naming.png'}: {COLUMNS} a row; then compare with naming.txt")

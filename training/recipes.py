@@ -123,7 +123,7 @@ RECIPES = {
             initial="tiny64-resnet18-slim-l2",
             **_IMAGENET20
             | {"epsilon": 3.0, "attack_steps": 1, "attack_step_size": 3.0, "attack_start": 0.5, "epsilon_warmup": 0.1}
-            | {"epochs": 44, "phases": ((112, 15, 1), (160, 5, 1), (224, 2, 1))},
+            | {"epochs": 40, "phases": ((112, 30, 1), (160, 7, 1), (224, 3, 1))},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",
