@@ -1,6 +1,7 @@
-"""Pictures larger than the checkpoint's own: the result, enlarged, is where the same steps go on.
+"""Several sizes in one run: the result of one, enlarged, is where the steps go on at the next.
 
-The classifiers pool globally, so they read any size; at a larger one they find their textures at a finer grain.
+The classifiers pool globally, so they read any size. At one larger than their own they find their textures at a finer
+grain; at half of it they see the whole shape, and a step costs a quarter.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synth.objectives import Objective
-from synth.parameters import Choice
+from synth.parameters import Choice, Int
 
 REACH = 0.25
 """What a larger stage may move each pixel, as a part of what the first may: it adds detail and leaves the rest."""
@@ -23,6 +24,22 @@ def size_parameter(
     return Choice(default=default, options=(1, 2, 4), help=words)
 
 
+def coarse_parameter() -> Int:
+    """How long a run stays at half the size first."""
+    return Int(
+        default=0,
+        minimum=0,
+        maximum=1000,
+        more=True,
+        help="Steps at half the size before the others; they settle the shape, and each costs a quarter.",
+    )
+
+
+def shrink(picture: Tensor) -> Tensor:
+    """Means of 2x2 pixels: (N, 3, H, W) to (N, 3, H / 2, W / 2), rounded up."""
+    return F.adaptive_avg_pool2d(picture, [-(-side // 2) for side in picture.shape[2:]])
+
+
 def factors(size: int) -> list[int]:
     """The stages on the way to ``size``, as multiples of the checkpoint's own size: 1, 2, ..."""
     return [factor for factor in (1, 2, 4) if factor <= size]
@@ -31,6 +48,11 @@ def factors(size: int) -> list[int]:
 def enlarge(picture: Tensor, factor: int, upsampling: str = "bicubic") -> Tensor:
     """Interpolate pictures (N, 3, H, W) to (N, 3, factor * H, factor * W) in [0, 1]."""
     return F.interpolate(picture, scale_factor=factor, mode=upsampling).clamp(0, 1)
+
+
+def changed(picture: Tensor, change: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) after ``change``, which was made at half their size; its L2 length doubles at most."""
+    return (picture + F.interpolate(change, picture.shape[2:], mode="bilinear")).clamp(0, 1)
 
 
 def at_both_sizes(loss: Objective, native: int) -> Objective:

@@ -4,13 +4,15 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from synth.constraints import norms
+from synth.constraints import L2, norms
 from synth.multiscale import REACH, at_both_sizes, enlarge
-from synth.objectives import Objective
+from synth.objectives import Objective, logit
+from synth.pgd import pgd
 from synth.record import Record
 from synth.tasks import TASKS
-from tests.conftest import needed
+from tests.conftest import draw_picture, make_model, needed
 
 OFFERED = [task for task in TASKS.values() if {"size", "epsilon"} <= set(task.parameters)]
 every = pytest.mark.parametrize("task", OFFERED, ids=lambda task: task.name)
@@ -77,6 +79,37 @@ def test_a_large_picture_alone_equals_its_row(model):
     for index in range(2):
         alone = TASKS["generation"](exact, count=1, seed=7 + index, class_name=index, **settings).pictures
         torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=0)
+
+
+COARSE = [task for task in TASKS.values() if "coarse_steps" in task.parameters]
+
+
+@pytest.mark.parametrize("task", COARSE, ids=lambda task: task.name)
+def test_coarse_steps_come_first_at_half_the_size_and_stay_in_the_ball(task, model):
+    settings = few(task) | {"epsilon": 0.7, "step_size": 0.3, "jitter": 0}
+    frames = list(task.frames(model, **settings, coarse_steps=4))
+    assert [frame.step for frame in frames] == list(range(8)) and {frame.steps for frame in frames} == {7}
+    assert {frame.pictures.shape for frame in frames} == {frames[0].start.shape}
+    start = frames[0].pictures
+    assert all((norms(frame.pictures - start) <= 0.7 + 1e-4).all() for frame in frames)
+    assert (frames[4].loss < frames[1].loss).all() and not torch.equal(frames[4].pictures, frames[5].pictures)
+    assert torch.equal(frames[0].pictures, next(task.frames(model, **settings)).pictures)
+
+
+def test_coarse_steps_fit_odd_sizes():
+    odd = make_model(image_size=33)
+    assert TASKS["translation"](odd, picture=draw_picture(33, 33), class_name=1, steps=1, coarse_steps=2).step == 3
+
+
+def test_a_coarse_step_is_one_at_half_the_size(model):
+    picture = 0.3 + 0.4 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    settings = dict(class_name=2, coarse_steps=1, steps=1, epsilon=5, step_size=0.4, jitter=0, smoothing=0)
+    frames = list(TASKS["translation"].frames(model, picture=picture, **settings))
+    start = frames[0].pictures
+    small = F.avg_pool2d(start, 2)
+    moved = pgd(logit(model.engine(), torch.tensor([2])), small, L2(2.5), steps=1, step_size=0.2)
+    expected = start + F.interpolate(moved - small, scale_factor=2, mode="bilinear")
+    assert torch.allclose(frames[1].pictures, expected, atol=1e-5)
 
 
 def test_both_sizes_are_seen_and_weighed():

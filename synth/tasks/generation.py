@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from synth.constraints import L2
-from synth.multiscale import size_parameter
+from synth.multiscale import coarse_parameter, size_parameter
 from synth.parameters import Choice, ClassName, Float, Int
 from synth.pgd import iterate
 from synth.starts import STARTS
@@ -48,6 +48,7 @@ class Generation(Synthesis):
             more=True,
             help="When a picture is done: after all steps, or once it scores as real pictures of its class do.",
         ),
+        "coarse_steps": coarse_parameter(),
         "latent_steps": Int(
             default=0,
             minimum=0,
@@ -98,7 +99,7 @@ class Generation(Synthesis):
         if not p.latent_steps:
             yield from self.descend(problem, p, generators, frame)
             return
-        decoder, total = model.decoder, p.latent_steps + sum(steps_at_each_size(p).values())
+        decoder, total = model.decoder, p.latent_steps + p.coarse_steps + sum(steps_at_each_size(p).values())
         with torch.no_grad():
             z = decoder.normalise(model.maps(start, depth)[-1], depth)
             yield frame(0, total, start, loss(start), start)

@@ -1,7 +1,7 @@
 """From a sketch to a picture."""
 
 from synth.constraints import L2
-from synth.multiscale import size_parameter
+from synth.multiscale import coarse_parameter, size_parameter
 from synth.parameters import ClassName, Float, Picture
 from synth.randomness import draw
 from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
@@ -24,6 +24,7 @@ class Sketch(Synthesis):
         "size": size_parameter(),
         **optimisation(epsilon=10, steps=60, step_size=0.25),
         **class_objective(),
+        "coarse_steps": coarse_parameter(),
         "texture": Float(
             default=0.05,
             minimum=0,

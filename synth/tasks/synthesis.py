@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synth.classifier import Classifier
 from synth.constraints import L2, Constraint
-from synth.multiscale import REACH, at_both_sizes, enlarge, factors
+from synth.multiscale import REACH, at_both_sizes, changed, enlarge, factors, shrink
 from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
 from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
 from synth.pgd import cosine, iterate
@@ -21,12 +21,16 @@ from synth.tasks.base import Task
 
 @dataclass(frozen=True)
 class Problem:
-    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint`` around it, each picture down to ``until``."""
+    """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint``, each picture down to ``until`` (N,).
+
+    center: what the constraint is centred on, where that is not the start.
+    """
 
     loss: Objective
     start: Tensor
     constraint: Constraint
     until: Tensor | None = None
+    center: Tensor | None = None
 
 
 class Synthesis(Task):
@@ -40,17 +44,27 @@ class Synthesis(Task):
         yield from self.descend(self.problem(model, p, generators), p, generators, frame)
 
     def descend(self, problem: Problem, p: SimpleNamespace, generators: Generators, frame, *, start=None, before=0):
-        """The frames of ``problem``; where ``size`` asks for more, half as many steps follow each doubling.
+        """The frames of ``problem``, after ``coarse_steps`` at half the size, where the task has them.
+
+        Where ``size`` asks for more, half as many steps follow each doubling.
 
         start: what the pictures came from, the problem's start if None; before: steps that were shown already.
         """
         x, start = problem.start, problem.start if start is None else start
-        counts = steps_at_each_size(p)
-        done, total = before, before + sum(counts.values())
+        counts, coarse = steps_at_each_size(p), getattr(p, "coarse_steps", 0)
+        done, total = before, before + coarse + sum(counts.values())
+        more = {"momentum": p.momentum, "noise": p.noise, "generator": generators}
         if not before:
             with torch.no_grad():
                 loss = problem.loss(start)
             yield frame(0, total, start, loss, start)
+        if coarse:
+            small, ball = shrink(x), L2(p.epsilon / 2)
+            for state in iterate(problem.loss, small, ball, steps=coarse, step_size=p.step_size / 2, **more):
+                x = changed(problem.start, state.pictures - small)
+                yield frame(done + state.step, total, x, state.loss, start)
+            done += coarse
+            problem = replace(problem, start=x, center=problem.start)
         for factor, steps in counts.items():
             stage, step_size = problem, cosine(p.step_size) if p.schedule == "cosine" else p.step_size
             if factor > 1:
@@ -62,10 +76,9 @@ class Synthesis(Task):
                 stage.constraint,
                 steps=steps,
                 step_size=step_size,
-                momentum=p.momentum,
-                noise=p.noise,
+                center=stage.center,
                 until=stage.until,
-                generator=generators,
+                **more,
             )
             for state in run:
                 x = state.pictures

@@ -1,7 +1,7 @@
 """Turning a picture of one class into another."""
 
 from synth.constraints import L2
-from synth.multiscale import size_parameter
+from synth.multiscale import coarse_parameter, size_parameter
 from synth.parameters import ClassName, Picture
 from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
@@ -23,6 +23,7 @@ class Translation(Synthesis):
         "size": size_parameter(),
         **optimisation(epsilon=6, steps=60, step_size=0.15),
         **class_objective(),
+        "coarse_steps": coarse_parameter(),
     }
     presets = {"paper": {"epsilon": 60, "steps": 80, "step_size": 0.5, "objective": "cross-entropy", "jitter": 0}}
 

@@ -38,8 +38,8 @@ browser.json  What a page or program needs to know; ``training.export.descriptio
     the SHA-256 of each other file.
 
 Weights lie in each graph once and in half precision, as in a checkpoint; ONNX Runtime computes in single.
-Not exported: sizes 2 and 4, momentum, noise, soft consistency, the stop at real pictures' scores, steps through a
-decoder; presets that need them are left out.
+Not exported: sizes 2 and 4, momentum, noise, soft consistency, the stop at real pictures' scores, steps at half the
+size or through a decoder; presets that need them are left out.
 """
 
 from __future__ import annotations

@@ -34,8 +34,17 @@ from synth.tasks import TASKS, Task
 from training.export import graphs, starts
 
 EXPORTED = ("generation", "inpainting", "translation", "super_resolution", "sketch", "painting", "maximisation")
-ABSENT = ("size", "stop", "momentum", "noise", "latent_steps", "latent_step_size", "latent_depth")
-"""Parameters that step.onnx does not follow."""
+ABSENT = {
+    "size": 1,
+    "stop": "after all steps",
+    "coarse_steps": 0,
+    "momentum": 0,
+    "noise": 0,
+    "latent_steps": 0,
+    "latent_step_size": None,
+    "latent_depth": None,
+}
+"""Parameters that step.onnx does not follow, with the value at which they do nothing, if they have one."""
 OPTIONS = {"consistency": ("hard", "none")}
 """Those that it follows in part."""
 SHEET = "features.png"
@@ -101,14 +110,12 @@ def _task(task: Task, model: Classifier) -> dict[str, Any]:
 
 def absent(task: Task) -> tuple[str, ...]:
     """Parameters of ``task`` that have no effect on an exported step."""
-    return (*ABSENT, "lam") if task.name == "super_resolution" else ABSENT  # of soft consistency
+    return (*ABSENT, "lam") if task.name == "super_resolution" else tuple(ABSENT)  # of soft consistency
 
 
 def followed(task: Task, values: dict[str, Any]) -> bool:
     """Whether an exported step does what ``values`` of the parameters of ``task`` ask for."""
-    if values.get("latent_steps") or values.get("size", 1) > 1 or values.get("momentum") or values.get("noise"):
-        return False
-    if values.get("stop", "after all steps") != "after all steps":
+    if any(values.get(name, nothing) != nothing for name, nothing in ABSENT.items() if nothing is not None):
         return False
     return all(values[name] in options for name, options in OPTIONS.items() if name in values)
 
