@@ -37,7 +37,8 @@ def coarse_parameter() -> Int:
 
 def shrink(picture: Tensor) -> Tensor:
     """Means of 2x2 pixels: (N, 3, H, W) to (N, 3, H / 2, W / 2), rounded up."""
-    return F.adaptive_avg_pool2d(picture, [-(-side // 2) for side in picture.shape[2:]])
+    height, width = picture.shape[2:]
+    return F.adaptive_avg_pool2d(picture, (-(-height // 2), -(-width // 2)))
 
 
 def factors(size: int) -> list[int]:
