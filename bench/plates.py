@@ -37,6 +37,7 @@ FAMILIES = {
         "standard": "cifar10-resnet18-slim-standard",
         "before": "cifar10-resnet18-slim-l2",
     },
+    "imagenet20": {"robust": "imagenet20-resnet18-slim-l2"},
     "tiny64": {"robust": "tiny64-resnet18-slim-l2", "standard": "tiny64-resnet18-slim-standard"},
 }
 """Checkpoints by their role on the sheets: the robust one, its standard twin, and its first stage if bundled."""
@@ -86,9 +87,9 @@ class Sheets:
         return [(title, [make(model, name) for name in names]) for title, model in self.models.items()]
 
     def generation(self) -> None:
-        """Three seeds per class, for the first class of each superclass, or all where those are few."""
-        groups = self.robust.groups if self.size <= 64 else {}
-        names = [classes[0] for classes in groups.values()] or self.robust.classes
+        """Three seeds per class, for the first class of each superclass; of large pictures, for ten classes."""
+        names = [classes[0] for classes in self.robust.groups.values()] or self.robust.classes
+        names = names if self.size <= 64 else list(self.robust.pairs)[:ACROSS]
         rows = [
             (title, [synth.generation(model, class_name=name, count=1, seed=seed).pictures for name in names])
             for title, model in self.models.items()

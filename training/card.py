@@ -18,8 +18,12 @@ from training.evaluation.accuracy import sorted_accuracies, title
 from training.evaluation.base import Section
 from training.snippets import AUTOENCODER, SECOND_STAGE, SYNTHESIS, Paper
 
-DATA = {"uoft-cs/cifar10": ("CIFAR-10", 10, "test"), "zh-plus/tiny-imagenet": ("Tiny-ImageNet", 200, "valid")}
-"""{name on the Hub: (what people call it, the number of its classes, the split that figures are measured on)}."""
+DATA = {
+    "uoft-cs/cifar10": ("CIFAR-10", 10, "test"),
+    "zh-plus/tiny-imagenet": ("Tiny-ImageNet", 200, "valid"),
+    "imagenette-woof": ("Imagenette and ImageWoof", 20, "val"),
+}
+"""{name, mostly on the Hub: (what people call it, how many classes it has, the split that figures are measured on)}."""
 OWN = "its trainer's own pictures"
 TERMS = {
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is published for research, without an explicit licence. Its "
@@ -232,11 +236,13 @@ def _use(folder: Path, config: dict, kind: str, name: str, code: str, app: str) 
     if (folder / checkpoint.DECODER).exists():
         pieces.append(("Encode a picture, and decode its features:", snippets.DECODE.format(**values)))
     pieces.append(("Classify:", snippets.CLASSIFY.format(**values)))
+    architecture = config["architecture"]
     alone = (
         "Without the project's code, with torchvision and safetensors alone: run this beside `config.json` and "
         "`model.safetensors`. After the prefix `backbone.`, the names of the weights are torchvision's."
     )
-    pieces.append((alone, snippets.plain(config["architecture"], config["image_size"], config["width"])))
+    if "+" not in architecture:  # else the project's code changes torchvision's network
+        pieces.append((alone, snippets.plain(architecture, config["image_size"], config["width"])))
     for words, snippet in pieces:
         parts += [words, f"```python\n{snippet}\n```"]
     return "\n\n".join(parts)
@@ -247,7 +253,8 @@ def _trained(info: dict, recipe: dict) -> str:
     if "epochs" not in info:
         return f"The weights were not trained here: {info.get('note', 'their origin is unknown')}."
     attack = ("epsilon", "attack_steps", "attack_step_size", "attack_start") if recipe["epsilon"] else ()
-    names = (*attack, "initial", "batch_size", "learning_rate", "schedule", "weight_decay", "ema", "padding")
+    names = (*attack, "initial", "batch_size", "learning_rate", "schedule", "weight_decay", "ema")
+    names += ("crop",) if recipe.get("crop") else ("padding",)
     settings = ", ".join(f"{name} {recipe[name]}" for name in names if recipe.get(name, "") != "")
     note = f" ({info['note']})" if "note" in info else ""
     cost = f"{info['epochs']:g} epochs took {info['minutes']:g} minutes on {info['machine']}{note}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby
@@ -28,6 +30,8 @@ SAVE_MINUTES = 10
 """The most work that a killed run loses."""
 WORKERS = 2
 """Processes that decode pictures from disk, beside each process that trains."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's mallopt."""
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -247,6 +251,18 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def keep_memory() -> None:
+    """Let this process keep memory that it frees, where the C library is glibc.
+
+    By default glibc returns large blocks to the system and asks for them again at every step, which costs more than a
+    quarter of a training step at 224 pixels, and half of an attack's on 128 pictures.
+    """
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            library.mallopt(option, 2**31 - 1)
+
+
 def precision(device: str = DEVICE) -> str:
     """ "bf16" where the machine computes in it natively, else "no"."""
     native = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
@@ -254,7 +270,8 @@ def precision(device: str = DEVICE) -> str:
 
 
 def accelerate(*handlers, device: str = DEVICE) -> Accelerator:
-    """An accelerator of all processes, in the machine's precision."""
+    """An accelerator of all processes, in the machine's precision; they keep their memory."""
+    keep_memory()
     return Accelerator(mixed_precision=precision(device), cpu=device == "cpu", kwargs_handlers=list(handlers))
 
 

@@ -77,6 +77,32 @@ TINY64_PRESETS = {
     "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5, **_SMOOTH}},
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
+_CALM = {"jitter": 8, "smoothing": 1, "schedule": "cosine"}
+IMAGENET20_PRESETS = {
+    "generation": {
+        "tuned": {"start": "mixture", "epsilon": 60, "coarse_steps": 40, "steps": 20, "step_size": 2, **_CALM},
+        "fast": {"start": "mixture", "epsilon": 60, "coarse_steps": 12, "steps": 8, "step_size": 6, "jitter": 4},
+        "softer": {
+            "start": "mixture",
+            "epsilon": 60,
+            "coarse_steps": 40,
+            "steps": 20,
+            "step_size": 2,
+            "stop": "like real pictures",
+            **_CALM,
+        },
+        "own size alone": {"start": "mixture", "epsilon": 60, "steps": 30, "step_size": 3, "jitter": 4},
+    },
+    "inpainting": {"tuned": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5}},
+    "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_CALM}},
+    "super_resolution": {"tuned": {"epsilon": 6, "steps": 20, "step_size": 0.6, **_CALM}},
+    "sketch": {
+        "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_CALM},
+    },
+    "painting": {"tuned": {"epsilon": 40, "steps": 50, "step_size": 1.4, **_CALM}},
+    "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_CALM}},
+}
+"""Chosen by looking at the checkpoint's own sheets at 224 pixels; the shape is settled at 112."""
 IMAGENET20_PAIRS = {
     "golden retriever": "Samoyed",
     "Samoyed": "golden retriever",

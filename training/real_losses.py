@@ -17,7 +17,7 @@ from training import loop
 from training.data import Pictures, of
 
 OBJECTIVES = {"logit": logit, "cross-entropy": cross_entropy}
-BATCH = 256
+BATCH = 128
 
 
 @torch.no_grad()
@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", help="a bundled name or a folder")
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
     options = parser.parse_args(arguments)
+    loop.keep_memory()
     try:
         model = hub.load(options.checkpoint)
         losses = real_losses(model, of(model, "train", options.data))

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import asdict, replace
 
 from training.config import FIXED, TrainConfig, resized, text
-from training.presets import DUAL_PRESETS, IMAGENET20_PAIRS, PRESETS_224, TINY64_PAIRS, TINY64_PRESETS
+from training.presets import DUAL_PRESETS, IMAGENET20_PAIRS, IMAGENET20_PRESETS, TINY64_PAIRS, TINY64_PRESETS
 
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
 TINY64_MEAN, TINY64_STD = (0.4733, 0.4484, 0.3835), (0.2639, 0.2513, 0.2669)
@@ -40,7 +40,7 @@ _IMAGENET20 = dict(
     label_smoothing=0.05,
     padding=21,
     crop=0.4,
-    presets=PRESETS_224,
+    presets=IMAGENET20_PRESETS,
     pairs=IMAGENET20_PAIRS,
 )
 _DUAL = dict(schedule="constant", learning_rate=0.001, freeze_norm=True, energy_steps=40)
@@ -123,7 +123,7 @@ RECIPES = {
             initial="tiny64-resnet18-slim-l2",
             **_IMAGENET20
             | {"epsilon": 3.0, "attack_steps": 1, "attack_step_size": 3.0, "attack_start": 0.5, "epsilon_warmup": 0.1}
-            | {"epochs": 40, "phases": ((112, 30, 1), (160, 7, 1), (224, 3, 1))},
+            | {"epochs": 42, "phases": ((112, 30, 1), (160, 7, 1), (224, 2, 1), (112, 1, 1), (160, 1, 1), (224, 1, 1))},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",

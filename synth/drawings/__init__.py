@@ -9,6 +9,7 @@ from PIL import Image
 SKETCHES = {
     **{name: name for name in ("ship", "horse", "automobile", "bird", "airplane", "frog", "goldfish", "monarch")},
     **{name: name for name in ("ladybug", "orange", "banana", "school bus", "alp", "king penguin")},
+    **{name: name for name in ("church", "golf ball", "parachute", "garbage truck")},
     "sports car": "automobile",
     "bullfrog": "frog",
 }
