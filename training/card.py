@@ -241,10 +241,16 @@ def _use(folder: Path, config: dict, kind: str, name: str, code: str, app: str) 
         "Without the project's code, with torchvision and safetensors alone: run this beside `config.json` and "
         "`model.safetensors`. After the prefix `backbone.`, the names of the weights are torchvision's."
     )
-    if "+" not in architecture:  # else the project's code changes torchvision's network
+    changed = "+" in architecture
+    if not changed:
         pieces.append((alone, snippets.plain(architecture, config["image_size"], config["width"])))
     for words, snippet in pieces:
         parts += [words, f"```python\n{snippet}\n```"]
+    if changed:
+        parts.append(
+            f"The network is torchvision's with changes ({architecture}), so the weights need the project's code "
+            "(`synth/variants.py`)."
+        )
     return "\n\n".join(parts)
 
 
