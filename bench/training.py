@@ -23,11 +23,9 @@ CLASSES = 20
 
 def seconds_per_step(name: str, side: int, steps: int) -> float:
     """The mean time of ``steps`` steps of the recipe ``name`` on random pictures, after one to warm up."""
-    config = replace(resized(recipe(name), side), initial="")
-    accelerator, model = (
-        loop.accelerate(),
-        build(config, Pictures(*torch.empty(2, 0), list("abcdefghijklmnopqrst"), [])),
-    )
+    own = replace(recipe(name), initial="")
+    config, accelerator = resized(own, side), loop.accelerate()
+    model = build(own, Pictures(*torch.empty(2, 0), list("abcdefghijklmnopqrst"), []))
     model = model.to(accelerator.device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     wrapped, optimizer = accelerator.prepare(model, optimizer)

@@ -254,8 +254,8 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 def keep_memory() -> None:
     """Let this process keep memory that it frees, where the C library is glibc.
 
-    By default glibc returns large blocks to the system and asks for them again at every step, which costs more than a
-    quarter of a training step at 224 pixels, and half of an attack's on 128 pictures.
+    By default glibc returns large blocks to the system and asks for them again at every step, which costs almost a
+    third of a training step at 224 pixels (``bench/training.py``).
     """
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
