@@ -178,6 +178,21 @@ class Sheets:
         self.save("maximisation", rows, self.classes)
 
 
+def networks(names: list[str], side: int, output: Path) -> None:
+    """One seed of every class from several checkpoints of the same classes, at ``side`` pixels, with equal settings."""
+    settings = dict(start="mixture", epsilon=30 * side / 112, steps=30, step_size=1.5 * side / 112, preset="paper")
+    settings |= {"objective": "logit", "jitter": 2}
+    titles, rows = [], []
+    for name in names:
+        model = synth.load(name)
+        model.image_size = side
+        frames = [synth.generation(model, class_name=one, count=1, **settings) for one in model.classes]
+        rows.append(torch.cat([frame.pictures for frame in frames]))
+        titles += [model.architecture] + [""] * (-(-len(frames) // ACROSS) - 1)
+    output.mkdir(parents=True, exist_ok=True)
+    label_rows(pictures.sheet(torch.cat(rows), columns=ACROSS), titles, 200).save(output / "networks.webp", quality=90)
+
+
 def classes(output: Path) -> None:
     """Thirty-two samples of each class of CIFAR-10."""
     output.mkdir(exist_ok=True)
@@ -232,9 +247,14 @@ def overview() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.plates", description=__doc__.splitlines()[0])
     parser.add_argument("--family", choices=FAMILIES, help="only its sheets")
+    parser.add_argument("--networks", nargs="+", metavar="CHECKPOINT", help="only a sheet of these, side by side")
+    parser.add_argument("--side", type=int, default=112, help="of the pictures of --networks (default 112)")
     parser.add_argument("--data", help="folder or Hub data set, to start from its test pictures; needs --family")
     parser.add_argument("--output", type=Path, default=Path("plates"), help="folder for the sheets of --data")
     options = parser.parse_args()
+    if options.networks:
+        networks(options.networks, options.side, options.output)
+        return
     if options.family:
         Sheets(options.family, options.output if options.data else DOCS / options.family, options.data).all()
         return

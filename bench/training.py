@@ -21,11 +21,12 @@ from training.train import attack, build
 CLASSES = 20
 
 
-def seconds_per_step(name: str, side: int, steps: int) -> float:
-    """The mean time of ``steps`` steps of the recipe ``name`` on random pictures, after one to warm up."""
-    own = replace(recipe(name), initial="")
+def seconds_per_step(options: argparse.Namespace, side: int) -> float:
+    """The mean time of a step of the recipe on random pictures, after one to warm up."""
+    own, steps = replace(recipe(options.recipe), initial=""), options.steps
+    own = replace(own, architecture=options.architecture or own.architecture)
     config, accelerator = resized(own, side), loop.accelerate()
-    model = build(own, Pictures(*torch.empty(2, 0), list("abcdefghijklmnopqrst"), []))
+    model = build(own, Pictures(*torch.empty(2, 0), list(map(str, range(CLASSES))), []))
     model = model.to(accelerator.device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
@@ -44,17 +45,18 @@ def seconds_per_step(name: str, side: int, steps: int) -> float:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="imagenet20-resnet18-slim-l2")
+    parser.add_argument("--architecture", help="another network than the recipe's")
     parser.add_argument("--sides", type=int, nargs="+", default=[112, 160, 224])
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--returned", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.returned:
         loop.keep_memory = lambda: None
-        print(*(f"{seconds_per_step(options.recipe, side, options.steps):.2f}" for side in options.sides))
+        print(*(f"{seconds_per_step(options, side):.2f}" for side in options.sides))
         return
     command = [sys.executable, "-m", "bench.training", "--returned", *(arguments or sys.argv[1:])]
     returned = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    kept = [f"{seconds_per_step(options.recipe, side, options.steps):.2f}" for side in options.sides]
+    kept = [f"{seconds_per_step(options, side):.2f}" for side in options.sides]
     rows = [[str(side), *row] for side, *row in zip(options.sides, returned, kept, strict=True)]
     print(table(["side", "freed memory returned", "kept"], rows))
 

@@ -184,7 +184,9 @@ def test_own_pictures_are_one_command(tmp_path):
     tuned, former = (c.presets["generation"]["tuned"] for c in (model, recipe("folder")))
     assert tuned["epsilon"] == former["epsilon"] / 2 and tuned["steps"] == former["steps"]
     command = model.info["command"].split()
-    again = dict(map(parse, command[command.index("folder") + 2 :: 2]))
+    source, *settings = zip(command[4::2], command[5::2], strict=True)
+    assert command[3] == "folder" and source == ("--data", "FOLDER") and {flag for flag, _ in settings} == {"--set"}
+    again = dict(parse(value) for _, value in settings)
     assert again.keys() >= {"width", "initial", "batch_size", "mean", "image_size", "epochs", "epsilon", "padding"}
     expected = recorded | {"base": "folder", "pairs": {}, "presets": model.presets}
     assert json.loads(json.dumps(dataclasses.asdict(recipe("folder", **again)))) == expected

@@ -9,7 +9,7 @@ from synth import checkpoint, hub
 from training.card import parameters
 from training.evaluation import report as reports
 from training.evaluation.accuracy import title
-from training.recipes import RECIPES
+from training.recipes import RECIPES, command
 from training.tables import table
 
 
@@ -42,13 +42,12 @@ def untrained_table() -> str:
     rows = []
     successors = {recipe.initial: recipe.name for recipe in RECIPES.values() if recipe.name in hub.bundled()}
     for name, recipe in RECIPES.items():
-        if name not in hub.bundled() and (recipe.data or recipe.subset):
+        if name not in hub.bundled() and recipe.data:
             network = f"{recipe.architecture}, width {recipe.width:g}"
             plan = f"{recipe.epochs} epochs" + (f", {recipe.attack_steps} attack steps" if recipe.epsilon else "")
             plan += f"; it was trained, and `{successors[name]}` began with its weights" if name in successors else ""
             plan += f"; it begins with the weights of `{recipe.initial}`" if recipe.initial else ""
-            command = f"python -m training.train {name}" + ("" if recipe.data else " --data FOLDER")
-            rows.append([f"`{name}`", network, plan, f"`{command}`"])
+            rows.append([f"`{name}`", network, plan, f"`{command(recipe)}`"])
     return table(["not bundled", "network", "plan", "command"], rows)
 
 

@@ -1,6 +1,6 @@
 """What real pictures score: ``python -m training.real_losses CHECKPOINT --data FOLDER`` adds it to config.json.
 
-Generation may stop each picture there (Zhu et al. 2024, "reference energy"), so that none is driven beyond.
+Generation may stop each picture there (after the reference energy of arXiv 2407.06315), so that none is driven beyond.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _TINY64 = dict(
 _TINY64_ROBUST = dict(epsilon=1.0, attack_steps=1, attack_step_size=1.0, attack_start=0.5, epsilon_warmup=0.1)
 _IMAGENET20 = dict(
     subset="imagenette_woof.json",
-    data="",
+    data="imagenette-woof",
     width=0.5,
     image_size=224,
     mean=(0.485, 0.456, 0.406),
@@ -199,4 +199,5 @@ def command(config: TrainConfig) -> str:
     own, base = asdict(config), asdict(RECIPES.get(config.base or config.name, config))
     changed = {name: own[name] for name in own if name not in FIXED and own[name] != base[name]}
     settings = (f"--set {shlex.quote(f'{name}={text(value)}')}" for name, value in changed.items())
-    return " ".join(["python -m training.train", config.base or config.name, *settings])
+    source = [] if "/" in config.data else ["--data FOLDER"]
+    return " ".join(["python -m training.train", config.base or config.name, *source, *settings])
