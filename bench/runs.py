@@ -80,7 +80,7 @@ class Family:
         """The robust checkpoint's tuned settings of the descent, for both networks, in small steps if it has such."""
         small = self.robust.presets.get(task, {}).get("small steps", {})
         values, names = TASKS[task].defaults(self.robust) | small, list(TASKS[task].parameters)
-        return {name: values[name] for name in names[names.index("epsilon") :] if name != "seed"}
+        return {name: values[name] for name in names[names.index(TASKS[task].first_setting) :] if name != "seed"}
 
     def figures(self, pictures: Tensor, labels: Tensor) -> dict:
         """The figures of ``bench.judging``, with real pictures of the same classes as the reference."""
@@ -166,7 +166,7 @@ def descend(
         generator=generators,
     )
     for state in run:
-        yield coarse / 4 + state.step, state.pictures
+        yield coarse / 4 + state.step, torch.lerp(problem.start, state.pictures, getattr(p, "detail", 1))
 
 
 def make(

@@ -34,7 +34,9 @@ class Exported:
     def inpaint(self, picture, mask, name):
         """``picture`` (1, 3, S, S) with what is under ``mask`` (1, 1, S, S) made anew, as of the class ``name``."""
         values = self.about["tasks"]["inpainting"]["presets"]["tuned"]
-        return self.descend(self.inputs(fill(picture, mask), name, values) | {"inside": mask}, values)
+        start = fill(picture, mask)
+        result = self.descend(self.inputs(start, name, values) | {"inside": soften(mask)}, values)
+        return start + values["detail"] * (result - start)
 
     def draw_start(self, name, kind, scale):
         """A random picture (3, S, S) with the statistics of the class ``name``."""
@@ -89,6 +91,15 @@ def fill(picture, mask):
         lines = wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]
         hole = picture * known + (lines[..., :-2] + lines[..., 1:-1] + lines[..., 2:]) / 9 * mask
     return hole.astype(np.float32)
+
+
+def soften(mask):
+    """``mask`` with values that grow from its rim to 1 at a tenth of the width inside."""
+    layers, width = [mask], max(1, round(0.1 * mask.shape[-1]))
+    while len(layers) < width:
+        wide = np.pad(layers[-1], [(0, 0), (0, 0), (1, 1), (1, 1)], "edge")
+        layers.append(np.lib.stride_tricks.sliding_window_view(wide, (3, 3), (2, 3)).min((4, 5)))
+    return np.mean(layers, 0, dtype=np.float32)
 
 
 def main():

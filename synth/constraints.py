@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from synth.randomness import Randomness, draw
+
+RIM = 0.1
+"""Width of a hole's rim, where steps are shorter, as a part of the picture's side."""
 
 
 def norms(x: Tensor) -> Tensor:
@@ -82,7 +86,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Inside:
-    """Another constraint, and only the pixels where ``mask`` (N or 1, 1, H, W) is 1 may move."""
+    """Another constraint, and only the pixels where ``mask`` (N or 1, 1, H, W) is above 0 may move.
+
+    Values below 1 shorten their steps.
+    """
 
     inner: L2 | Linf | Box
     mask: Tensor
@@ -119,6 +126,17 @@ class SameMean:
         blocks = x.unfold(2, factor, factor).unfold(3, factor, factor)  # (N, 3, H/f, W/f, f, f)
         matched = shift_blocks(blocks, self.low[..., None, None], lambda x: x.mean((4, 5), keepdim=True))
         return matched.permute(0, 1, 2, 4, 3, 5).reshape(x.shape)
+
+
+def softened(mask: Tensor) -> Tensor:
+    """``mask`` (N, 1, H, W) with values that grow from its rim to 1 at RIM of the width inside.
+
+    What changes inside then grows out of what surrounds it.
+    """
+    layers, width = [mask], max(1, round(RIM * mask.shape[-1]))
+    while len(layers) < width:
+        layers.append(1 - F.max_pool2d(1 - layers[-1], 3, stride=1, padding=1))
+    return torch.stack(layers).mean(0)
 
 
 def shift_blocks(blocks: Tensor, low: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:

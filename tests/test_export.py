@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from synth import checkpoint, hub, objectives
+from synth.constraints import softened
 from synth.pgd import cosine
 from synth.starts import STARTS
 from synth.tasks import TASKS
@@ -111,7 +112,7 @@ def test_steps_equal_those_of_every_task(name, more, model, about, session, monk
         else:
             known["entropy_weights"] = weights(count, len(about["classes"]), labels, 1)
     if "outside" in p and p["outside"] == "exact":
-        known["inside"] = p["mask"]
+        known["inside"] = softened(p["mask"])
     elif "outside" in p:
         known["change_weights"] = p["lam"] * (1 - p["mask"])
     if p.get("consistency") == "hard":

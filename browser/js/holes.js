@@ -1,4 +1,4 @@
-/** What the hole of a picture holds at the start. */
+/** What the hole of a picture holds at the start, and how its rim is spared. */
 
 /** The picture (3 planes) with its hole filled: by "mean", by "noise" around it, or by its grown-in "surroundings". */
 export function fillHole(picture, mask, size, fill, random) {
@@ -34,4 +34,31 @@ function grow(values, mask, size) {
       values[index] = (sums[above] + sums[index] + sums[below]) / 9;
     }
   }
+}
+
+const RIM = 0.1;
+
+/** The mask with values that grow from its rim to 1 at RIM of the width inside. */
+export function softened(mask, size) {
+  const width = Math.max(1, Math.round(RIM * size));
+  const sum = Float32Array.from(mask);
+  let layer = sum.slice();
+  for (let round = 1; round < width; round++) {
+    layer = eroded(layer, size);
+    layer.forEach((value, index) => (sum[index] += value));
+  }
+  return sum.map((value) => value / width);
+}
+
+/** The least value of each pixel and its eight neighbours. */
+function eroded(mask, size) {
+  const last = size - 1;
+  const least = (values, step, place) =>
+    values.map((value, index) => {
+      const before = place(index) > 0 ? values[index - step] : value;
+      const after = place(index) < last ? values[index + step] : value;
+      return Math.min(value, before, after);
+    });
+  const lines = least(mask, 1, (index) => index % size);
+  return least(lines, size, (index) => Math.floor(index / size));
 }

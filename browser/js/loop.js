@@ -4,7 +4,7 @@
  * The state after each step: {step, pictures, logits}; step 0 is the start.
  *
  * engine: has step(inputs). problem: as of problems.js. settings: steps, step_size, schedule, epsilon, jitter, smoothing.
- * randoms: one Random a picture.
+ * randoms: one Random a picture. Where the settings have `detail`, the pictures are shown that part of the way.
  */
 export async function* iterate(engine, problem, settings, randoms) {
   let pictures = problem.start;
@@ -15,8 +15,13 @@ export async function* iterate(engine, problem, settings, randoms) {
     const inputs = stepInputs(problem, pictures, shifts, { ...settings, step_size: settings.step_size * falls });
     const outputs = await engine.step(inputs);
     pictures = outputs.next;
-    yield { step: step + 1, pictures, logits: outputs.logits };
+    yield { step: step + 1, pictures: between(problem.start, pictures, settings.detail ?? 1), logits: outputs.logits };
   }
+}
+
+/** `part` of the way from one to the other. */
+function between(one, other, part) {
+  return part === 1 ? other : other.map((value, index) => one[index] + part * (value - one[index]));
 }
 
 /** How far the network sees a picture shifted: whole pixels down and to the right, at most `most` each way. */

@@ -1,8 +1,8 @@
 /** What each task asks of the loop: where to start, what to raise, and which pixels may move. */
 
-import { fillHole } from "./holes.js";
+import { fillHole, softened } from "./holes.js";
 import { stepInputs } from "./loop.js";
-import { resizeBicubic, resizeNearest, shrink } from "./resize.js";
+import { resizeBicubic, resizeCubic, resizeNearest, shrink } from "./resize.js";
 import { sampleStart } from "./starts.js";
 
 /** A problem of `count` pictures that moves nothing yet. shape: {size, classes, features} of the checkpoint. */
@@ -67,20 +67,30 @@ const STARTS = {
 
 const clamp = (value) => Math.min(1, Math.max(0, value));
 
+const BACK_PROJECTIONS = 10;
+
 /** Let the means of blocks stay those of the small picture; the start, too, is moved there. */
 async function match(problem, settings, engine) {
   const { size } = problem.shape;
   const side = Math.max(1, Math.floor(size / settings.factor));
-  problem.low = resizeNearest(shrink(settings.picture, size, side), side, size);
+  const low = shrink(settings.picture, size, side);
+  const enlarge = settings.upsampling === "nearest" ? resizeNearest : resizeCubic;
+  for (let round = 0; round < BACK_PROJECTIONS; round++) {
+    const shrunk = shrink(problem.start, size, side);
+    const added = enlarge(low.map((value, index) => value - shrunk[index]), side, size);
+    problem.start = problem.start.map((value, index) => value + added[index]);
+  }
+  problem.low = resizeNearest(low, side, size);
   problem.factor = settings.factor;
   problem.start = Float32Array.from((await stay(problem, engine)).next);
 }
 
 /** Keep what the mask leaves out: exactly, or by a penalty on its change. */
 function hold(problem, { mask, outside, lam }) {
+  const weights = softened(mask, problem.shape.size);
   for (let index = 0; index < problem.inside.length; index++) {
     const held = 1 - mask[index % mask.length];
-    if (outside === "exact") problem.inside[index] = 1 - held;
+    if (outside === "exact") problem.inside[index] = weights[index % mask.length];
     else problem.changeWeights[index] = lam * held;
   }
 }

@@ -7,11 +7,15 @@ export function resizeBilinear(planes, side, size) {
 
 /** Bicubic enlargement; the values are clamped to 0..1. */
 export function resizeBicubic(planes, side, size) {
+  return resizeCubic(planes, side, size).map((value) => Math.min(1, Math.max(0, value)));
+}
+
+/** Bicubic enlargement of values of any size. */
+export function resizeCubic(planes, side, size) {
   const a = -0.75;
   const near = (t) => ((a + 2) * t - (a + 3)) * t * t + 1;
   const far = (t) => ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
-  const clamp = (value) => Math.min(1, Math.max(0, value));
-  return resize(planes, side, size, 4, (t) => [far(t + 1), near(t), near(1 - t), far(2 - t)]).map(clamp);
+  return resize(planes, side, size, 4, (t) => [far(t + 1), near(t), near(1 - t), far(2 - t)]);
 }
 
 /** Each pixel repeated. */

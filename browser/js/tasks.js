@@ -3,11 +3,11 @@
 /** picture: "plain", "mask" to draw a region over, "sketch" to draw in colours, or none; shown: parameters in sight. */
 export const TASKS = {
   generation: { picture: null, shown: ["class_name", "count", "seed"] },
-  inpainting: { picture: "mask", shown: ["class_name", "seed"] },
+  inpainting: { picture: "mask", shown: ["class_name", "detail", "seed"] },
   sketch: { picture: "sketch", shown: ["class_name", "seed"] },
   translation: { picture: "plain", shown: ["class_name", "seed"] },
   painting: { picture: "mask", shown: ["feature", "seed"] },
-  super_resolution: { picture: "plain", shown: ["class_name", "factor", "seed"] },
+  super_resolution: { picture: "plain", shown: ["class_name", "factor", "detail", "seed"] },
   maximisation: { picture: "plain", shown: ["class_name", "seed"] },
 };
 

@@ -4,12 +4,19 @@ import torch
 import torch.nn.functional as F
 
 from synth import metrics
-from synth.constraints import L2, Inside
+from synth.constraints import L2, Inside, softened
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
 from synth.randomness import Generators, Randomness, draw
-from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
-
+from synth.tasks.synthesis import (
+    Problem,
+    Synthesis,
+    class_loss,
+    class_objective,
+    class_or_predicted,
+    detail_parameter,
+    optimisation,
+)
 
 class Inpainting(Synthesis):
     """Fill the masked part of a picture so that the whole looks like its class.
@@ -20,6 +27,7 @@ class Inpainting(Synthesis):
     name = "inpainting"
     title = "Inpaint"
     order = 2
+    first_setting = "detail"
     equation = (
         r"\hat x = \arg\min_{\|x' - x\|_2 \le \varepsilon} \mathcal{L}(x', y) + \lambda \|(x - x') \odot (1 - m)\|_2"
     )
@@ -27,6 +35,7 @@ class Inpainting(Synthesis):
         "picture": Picture(help="The picture with a part to replace."),
         "mask": Mask(help="White where to fill.", optional=True, blank="a random square"),
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
+        "detail": detail_parameter(),
         **optimisation(epsilon=8, steps=60, step_size=0.15),
         **class_objective(),
         "lam": Float(
@@ -62,7 +71,7 @@ class Inpainting(Synthesis):
         labels = class_or_predicted(model, p.class_name, start)
         loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
         if p.outside == "exact":
-            return Problem(loss, start, Inside(ball, mask))
+            return Problem(loss, start, Inside(ball, softened(mask)))
         return Problem(loss + p.lam * keep(start, 1 - mask), start, ball)
 
     def default_mask(self, picture, generators):

@@ -3,7 +3,7 @@
 from PIL import Image, ImageDraw
 
 from synth import pictures
-from synth.constraints import L2, Inside
+from synth.constraints import L2, Inside, softened
 from synth.objectives import activation, keep
 from synth.parameters import Choice, FeatureIndex, Float, Mask, Picture
 from synth.tasks.synthesis import Problem, Synthesis, augment_view, optimisation
@@ -58,7 +58,7 @@ class Painting(Synthesis):
         loss, ball = p.strength * augment_view(activation(model, p.feature), p, generators), L2(p.epsilon)
         mask = self.default_mask(p.picture, generators) if p.mask is None else p.mask
         if p.outside == "exact":
-            return Problem(loss, p.picture, Inside(ball, mask))
+            return Problem(loss, p.picture, Inside(ball, softened(mask)))
         return Problem(loss + p.lam * keep(p.picture, 1 - mask), p.picture, ball)
 
     def default_mask(self, picture, generators):

@@ -8,7 +8,18 @@ from synth.constraints import L2, SameMean
 from synth.multiscale import enlarge
 from synth.objectives import consistency
 from synth.parameters import Choice, ClassName, Float, Picture
-from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
+from synth.tasks.synthesis import (
+    Problem,
+    Synthesis,
+    class_loss,
+    class_objective,
+    class_or_predicted,
+    detail_parameter,
+    optimisation,
+)
+
+BACK_PROJECTIONS = 10
+"""How often what the enlarged picture misses is added to it."""
 
 
 class SuperResolution(Synthesis):
@@ -20,11 +31,13 @@ class SuperResolution(Synthesis):
     name = "super_resolution"
     title = "Super-resolve"
     order = 4
+    first_setting = "detail"
     equation = r"\hat x_H = \arg\min_{\|x' - \uparrow(x_L)\| < \varepsilon} \mathcal{L}(x', y)"
     parameters = {
         "picture": Picture(help="The small picture; a larger one is shrunk first."),
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
         "factor": Choice(default=4, options=(2, 4, 8), help="How many times larger the result is."),
+        "detail": detail_parameter(),
         **optimisation(epsilon=2, steps=40, step_size=0.1),
         **class_objective(),
         "lam": Float(
@@ -58,15 +71,15 @@ class SuperResolution(Synthesis):
         return max(1, model.image_size // values["factor"])
 
     def problem(self, model, p, generators):
-        start = enlarge(p.picture, p.factor, p.upsampling)
+        hard, start = p.consistency == "hard", enlarge(p.picture, p.factor, p.upsampling)
+        constraint = SameMean(L2(p.epsilon), p.picture, p.factor)
+        if hard:
+            start = constraint.match(back_projected(start, p.picture, p.factor, p.upsampling))
         labels = class_or_predicted(model, p.class_name, start)
-        loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
-        if p.consistency == "hard":
-            constraint = SameMean(ball, p.picture, p.factor)
-            return Problem(loss, constraint.match(start), constraint)
+        loss = class_loss(model, labels, p, generators)
         if p.consistency == "soft":
             loss = loss + p.lam * start[0].numel() * consistency(p.picture, lambda x: F.avg_pool2d(x, p.factor))
-        return Problem(loss, start, ball)
+        return Problem(loss, start, constraint if hard else constraint.inner)
 
     def baseline(self, values: dict) -> torch.Tensor:
         """The bicubic enlargement of the small picture in checked ``values``, (N, 3, S, S)."""
@@ -84,3 +97,14 @@ class SuperResolution(Synthesis):
         if min(min(image.size) for image in images) < size or torch.allclose(truth, blocks):
             return None
         return metrics.table({"ours": frame.pictures, "bicubic": self.baseline(values)}, truth)
+
+
+def back_projected(picture: torch.Tensor, low: torch.Tensor, factor: int, upsampling: str = "bicubic") -> torch.Tensor:
+    """``picture`` (N, 3, f H, f W) closer to those that shrink to ``low`` (N, 3, H, W): what they miss is added.
+
+    Iterative back-projection (Irani and Peleg 1991).
+    """
+    for _ in range(BACK_PROJECTIONS):
+        missing = low - F.avg_pool2d(picture, factor)
+        picture = picture + F.interpolate(missing, scale_factor=factor, mode=upsampling)
+    return picture
