@@ -216,7 +216,14 @@ class Picture(Parameter):
         return f"a still picture of {pictures.SMALLEST} to {pictures.LARGEST} pixels a side"
 
     def check(self, name: str, value, model, size: int | None = None) -> Tensor:
-        return pictures.to_tensor(pictures.read_all(value, name), size or model.image_size)
+        """At ``size`` pixels a side, None for the model's; 0: one picture, as large and of the shape that it is."""
+        images = pictures.read_all(value, name)
+        if size == 0 and len(images) > 1:
+            raise ValueError(f"{name}: expected one picture where the whole of it is worked on, got {len(images)}")
+        if size == 0 and (pixels := images[0].width * images[0].height) > pictures.MOST_PIXELS:
+            most = f"at most {pictures.MOST_PIXELS:,} pixels where the whole picture is worked on"
+            raise ValueError(f"{name}: expected {most}, got {pixels:,}")
+        return pictures.to_tensor(images, model.image_size if size is None else size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +239,7 @@ class Mask(Parameter):
     def expected(self) -> str:
         return f"a mask of the size of picture, not empty, or nothing for {self.blank}"
 
-    def check(self, name: str, value, model, picture: object = None) -> Tensor | None:
+    def check(self, name: str, value, model, picture: object = None, size: int | None = None) -> Tensor | None:
         if value is None:
             return None
         images, masks = pictures.read_all(picture, "picture"), pictures.read_all(value, name, pictures.read_mask)
@@ -241,7 +248,8 @@ class Mask(Parameter):
             if mask.size != image.size:
                 size = f"{image.width}x{image.height}"
                 raise ValueError(f"{name}: expected the size of picture, {size}, got {mask.width}x{mask.height}")
-        batch = torch.cat([pictures.to_mask(mask, model.image_size) for mask in masks])
+        side = model.image_size if size is None else size
+        batch = torch.cat([pictures.to_mask(mask, side) for mask in masks])
         if not batch.flatten(1).any(1).all():
             raise ValueError(f"{name}: expected a mask with at least one white pixel, got an empty one")
         return batch

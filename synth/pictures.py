@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 SMALLEST, LARGEST = 4, 4096
+MOST_PIXELS = 4_194_304
+"""Of a picture that is worked on, or made, as a whole."""
 DAMAGED = (OSError, ValueError, SyntaxError, TypeError, NotImplementedError, Image.DecompressionBombError)
 
 
@@ -48,9 +50,12 @@ def read_mask(value, name: str = "mask") -> Image.Image:
 
 
 def to_tensor(images: Image.Image | list[Image.Image], size: int) -> Tensor:
-    """The central squares of RGB images, one or several, at ``size`` pixels: (N, 3, size, size) float32 in [0, 1]."""
+    """The central squares of RGB images, one or several, at ``size`` pixels: (N, 3, size, size) float32 in [0, 1].
+
+    size: 0 for all of the images, which are then equally large, (N, 3, H, W).
+    """
     images = images if isinstance(images, list) else [images]
-    levels = torch.from_numpy(np.stack([np.asarray(_square(image, size)) for image in images]))
+    levels = torch.from_numpy(np.stack([np.asarray(_square(image, size) if size else image) for image in images]))
     return levels.permute(0, 3, 1, 2).float() / 255
 
 
@@ -62,7 +67,12 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 
 def to_mask(image: Image.Image, size: int) -> Tensor:
-    """The central square of a mask at ``size`` pixels: (1, 1, size, size), 1 where any covered pixel is set."""
+    """The central square of a mask at ``size`` pixels: (1, 1, size, size), 1 where any covered pixel is set.
+
+    size: 0 for all of the mask as it is, (1, 1, H, W).
+    """
+    if size == 0:
+        return torch.from_numpy(np.array(image.convert("1")))[None, None].float()
     side = min(image.size)
     square = np.array(ImageOps.fit(image.convert("L"), (side, side), Image.Resampling.NEAREST))
     mask = torch.from_numpy(square)[None, None].float() / 255

@@ -98,6 +98,7 @@ def test_every_option_of_every_choice_runs_and_counts(task, model):
         "outside": {"lam": 0, "steps": 4},
         "consistency": {"steps": 4},
         "relative_to": {"normal": "squares"},
+        "extent": {name: value for name, value in needed(task, (48, 40)).items() if name in ("picture", "mask")},
     }
     for name, parameter in task.parameters.items():
         if isinstance(parameter, Choice):

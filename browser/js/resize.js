@@ -1,6 +1,6 @@
-/** Pictures of three planes at another size, with PyTorch's conventions. */
+/** Pictures of some planes at another size, with PyTorch's conventions. */
 
-/** Bilinear enlargement of 3 * side * side values to 3 * size * size. */
+/** Bilinear enlargement of planes of side * side values to size * size. */
 export function resizeBilinear(planes, side, size) {
   return resize(planes, side, size, 2, (t) => [1 - t, t]);
 }
@@ -45,14 +45,15 @@ function resize(planes, side, size, taps, weigh) {
     if (taps === 2 && at < 0) from[1] = Math.min(side - 1, 1), (from[0] = 0);
     return { from, weights: weigh(t) };
   });
-  const wide = new Float32Array(3 * side * size);
-  const result = new Float32Array(3 * size * size);
-  for (let line = 0; line < 3 * side; line++) {
+  const count = planes.length / (side * side);
+  const wide = new Float32Array(count * side * size);
+  const result = new Float32Array(count * size * size);
+  for (let line = 0; line < count * side; line++) {
     places.forEach(({ from, weights }, column) => {
       wide[line * size + column] = weights.reduce((sum, weight, tap) => sum + weight * planes[line * side + from[tap]], 0);
     });
   }
-  for (let plane = 0; plane < 3; plane++) {
+  for (let plane = 0; plane < count; plane++) {
     places.forEach(({ from, weights }, row) => {
       for (let column = 0; column < size; column++) {
         const value = (sum, weight, tap) => sum + weight * wide[(plane * side + from[tap]) * size + column];

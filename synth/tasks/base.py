@@ -162,7 +162,9 @@ class Task(ABC):
             if isinstance(parameter, Picture):
                 values[name] = parameter.check(name, value, model, self.picture_size(model, values))
             elif isinstance(parameter, Mask):
-                values[name] = parameter.check(name, value, model, settings["picture"])
+                values[name] = parameter.check(
+                    name, value, model, settings["picture"], self.picture_size(model, values)
+                )
             else:
                 values[name] = parameter.check(name, value, model)
         if "picture" in values:
@@ -183,8 +185,8 @@ class Task(ABC):
                 raise ValueError(f"{name}: expected one, got a list of {len(value)}")
 
     def picture_size(self, model: Classifier, values: dict) -> int:
-        """The side in pixels at which the task wants its picture."""
-        return model.image_size
+        """The side in pixels at which the task wants its picture; 0 for the whole picture as it is."""
+        return 0 if values.get("extent") == "whole" else model.image_size
 
     @property
     def _depths(self) -> list[str]:

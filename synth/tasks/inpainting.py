@@ -7,6 +7,7 @@ from synth import metrics
 from synth.constraints import L2, Inside, softened
 from synth.objectives import keep
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
+from synth.photographs import extent_parameter
 from synth.randomness import Generators, Randomness, draw
 from synth.tasks.synthesis import (
     Problem,
@@ -17,6 +18,10 @@ from synth.tasks.synthesis import (
     detail_parameter,
     optimisation,
 )
+
+BLURS = 32
+"""At each size, until a fill has settled."""
+
 
 class Inpainting(Synthesis):
     """Fill the masked part of a picture so that the whole looks like its class.
@@ -35,6 +40,7 @@ class Inpainting(Synthesis):
         "picture": Picture(help="The picture with a part to replace."),
         "mask": Mask(help="White where to fill.", optional=True, blank="a random square"),
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
+        "extent": extent_parameter(),
         "detail": detail_parameter(),
         **optimisation(epsilon=8, steps=60, step_size=0.15),
         **class_objective(),
@@ -110,14 +116,32 @@ def fill_hole(
 
     mask: (N or 1, 1, H, W), 1 in the hole.
     """
-    known = 1 - mask
-    mean = (picture * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
-    hole = mean.expand_as(picture)
-    if fill == "noise":
-        hole = hole + 0.2 * draw(picture, generator)
-    elif fill == "surroundings":
-        hole = picture * known + mean * mask
-        for _ in range(4 * picture.shape[-1]):  # towards the harmonic fill: the smoothest that meets the rim
-            blurred = F.avg_pool2d(F.pad(hole, [1] * 4, mode="replicate"), 3, stride=1)
-            hole = picture * known + blurred * mask
+    if fill == "surroundings":
+        hole = grown(picture, 1 - mask)
+    else:
+        hole = mean_of(picture, 1 - mask).expand_as(picture)
+        hole = hole + 0.2 * draw(picture, generator) if fill == "noise" else hole
     return torch.where(mask > 0, hole, picture).clamp(0, 1)
+
+
+def mean_of(picture: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The channel means (N, 3, 1, 1) of what is known."""
+    return (picture * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
+
+
+def grown(picture: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """``picture`` (N, 3, H, W) with nearly the harmonic fill where ``known`` (N or 1, 1, H, W) is 0.
+
+    That is the smoothest fill that meets the rim; it is found at half the size first, and blurred into place.
+    """
+    filled = mean_of(picture, known)
+    if min(picture.shape[2:]) > 4:
+        halves = {"kernel_size": 2, "ceil_mode": True, "count_include_pad": False}
+        part = F.avg_pool2d(known, **halves)
+        small = F.avg_pool2d(picture * known, **halves) / part.clamp_min(1e-6)
+        filled = F.interpolate(grown(small, (part > 0).to(part)), picture.shape[2:], mode="bilinear")
+    filled = torch.where(known > 0, picture, filled)
+    for _ in range(BLURS):
+        blurred = F.avg_pool2d(F.pad(filled, [1] * 4, mode="replicate"), 3, stride=1)
+        filled = torch.where(known > 0, picture, blurred)
+    return filled

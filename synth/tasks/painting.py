@@ -6,6 +6,7 @@ from synth import pictures
 from synth.constraints import L2, Inside, softened
 from synth.objectives import activation, keep
 from synth.parameters import Choice, FeatureIndex, Float, Mask, Picture
+from synth.photographs import extent_parameter
 from synth.tasks.synthesis import Problem, Synthesis, augment_view, optimisation
 
 
@@ -24,6 +25,7 @@ class Painting(Synthesis):
         "picture": Picture(help="The picture to paint on."),
         "mask": Mask(help="White where to paint.", optional=True, blank="a disc in the middle"),
         "feature": FeatureIndex(help="Which feature: a component of the representation."),
+        "extent": extent_parameter(),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
         "strength": Float(
             default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."

@@ -1,13 +1,18 @@
 """Adding detail to a small picture."""
 
+from types import SimpleNamespace
+
 import torch
 import torch.nn.functional as F
 
 from synth import metrics, pictures
+from synth.classifier import Classifier
 from synth.constraints import L2, SameMean
 from synth.multiscale import enlarge
-from synth.objectives import consistency
+from synth.objectives import Objective, consistency, cross_entropy, logit, smoothed
 from synth.parameters import Choice, ClassName, Float, Picture
+from synth.photographs import extent_parameter, tiled
+from synth.pictures import MOST_PIXELS
 from synth.tasks.synthesis import (
     Problem,
     Synthesis,
@@ -37,6 +42,7 @@ class SuperResolution(Synthesis):
         "picture": Picture(help="The small picture; a larger one is shrunk first."),
         "class_name": ClassName(help="What the picture shows.", optional=True, blank="what the model sees"),
         "factor": Choice(default=4, options=(2, 4, 8), help="How many times larger the result is."),
+        "extent": extent_parameter(),
         "detail": detail_parameter(),
         **optimisation(epsilon=2, steps=40, step_size=0.1),
         **class_objective(),
@@ -68,15 +74,32 @@ class SuperResolution(Synthesis):
     }  # fmt: skip
 
     def picture_size(self, model, values):
-        return max(1, model.image_size // values["factor"])
+        return 0 if values["extent"] == "whole" else max(1, model.image_size // values["factor"])
+
+    def check(self, model, *, preset="tuned", **settings):
+        values = super().check(model, preset=preset, **settings)
+        height, width = (values["factor"] * side for side in values["picture"].shape[2:])
+        if values["extent"] == "whole" and (min(height, width) < model.image_size or height * width > MOST_PIXELS):
+            bounds = f"a result of at least {model.image_size} pixels a side and at most {MOST_PIXELS:,} in all"
+            raise ValueError(f"picture: expected {bounds}, got {width}x{height}")
+        return values
+
+    def run(self, model, p, generators, frame):
+        if p.extent == "whole":
+            wider = p.factor * (p.picture.shape[-1] * p.picture.shape[-2]) ** 0.5 / model.image_size
+            further = {name: wider * getattr(p, name) for name in ("epsilon", "step_size")}
+            p = SimpleNamespace(**vars(p) | further)
+        yield from super().run(model, p, generators, frame)
 
     def problem(self, model, p, generators):
         hard, start = p.consistency == "hard", enlarge(p.picture, p.factor, p.upsampling)
         constraint = SameMean(L2(p.epsilon), p.picture, p.factor)
         if hard:
             start = constraint.match(back_projected(start, p.picture, p.factor, p.upsampling))
-        labels = class_or_predicted(model, p.class_name, start)
-        loss = class_loss(model, labels, p, generators)
+        if p.extent == "whole":
+            loss = tiled(smoothed(each_as_its_class(model, p), p.smoothing), model.image_size, generators)
+        else:
+            loss = class_loss(model, class_or_predicted(model, p.class_name, start), p, generators)
         if p.consistency == "soft":
             loss = loss + p.lam * start[0].numel() * consistency(p.picture, lambda x: F.avg_pool2d(x, p.factor))
         return Problem(loss, start, constraint if hard else constraint.inner)
@@ -97,6 +120,12 @@ class SuperResolution(Synthesis):
         if min(min(image.size) for image in images) < size or torch.allclose(truth, blocks):
             return None
         return metrics.table({"ours": frame.pictures, "bicubic": self.baseline(values)}, truth)
+
+
+def each_as_its_class(model: Classifier, p: SimpleNamespace) -> Objective:
+    """The loss of each tile's own class, what the model sees in it if none was named."""
+    loss = logit if p.objective == "logit" else cross_entropy
+    return Objective(lambda x: loss(model, class_or_predicted(model, p.class_name, x))(x))
 
 
 def back_projected(picture: torch.Tensor, low: torch.Tensor, factor: int, upsampling: str = "bicubic") -> torch.Tensor:

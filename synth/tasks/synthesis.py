@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -15,6 +17,7 @@ from synth.multiscale import REACH, at_both_sizes, changed, enlarge, factors, sh
 from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
 from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
 from synth.pgd import cosine, iterate
+from synth.photographs import Surroundings
 from synth.randomness import Generators
 from synth.tasks.base import Task
 
@@ -24,6 +27,7 @@ class Problem:
     """Descend ``loss`` from ``start`` (N, 3, H, W) within ``constraint``, each picture down to ``until`` (N,).
 
     center: what the constraint is centred on, where that is not the start.
+    next_stage: (pictures, factor) -> start and constraint at ``factor`` times the size, where that is not all enlarged.
     """
 
     loss: Objective
@@ -31,6 +35,7 @@ class Problem:
     constraint: Constraint
     until: Tensor | None = None
     center: Tensor | None = None
+    next_stage: Callable[[Tensor, int], tuple[Tensor, Constraint]] | None = None
 
 
 class Synthesis(Task):
@@ -40,8 +45,30 @@ class Synthesis(Task):
     def problem(self, model: Classifier, p: SimpleNamespace, generators: Generators) -> Problem:
         """What to optimise, for checked parameters ``p`` and the frozen, folded ``model``."""
 
+    def check(self, model, *, preset="tuned", **settings):
+        values = super().check(model, preset=preset, **settings)
+        if values.get("extent") == "whole" and values.get("mask", "") is None:
+            raise ValueError("mask: expected one where the whole picture is worked on, got nothing")
+        return values
+
     def run(self, model, p, generators, frame):
-        yield from self.descend(self.problem(model, p, generators), p, generators, frame)
+        if "mask" in self.parameters and p.extent == "whole":
+            yield from self.run_in_place(model, p, generators, frame)
+        else:
+            yield from self.descend(self.problem(model, p, generators), p, generators, frame)
+
+    def run_in_place(self, model, p, generators, frame):
+        """The frames of a whole photograph, which change under its mask alone."""
+        around = Surroundings.of(p.picture, p.mask, model.image_size)
+        square = {"picture": around.picture(), "mask": around.hole(), "size": around.stages}
+        p = SimpleNamespace(**vars(p) | square)
+        problem = replace(self.problem(model, p, generators), next_stage=partial(around.next_stage, epsilon=p.epsilon))
+        start = around.paste(problem.start)
+
+        def shown(step, steps, x, loss, _):
+            return frame(step, steps, around.paste(x), loss, start)
+
+        yield from self.descend(problem, p, generators, shown)
 
     def descend(self, problem: Problem, p: SimpleNamespace, generators: Generators, frame, *, start=None, before=0):
         """The frames of ``problem``, after ``coarse_steps`` at half the size, where the task has them.
@@ -97,6 +124,8 @@ def steps_at_each_size(p: SimpleNamespace) -> dict[int, int]:
 def next_stage(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:
     """The next stage of ``native``: from ``x`` enlarged, where each pixel may move REACH as far."""
     loss = at_both_sizes(native.loss, native.start.shape[-1])
+    if native.next_stage is not None:
+        return Problem(loss, *native.next_stage(x, factor))
     return Problem(loss, enlarge(x, 2), L2(REACH * factor * epsilon))
 
 

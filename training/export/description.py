@@ -36,6 +36,7 @@ from training.export import graphs, starts
 EXPORTED = ("generation", "inpainting", "translation", "super_resolution", "sketch", "painting", "maximisation")
 ABSENT = {
     "size": 1,
+    "extent": "square",
     "stop": "after all steps",
     "coarse_steps": 0,
     "momentum": 0,
