@@ -25,15 +25,19 @@ class Exported:
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(self.folder / "step.onnx", options, ["CPUExecutionProvider"])
 
+    def preset(self, task):
+        """The settings to begin with."""
+        return next(iter(self.about["tasks"][task]["presets"].values()))
+
     def generate(self, name, count):
         """New pictures of the class ``name``."""
-        values = self.about["tasks"]["generation"]["presets"]["tuned"]
+        values = self.preset("generation")
         start = np.stack([self.draw_start(name, values["start"], values["start_scale"]) for _ in range(count)])
         return self.descend(self.inputs(start, name, values), values)
 
     def inpaint(self, picture, mask, name):
         """``picture`` (1, 3, S, S) with what is under ``mask`` (1, 1, S, S) made anew, as of the class ``name``."""
-        values = self.about["tasks"]["inpainting"]["presets"]["tuned"]
+        values = self.preset("inpainting")
         start = fill(picture, mask)
         result = self.descend(self.inputs(start, name, values) | {"inside": soften(mask)}, values)
         return start + values["detail"] * (result - start)

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from synth.classifier import Classifier
 from synth.randomness import Randomness, draw
 
+COMPARED = 4096
+"""Places outside a hole that those inside are compared with, at most, which bounds the memory."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -47,6 +50,32 @@ def logit(model: nn.Module, labels: Tensor) -> Objective:
 def activation(model: Classifier, unit: int) -> Objective:
     """Minus component ``unit`` of the representation R(x), with an identity gradient through its last ReLU."""
     return Objective(lambda x: -model.representation(x, identity_gradient=True)[:, unit])
+
+
+def resemblance(model: Classifier, mask: Tensor, depths: tuple[int, ...] = (1, 2)) -> Objective:
+    """How unlike anything outside ``mask`` (N or 1, 1, H, W) its inside is, in the maps after some stages, at least 0.
+
+    The mean of 1 minus the cosine between each place's features and the nearest of those outside, which stay as they
+    are, summed over ``depths`` (Li and Wand 2016, "Combining Markov random fields and convolutional neural networks").
+    """
+
+    def unlike(features: Tensor, inside: Tensor) -> Tensor:
+        outside = features[~inside].detach()
+        outside = outside[:: -(-len(outside) // COMPARED) or 1]
+        if not len(outside):
+            return features.sum() * 0
+        return (1 - (features[inside] @ outside.T).amax(1)).mean()
+
+    def loss(x: Tensor) -> Tensor:
+        maps = model.maps(x, max(depths))
+        losses = torch.zeros(len(x), device=x.device)
+        for features in (maps[depth - 1] for depth in depths):
+            inside = (F.adaptive_max_pool2d(mask, features.shape[2:]) > 0).flatten(1).expand(len(x), -1)
+            features = F.normalize(features.float(), dim=1).flatten(2).mT
+            losses = losses + torch.stack([unlike(*pair) for pair in zip(features, inside, strict=True)])
+        return losses
+
+    return Objective(loss)
 
 
 def feature_distance(model: Classifier, z: Tensor, depth: int) -> Objective:

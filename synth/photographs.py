@@ -76,7 +76,7 @@ class Surroundings:
         return F.adaptive_max_pool2d(self._cut(self.mask), factor * self.size)
 
     def next_stage(self, x: Tensor, factor: int, epsilon: float) -> tuple[Tensor, Inside]:
-        """Where the steps at ``factor`` times the network's size start after ``x``, at half of it, and how far they go."""
+        """Where the steps at ``factor`` times the network's size start after ``x``, half as large; how far they go."""
         start = torch.where(self.hole(factor) > 0, enlarge(x, 2), self.picture(factor))
         return start, Inside(L2(REACH * factor * epsilon), softened(self.hole(factor)))
 

@@ -43,6 +43,8 @@ CASES = [
     ("maximisation", {}),
 ]
 
+FOLLOWED = {"detail": 1, "resemblance": 0}
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -85,7 +87,9 @@ def weights(count: int, size: int, indices, value: float) -> np.ndarray:
 @pytest.mark.parametrize("name, more", CASES, ids=[f"{name}-{index}" for index, (name, _) in enumerate(CASES)])
 def test_steps_equal_those_of_every_task(name, more, model, about, session, monkeypatch):
     task, shifts = TASKS[name], []
-    settings = needed(task, steps=4, epsilon=2, step_size=0.1, jitter=3, smoothing=0.5, seed=8) | more
+    settings = (
+        needed(task, steps=4, epsilon=2, step_size=0.1, jitter=3, smoothing=0.5, seed=8, detail=1, resemblance=0) | more
+    )
     settings |= {"class_name": "horse"} if "class_name" in settings and "class_name" not in more else {}
     drawn = objectives.draw
 
@@ -176,7 +180,7 @@ def test_presets_that_a_step_cannot_follow_are_left_out(model):
     presets = {"generation": {"far": {"latent_steps": 3}, "near": {"epsilon": 1}, "late": {"momentum": 0.5}}}
     other = make_model(presets=presets | {"super_resolution": {"soft": {"consistency": "soft"}}})
     tasks = describe(other)["tasks"]
-    assert list(tasks["generation"]["presets"]) == ["tuned", "paper", "near"]
+    assert list(tasks["generation"]["presets"]) == ["tuned", "near", "paper"]
     assert list(tasks["super_resolution"]["presets"]) == ["tuned", "paper"]
     assert describe(other)["starts"] == {} and tasks["generation"]["parameters"]["start"]["options"] == ["noise"]
 

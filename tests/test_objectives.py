@@ -4,7 +4,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from synth.objectives import Objective, activation, consistency, cross_entropy, jittered, keep, logit, smoothed
+from synth.objectives import (
+    Objective,
+    activation,
+    consistency,
+    cross_entropy,
+    jittered,
+    keep,
+    logit,
+    resemblance,
+    smoothed,
+)
 from synth.randomness import Generators
 
 LABELS = torch.tensor([2, 0, 3])
@@ -107,3 +117,16 @@ def test_jitter_in_low_precision_stays_inside():
     loss = jittered(Objective(lambda x: x.float().mean((1, 2, 3))), 4, torch.Generator().manual_seed(0))
     x = torch.rand(2000, 3, 8, 8, dtype=torch.bfloat16)
     assert all(loss(x).isfinite().all() for _ in range(5))
+
+
+def test_resemblance_is_nothing_for_a_hole_that_repeats_its_surroundings(model):
+    stripes = torch.zeros(2, 3, 32, 32)
+    stripes[..., ::8, :] = 1
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 8:16, 8:16] = 1
+    engine = model.engine()
+    loss = resemblance(engine, mask)
+    noise = stripes + 0.5 * mask * torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert (loss(stripes).abs() < 1e-4).all() and (loss(noise) > 0.01).all()
+    assert (loss(noise[:1]) - loss(noise)[:1]).abs() < 1e-5, "a picture does not depend on its batch"
+    assert resemblance(engine, torch.ones(1, 1, 32, 32))(noise).tolist() == [0, 0], "nothing lies outside"

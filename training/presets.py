@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_FALLING = {"schedule": "cosine"}
 CIFAR10_PRESETS = {
     "generation": {
         "tuned": {"start": "mixture", "epsilon": 4, "steps": 8, "step_size": 0.625},
@@ -9,11 +10,13 @@ CIFAR10_PRESETS = {
         "closest to real": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.15},
     },
     "inpainting": {
-        "tuned": {"epsilon": 1.5, "steps": 20, "step_size": 0.12},
+        "tuned": {"detail": 0.5, "epsilon": 2.5, "steps": 20, "step_size": 0.4, "resemblance": 30, **_FALLING},
+        "remove things": {"epsilon": 4, "steps": 20, "step_size": 0.6, "resemblance": 1000, **_FALLING},
+        "class alone": {"epsilon": 1.5, "steps": 20, "step_size": 0.12},
         "bolder": {"epsilon": 4, "steps": 40, "step_size": 0.15},
     },
     "translation": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
-    "super_resolution": {"tuned": {"epsilon": 3, "steps": 40, "step_size": 0.1}},
+    "super_resolution": {"tuned": {"detail": 0.35, "epsilon": 3, "steps": 20, "step_size": 0.5}},
     "sketch": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
     "painting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.12}},
     "maximisation": {"tuned": {"epsilon": 12, "steps": 80, "step_size": 0.25}},
@@ -23,10 +26,6 @@ DUAL_PRESETS = CIFAR10_PRESETS | {
     "generation": {
         "tuned": {"start": "gaussian", "epsilon": 8, "steps": 8, "step_size": 0.625},
         "small steps": {"start": "gaussian", "epsilon": 8, "steps": 20, "step_size": 0.25},
-    },
-    "super_resolution": {
-        "tuned": {"epsilon": 3, "steps": 25, "step_size": 0.15, "consistency": "none"},
-        "true to the input": {"epsilon": 3, "steps": 40, "step_size": 0.1},
     },
     "painting": {"tuned": {"feature": 186, "epsilon": 4, "steps": 40, "step_size": 0.12}},
 }
@@ -69,15 +68,37 @@ TINY64_PRESETS = {
         "softer": {"start": "mixture", "epsilon": 15, "steps": 30, "step_size": 0.5, **_SMOOTH},
         "bolder": {"start": "mixture", "epsilon": 25, "steps": 50, "step_size": 0.7, **_SMOOTH},
     },
-    "inpainting": {"tuned": {"epsilon": 3, "steps": 30, "step_size": 0.15, **_SMOOTH}},
+    "inpainting": {
+        "tuned": {
+            "detail": 0.5,
+            "epsilon": 6,
+            "steps": 20,
+            "step_size": 1,
+            "resemblance": 100,
+            "jitter": 4,
+            "smoothing": 0.5,
+            **_FALLING,
+        },
+        "remove things": {
+            "epsilon": 8,
+            "steps": 20,
+            "step_size": 1.3,
+            "resemblance": 1000,
+            "jitter": 4,
+            "smoothing": 0.5,
+            **_FALLING,
+        },
+        "class alone": {"epsilon": 3, "steps": 30, "step_size": 0.15, **_SMOOTH},
+    },
     "translation": {"tuned": {"epsilon": 16, "steps": 60, "step_size": 0.4, **_SMOOTH}},
-    "super_resolution": {"tuned": {"epsilon": 6, "steps": 40, "step_size": 0.2, "consistency": "none", **_SMOOTH}},
+    "super_resolution": {"tuned": {"detail": 0.3, "epsilon": 6, "steps": 20, "step_size": 1, **_SMOOTH}},
     "sketch": {"tuned": {"epsilon": 20, "steps": 60, "step_size": 0.5, "texture": 0.02, **_SMOOTH}},
     "painting": {"tuned": {"feature": 193, "epsilon": 14, "steps": 60, "step_size": 0.4, **_SMOOTH}},
     "maximisation": {"tuned": {"epsilon": 24, "steps": 80, "step_size": 0.5, **_SMOOTH}},
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
-_CALM = {"jitter": 8, "smoothing": 1, "schedule": "cosine"}
+_CALM = {"jitter": 8, "smoothing": 1, **_FALLING}
+_FILLED = {"epsilon": 25, "coarse_steps": 15, "steps": 20, "step_size": 4.2, **_CALM, "smoothing": 0.5}
 IMAGENET20_PRESETS = {
     "generation": {
         "tuned": {"start": "mixture", "epsilon": 60, "coarse_steps": 40, "steps": 20, "step_size": 2, **_CALM},
@@ -93,9 +114,13 @@ IMAGENET20_PRESETS = {
         },
         "own size alone": {"start": "mixture", "epsilon": 60, "steps": 30, "step_size": 3, "jitter": 4},
     },
-    "inpainting": {"tuned": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5}},
+    "inpainting": {
+        "tuned": {"detail": 0.5, "resemblance": 100, **_FILLED},
+        "remove things": {"resemblance": 1000, **_FILLED},
+        "class alone": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5},
+    },
     "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_CALM}},
-    "super_resolution": {"tuned": {"epsilon": 6, "steps": 20, "step_size": 0.6, **_CALM}},
+    "super_resolution": {"tuned": {"detail": 0.5, "epsilon": 12, "steps": 20, "step_size": 2, **_CALM}},
     "sketch": {
         "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_CALM},
     },

@@ -1,7 +1,7 @@
 /** Controls for the parameters of a task, made of their declarations: each with its line of help. */
 
 import { make } from "./dom.js";
-import { FIRST_PICTURES, FOLDED, MOST_PICTURES, TASKS } from "./tasks.js";
+import { FIRST_PICTURES, firstPreset, FOLDED, MOST_PICTURES, TASKS } from "./tasks.js";
 
 /** The controls of one task; `values` holds what is chosen, by parameter. */
 export class Controls {
@@ -9,7 +9,7 @@ export class Controls {
   constructor(task, about, chosen, changed) {
     const { parameters, presets } = about.tasks[task];
     Object.assign(this, { task, about, parameters, presets, changed, inputs: {} });
-    this.values = { ...presets.tuned, class_name: firstClass(task, about) };
+    this.values = { ...firstPreset(presets), class_name: firstClass(task, about) };
     if (parameters.count) this.values.count = FIRST_PICTURES;
     for (const [name, value] of Object.entries(chosen)) if (this.allows(name, value)) this.values[name] = value;
     const shown = TASKS[task].shown.filter((name) => name in parameters && name !== "feature");
@@ -121,7 +121,7 @@ export class Controls {
 function firstClass(task, { classes, features, pairs, tasks }) {
   const { optional } = tasks[task].parameters.class_name ?? {};
   if (optional && !["generation", "maximisation"].includes(task)) return null;
-  const painted = features.find(({ index }) => index === tasks.painting.presets.tuned.feature);
+  const painted = features.find(({ index }) => index === firstPreset(tasks.painting.presets).feature);
   const [drawn] = Object.keys((task === "generation" && painted?.classes) || {});
   return drawn ?? pairs[0]?.[0] ?? classes[0];
 }

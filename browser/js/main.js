@@ -6,7 +6,7 @@ import { readLink, writeLink } from "./link.js";
 import { Results } from "./results.js";
 import { Runner } from "./runner.js";
 import { binaryPath } from "./runtime.js";
-import { TASKS } from "./tasks.js";
+import { firstPreset, TASKS } from "./tasks.js";
 import { firstPairs, Workspace } from "./workspace.js";
 
 const base = new URL(".", document.baseURI.split("#")[0]).href;
@@ -125,7 +125,7 @@ async function run() {
   const { name } = state.checkpoint;
   const declared = Object.keys(controls.parameters);
   const values = Object.fromEntries(declared.map((key) => [key, controls.values[key]]));
-  writeLink({ task: state.task, checkpoint: name }, values, controls.presets.tuned);
+  writeLink({ task: state.task, checkpoint: name }, values, firstPreset(controls.presets));
   state.results = null;
   find("after").hidden = true;
   find("stop").hidden = false;

@@ -19,3 +19,6 @@ export const FOLDED = [
 
 export const MOST_PICTURES = 8;
 export const FIRST_PICTURES = 4;
+
+/** The settings to begin with. */
+export const firstPreset = (presets) => Object.values(presets)[0];

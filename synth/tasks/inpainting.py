@@ -5,7 +5,8 @@ import torch.nn.functional as F
 
 from synth import metrics
 from synth.constraints import L2, Inside, softened
-from synth.objectives import keep
+from synth.multiscale import coarse_parameter
+from synth.objectives import keep, resemblance, smoothed
 from synth.parameters import Choice, ClassName, Float, Mask, Picture
 from synth.photographs import extent_parameter
 from synth.randomness import Generators, Randomness, draw
@@ -26,7 +27,7 @@ BLURS = 32
 class Inpainting(Synthesis):
     """Fill the masked part of a picture so that the whole looks like its class.
 
-    Section 3.2 and equation 3 of Santurkar et al. 2019, after the fill of appendix A.8.
+    Section 3.2 and equation 3 of Santurkar et al. 2019, after the fill of appendix A.8; resemblance is our addition.
     """
 
     name = "inpainting"
@@ -44,6 +45,14 @@ class Inpainting(Synthesis):
         "detail": detail_parameter(),
         **optimisation(epsilon=8, steps=60, step_size=0.15),
         **class_objective(),
+        "coarse_steps": coarse_parameter(),
+        "resemblance": Float(
+            default=0,
+            minimum=0,
+            maximum=1000,
+            step=1,
+            help="How much the filling takes after what lies around it, against the class; much removes things.",
+        ),
         "lam": Float(
             default=10,
             minimum=0,
@@ -76,6 +85,8 @@ class Inpainting(Synthesis):
         start = fill_hole(p.picture, mask, p.fill, generators)
         labels = class_or_predicted(model, p.class_name, start)
         loss, ball = class_loss(model, labels, p, generators), L2(p.epsilon)
+        if p.resemblance:
+            loss = loss + p.resemblance * smoothed(resemblance(model, mask), p.smoothing)
         if p.outside == "exact":
             return Problem(loss, start, Inside(ball, softened(mask)))
         return Problem(loss + p.lam * keep(start, 1 - mask), start, ball)
@@ -90,13 +101,13 @@ class Inpainting(Synthesis):
         return mask.expand(len(picture), -1, -1, -1)
 
     def baseline(self, values: dict) -> torch.Tensor:
-        """The picture (N, 3, S, S) of checked ``values`` with the mean of the rest in the hole."""
-        return fill_hole(values["picture"], self.hole(values), "mean")
+        """The picture (N, 3, S, S) of checked ``values`` with the smooth fill in the hole."""
+        return fill_hole(values["picture"], self.hole(values))
 
     def compare(self, frame, original):
-        """Beside the mean fill; the rows hold "psnr_hole" too."""
+        """Beside the smooth fill; the rows hold "psnr_hole" too."""
         values = frame.settings
-        rows = {"ours": frame.pictures, "mean fill": self.baseline(values)}
+        rows = {"ours": frame.pictures, "smooth fill": self.baseline(values)}
         return metrics.table(rows, values["picture"], self.hole(values))
 
 

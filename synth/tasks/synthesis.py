@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from synth.classifier import Classifier
-from synth.constraints import L2, Constraint
+from synth.constraints import L2, Constraint, Inside
 from synth.multiscale import REACH, at_both_sizes, changed, enlarge, factors, shrink
 from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
 from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
@@ -89,10 +89,10 @@ class Synthesis(Task):
                 loss = problem.loss(start)
             yield frame(0, total, start, loss, start)
         if coarse:
-            small, ball = shrink(x), L2(p.epsilon / 2)
-            for state in iterate(problem.loss, small, ball, steps=coarse, step_size=p.step_size / 2, **more):
-                x = changed(problem.start, state.pictures - small)
-                yield frame(done + state.step, total, x, state.loss, start)
+            small, half = shrink(x), at_half_size(problem.constraint, p.epsilon)
+            for state in iterate(problem.loss, small, half, steps=coarse, step_size=p.step_size / 2, **more):
+                x = problem.constraint.project(changed(problem.start, state.pictures - small), problem.start)
+                yield frame(done + state.step, total, torch.lerp(start, x, detail), state.loss, start)
             done += coarse
             problem = replace(problem, start=x, center=problem.start)
         for factor, steps in counts.items():
@@ -119,6 +119,12 @@ class Synthesis(Task):
 def steps_at_each_size(p: SimpleNamespace) -> dict[int, int]:
     """How many steps are taken at each multiple of the checkpoint's own size."""
     return {factor: p.steps if factor == 1 else -(-p.steps // 2) for factor in factors(getattr(p, "size", 1))}
+
+
+def at_half_size(constraint: Constraint, epsilon: float) -> Constraint:
+    """What holds at half the size where ``constraint`` of radius ``epsilon`` does at the whole."""
+    ball = L2(epsilon / 2)
+    return Inside(ball, shrink(constraint.mask)) if isinstance(constraint, Inside) else ball
 
 
 def next_stage(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:

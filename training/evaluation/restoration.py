@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
@@ -22,22 +23,33 @@ from training.processes import once, spread
 from training.sampling import balanced, to_bytes
 from training.tables import interval_cell, table
 
-FIGURES = {"psnr": "PSNR, dB", "psnr_hole": "PSNR in the hole, dB", "ssim": "SSIM", "lpips": "LPIPS"}
+FIGURES = {
+    "psnr": "PSNR, dB",
+    "psnr_hole": "PSNR in the hole, dB",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+    "apart": "judge's distance",
+}
 
 
 @dataclass(frozen=True)
 class Restored:
     """Pictures (N, 3, S, S) by a task, its starts and its baseline, holes (N, 1, S, S) if any, seconds per picture.
 
-    settings: of the task, apart from the pictures, classes and seeds.
+    full: with all the detail that the steps added. settings: of the task, apart from the pictures, classes and seeds.
     """
 
-    ours: Tensor
+    full: Tensor
     starts: Tensor
     baseline: Tensor
     holes: Tensor | None
     seconds: float
     settings: dict
+
+    @property
+    def ours(self) -> Tensor:
+        """With as much of the detail as the settings show."""
+        return torch.lerp(self.starts, self.full, self.settings["detail"])
 
 
 class Restoration(Measure):
@@ -50,16 +62,17 @@ class Restoration(Measure):
     def measure(self, model, data, *, judge=None, count=500, accelerator, batch=20, lpips=True):
         """Figures of ``count`` class-balanced pictures of ``data``, which the tasks shrink or mask and then restore.
 
-        The tasks get the true classes and use the checkpoint's tuned presets.
+        The tasks use the checkpoint's tuned presets, once blind to the class and once told it.
 
         judge: another classifier of the same classes, for how often it predicts the true class.
         lpips: whether to add LPIPS, of torchmetrics on AlexNet, if its weights are here or can be downloaded.
 
-        {"count", "precision", "super_resolution": {factor: {"settings", "seconds_per_picture", "ours", "starts",
-        "bicubic"}}, "inpainting": {"settings", "seconds_per_picture", "ours", "starts", "mean fill"}, "absent": {}},
-        with a judge also "judge" and "truth"; seconds aside, the same for any number of processes. Ours, starts (before
-        the ascent), baselines and truth hold means with intervals as ``reference_figures`` names them, and
-        "judge_accuracy". "absent" says why there is no LPIPS.
+        {"count", "precision", "super_resolution": {factor: {"settings", "seconds_per_picture", "ours", "ours, told",
+        "all detail", "all detail, told", "starts", "bicubic"}}, "inpainting": the same with "smooth fill", "absent":
+        {}}, with a judge also "judge" and "truth"; seconds aside, the same for any number of processes. Ours, starts
+        (before the ascent), baselines and truth hold means with intervals as ``reference_figures`` names them, and
+        "judge_accuracy" and "apart", 1 minus the cosine between the judge's features and those of the truth. "absent"
+        says why there is no LPIPS.
         ValueError for a judge, data, count or batch that does not fit.
         """
         check(model, judge, data, count=count, minimum=1)
@@ -69,32 +82,47 @@ class Restoration(Measure):
         data = data.subset(data.labels.argsort(stable=True))
         common = {"accelerator": accelerator, "batch": batch}
         factors = [f for f in TASKS["super_resolution"].parameters["factor"].options if model.image_size % f == 0]
-        enlarged = {str(f): restore("super_resolution", model, data, factor=f, **common) for f in factors}
-        inpainted = restore("inpainting", model, data, **common)
+
+        def both(name: str, **settings) -> list[Restored]:
+            return [restore(name, model, data, told=told, **settings, **common) for told in (False, True)]
+
+        enlarged = {str(factor): both("super_resolution", factor=factor) for factor in factors}
+        inpainted = both("inpainting")
 
         def report() -> dict:
             truth, absent = data[:][0], _why_no_lpips() if lpips else {}
             engine = judge.inference_copy().to(accelerator.device) if judge is not None else None
 
-            def accuracy(pictures: Tensor) -> dict:
+            true = None if engine is None else outputs(engine, to_bytes(truth))[0]
+
+            def judged(pictures: Tensor) -> dict:
                 if engine is None:
                     return {}
-                return {"judge_accuracy": judge_accuracy(outputs(engine, to_bytes(pictures))[1], data.labels)}
+                features, logits = outputs(engine, to_bytes(pictures))
+                apart = 1 - F.cosine_similarity(features, true)
+                return {"judge_accuracy": judge_accuracy(logits, data.labels), "apart": mean(apart.tolist())}
 
-            def compare(result: Restored, baseline: str) -> dict:
-                rows = {"ours": result.ours, "starts": result.starts, baseline: result.baseline}
-                return {"settings": result.settings, "seconds_per_picture": round(result.seconds, 4)} | {
-                    name: reference_figures(pictures, truth, result.holes, lpips=lpips and not absent)
-                    | accuracy(pictures)
+            def compare(results: list[Restored], baseline: str) -> dict:
+                blind, told = results
+                rows = {
+                    "ours": blind.ours,
+                    "ours, told": told.ours,
+                    "all detail": blind.full,
+                    "all detail, told": told.full,
+                    "starts": blind.starts,
+                    baseline: blind.baseline,
+                }
+                return {"settings": blind.settings, "seconds_per_picture": round(blind.seconds, 4)} | {
+                    name: reference_figures(pictures, truth, blind.holes, lpips=lpips and not absent) | judged(pictures)
                     for name, pictures in rows.items()
                 }
 
             return {
                 "count": len(data),
                 "precision": accelerator.mixed_precision,
-                **({} if judge is None else {"judge": judge.name, "truth": accuracy(truth)}),
-                "super_resolution": {factor: compare(result, "bicubic") for factor, result in enlarged.items()},
-                "inpainting": compare(inpainted, "mean fill"),
+                **({} if judge is None else {"judge": judge.name, "truth": judged(truth)}),
+                "super_resolution": {factor: compare(results, "bicubic") for factor, results in enlarged.items()},
+                "inpainting": compare(inpainted, "smooth fill"),
                 "absent": absent,
             }
 
@@ -112,9 +140,10 @@ class Restoration(Measure):
         parts = [
             "### Restoration",
             f"The tasks restored {figures['count']:,} class-balanced test pictures with their default presets, in "
-            f"{figures['precision']} arithmetic. They got the true class of each picture, so that the judge can "
-            "recognise the restored pictures more often than the true ones. The table shows means with 95 % intervals; "
-            "the starts are the pictures before the ascent.",
+            f"{figures['precision']} arithmetic. They used the class that the checkpoint saw in the damaged picture. "
+            "Where the table says so, they were told the true one; the judge can then recognise the restored pictures "
+            'more often than the true ones. "All detail" shows the whole of what the steps added, "ours" the part '
+            'that the preset shows, and "starts" none. The table shows means with 95 % intervals.',
         ]
         if "truth" in figures:
             parts[-1] += (
@@ -126,31 +155,41 @@ class Restoration(Measure):
 
 
 def restore(
-    name: str, model: Classifier, data: Pictures, *, accelerator: Accelerator, batch: int = 20, **settings
+    name: str,
+    model: Classifier,
+    data: Pictures,
+    *,
+    accelerator: Accelerator,
+    batch: int = 20,
+    told: bool = False,
+    **settings,
 ) -> Restored:
     """The task ``name``, "super_resolution" or "inpainting", and its baseline on ``data``, whose labels are sorted.
 
     A batch holds pictures of one class, and in inpainting they share a random square. Every process gets all results.
+
+    told: whether the task is told the classes.
     """
     task, engine = TASKS[name], model.inference_copy().to(accelerator.device)
 
     def arguments(begin: int, end: int) -> dict:
         picture = data[begin:end][0]
-        values = {"picture": picture, "class_name": int(data.labels[begin]), "seed": begin, **settings}
+        label = int(data.labels[begin]) if told else None
+        values = {"picture": picture, "class_name": label, "seed": begin, **settings}
         mask = task.default_mask(picture[:1], Generators(begin))
         return values if mask is None else values | {"mask": mask}
 
     def work(part: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        frame, values = task(engine, **arguments(*part)), task.check(engine, **arguments(*part))
+        frame, values = task(engine, **arguments(*part) | {"detail": 1}), task.check(engine, **arguments(*part))
         hole = task.hole(values) if "mask" in values else None
         return frame.pictures.cpu(), frame.start.cpu(), task.baseline(values), hole
 
     parts = _one_class_each(data.labels, batch)
     results, seconds = spread(work, parts, accelerator=accelerator, title=f"{model.name}, {name}")
-    ours, starts, plain, holes = zip(*results, strict=True)
+    full, starts, plain, holes = zip(*results, strict=True)
     values = task.check(engine, **arguments(0, 1))
     return Restored(
-        torch.cat(ours),
+        torch.cat(full),
         torch.cat(starts),
         torch.cat(plain),
         None if holes[0] is None else torch.cat(holes),

@@ -4,8 +4,8 @@ browser.json holds
 
     name, image_size, classes, groups, pairs: as of the checkpoint
     tasks: {name: {title, sentence, order, parameters, presets}}; parameters {name: {kind, help, default, more, ...}}
-        with the bounds, unit or options of their declaration; presets {name: {parameter: value}}, "tuned" the first,
-        complete with defaults but for pictures, masks and required classes
+        with the bounds, unit or options of their declaration; presets {name: {parameter: value}}, the first to begin
+        with, complete with defaults but for pictures, masks and required classes
     step: {inputs, outputs}: {name: shape} of step.onnx, "N" for the number of pictures
     starts: {class: path}; start_tensors: {name: shape}
     features: [{index, name, classes, lifts}], those that raise a logit most first; feature_sheet: {path, size,
@@ -37,6 +37,7 @@ EXPORTED = ("generation", "inpainting", "translation", "super_resolution", "sket
 ABSENT = {
     "size": 1,
     "extent": "square",
+    "resemblance": 0,
     "stop": "after all steps",
     "coarse_steps": 0,
     "momentum": 0,
@@ -96,7 +97,7 @@ def _task(task: Task, model: Classifier) -> dict[str, Any]:
     parameters = {name: one for name, one in task.parameters.items() if name not in absent(task)}
     described = {name: _parameter(name, one, model) for name, one in parameters.items()}
     presets = {}
-    for preset in {"tuned": 0} | task.presets | model.presets.get(task.name, {}):
+    for preset in {"tuned": 0} | model.presets.get(task.name, {}) | task.presets:
         values = task.defaults(model, preset)
         if followed(task, values):
             presets[preset] = {name: values[name] for name, one in parameters.items() if not one.required}
