@@ -246,8 +246,8 @@ class Mask(Parameter):
         for index, image in enumerate(images):
             mask = masks[index % len(masks)]
             if mask.size != image.size:
-                size = f"{image.width}x{image.height}"
-                raise ValueError(f"{name}: expected the size of picture, {size}, got {mask.width}x{mask.height}")
+                shape = f"{image.width}x{image.height}"
+                raise ValueError(f"{name}: expected the size of picture, {shape}, got {mask.width}x{mask.height}")
         side = model.image_size if size is None else size
         batch = torch.cat([pictures.to_mask(mask, side) for mask in masks])
         if not batch.flatten(1).any(1).all():

@@ -140,6 +140,11 @@ def mean_of(picture: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     return (picture * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
 
 
+def halved(x: torch.Tensor) -> torch.Tensor:
+    """Means of 2 x 2 pixels, at the last row and column of those that there are."""
+    return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+
+
 def grown(picture: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """``picture`` (N, 3, H, W) with nearly the harmonic fill where ``known`` (N or 1, 1, H, W) is 0.
 
@@ -147,9 +152,8 @@ def grown(picture: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """
     filled = mean_of(picture, known)
     if min(picture.shape[2:]) > 4:
-        halves = {"kernel_size": 2, "ceil_mode": True, "count_include_pad": False}
-        part = F.avg_pool2d(known, **halves)
-        small = F.avg_pool2d(picture * known, **halves) / part.clamp_min(1e-6)
+        part = halved(known)
+        small = halved(picture * known) / part.clamp_min(1e-6)
         filled = F.interpolate(grown(small, (part > 0).to(part)), picture.shape[2:], mode="bilinear")
     filled = torch.where(known > 0, picture, filled)
     for _ in range(BLURS):
