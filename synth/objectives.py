@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from synth.classifier import Classifier
 from synth.randomness import Randomness, draw
 
+COLOURS = 0.3
+"""Weight of colours against features in ``resemblance``."""
 COMPARED = 4096
 """Places outside a hole that those inside are compared with, at most, which bounds the memory."""
 
@@ -53,29 +55,37 @@ def activation(model: Classifier, unit: int) -> Objective:
 
 
 def resemblance(model: Classifier, mask: Tensor, depths: tuple[int, ...] = (1, 2)) -> Objective:
-    """How unlike anything outside ``mask`` (N or 1, 1, H, W) its inside is, in the maps after some stages, at least 0.
+    """How unlike anything outside ``mask`` (N or 1, 1, H, W) its inside is, in features and colours, at least 0.
 
-    The mean of 1 minus the cosine between each place's features and the nearest of those outside, which stay as they
-    are, summed over ``depths`` (Li and Wand 2016, "Combining Markov random fields and convolutional neural networks").
+    In the maps after each of ``depths`` stages: the mean of 1 minus the cosine between the features of a place inside
+    and the nearest of those outside, less their mean. In colours: their squared distance, by the variance outside.
+    As in Li and Wand 2016, "Combining Markov random fields and convolutional neural networks for image synthesis".
     """
-
-    def unlike(features: Tensor, inside: Tensor) -> Tensor:
-        outside = features[~inside].detach()
-        outside = outside[:: -(-len(outside) // COMPARED) or 1]
-        if not len(outside):
-            return features.sum() * 0
-        return (1 - (features[inside] @ outside.T).amax(1)).mean()
 
     def loss(x: Tensor) -> Tensor:
         maps = model.maps(x, max(depths))
-        losses = torch.zeros(len(x), device=x.device)
-        for features in (maps[depth - 1] for depth in depths):
-            inside = (F.adaptive_max_pool2d(mask, features.shape[2:]) > 0).flatten(1).expand(len(x), -1)
-            features = F.normalize(features.float(), dim=1).flatten(2).mT
-            losses = losses + torch.stack([unlike(*pair) for pair in zip(features, inside, strict=True)])
+        colours = F.adaptive_avg_pool2d(x, maps[min(depths) - 1].shape[2:])
+        losses = COLOURS * _unlike(colours, mask, lambda a, b: torch.cdist(a, b).square() / b.square().sum(1).mean())
+        for depth in depths:
+            losses = losses + _unlike(maps[depth - 1], mask, lambda a, b: 1 - F.normalize(a) @ F.normalize(b).T)
         return losses
 
     return Objective(loss)
+
+
+def _unlike(maps: Tensor, mask: Tensor, distances: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The mean distance (N,) of each place of ``maps`` (N, C, h, w) under ``mask`` to the nearest of the others."""
+    inside = (F.adaptive_max_pool2d(mask, maps.shape[2:]) > 0).flatten(1).expand(len(maps), -1)
+    losses = []
+    for features, here in zip(maps.float().flatten(2).mT, inside, strict=True):
+        outside = features[~here].detach()
+        if len(outside):
+            mean = outside.mean(0)
+            outside = outside[:: -(-len(outside) // COMPARED)] - mean
+            losses.append(distances(features[here] - mean, outside).amin(1).mean())
+        else:
+            losses.append(features.sum() * 0)
+    return torch.stack(losses)
 
 
 def feature_distance(model: Classifier, z: Tensor, depth: int) -> Objective:

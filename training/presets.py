@@ -10,7 +10,7 @@ CIFAR10_PRESETS = {
         "closest to real": {"start": "mixture", "epsilon": 4, "steps": 20, "step_size": 0.15},
     },
     "inpainting": {
-        "tuned": {"detail": 0.5, "epsilon": 2.5, "steps": 20, "step_size": 0.4, "resemblance": 30, **_FALLING},
+        "tuned": {"detail": 0.6, "epsilon": 2.5, "steps": 20, "step_size": 0.4, "resemblance": 16, **_FALLING},
         "remove things": {"epsilon": 4, "steps": 20, "step_size": 0.6, "resemblance": 1000, **_FALLING},
         "class alone": {"epsilon": 1.5, "steps": 20, "step_size": 0.12},
         "bolder": {"epsilon": 4, "steps": 40, "step_size": 0.15},
@@ -70,11 +70,11 @@ TINY64_PRESETS = {
     },
     "inpainting": {
         "tuned": {
-            "detail": 0.5,
+            "detail": 0.65,
             "epsilon": 6,
             "steps": 20,
             "step_size": 1,
-            "resemblance": 100,
+            "resemblance": 50,
             "jitter": 4,
             "smoothing": 0.5,
             **_FALLING,
@@ -115,7 +115,7 @@ IMAGENET20_PRESETS = {
         "own size alone": {"start": "mixture", "epsilon": 60, "steps": 30, "step_size": 3, "jitter": 4},
     },
     "inpainting": {
-        "tuned": {"detail": 0.5, "resemblance": 100, **_FILLED},
+        "tuned": {"detail": 0.45, "resemblance": 50, **_FILLED},
         "remove things": {"resemblance": 1000, **_FILLED},
         "class alone": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5},
     },
