@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synth.inference import fold_batch_norm
-from synth.sizes import CHANNELS, SIDE, STAGES, check_whole, check_width
+from synth.sizes import CHANNELS, SIDE, STAGES, check_numbers, check_table, check_whole, check_width
 
 SCALE = 0.1
 """The least that a channel is divided by, relative to the typical deviation of a channel."""
@@ -38,6 +38,8 @@ class Decoder(nn.Module):
         for channel, scale in zip(channels, scales, strict=True):
             check_whole("channels", channel, CHANNELS)
             check_whole("scales", scale, SIDE)
+        check_table("info", info or {})
+        check_numbers("normal_scores", (info or {}).get("normal_scores", []))
         self.channels, self.scales, self.width, self.info = list(channels), list(scales), width, info or {}
         outputs = [3, *channels[:-1]]
         self.blocks = nn.ModuleList(

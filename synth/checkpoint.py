@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import Module
 
@@ -19,6 +21,8 @@ from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.features import FeatureGallery
 from synth.integrity import Seal
+from synth.sizes import DECODERS, PICTURES, SIDE, check_table, check_whole, read_json
+from synth.tensor_files import Damaged, read_tensors
 
 CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", "start.safetensors"
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
@@ -65,10 +69,6 @@ FILES = (
 PUBLISHED = [file.name for file in FILES]
 SEALED = [file.name for file in FILES if file.sealed]
 DOWNLOADED = [file.name for file in FILES if file.downloaded]
-
-
-class Damaged(ValueError):
-    """A checkpoint's file is not the one that was saved."""
 
 
 def paths(folder: Path, patterns: Iterable[str] = PUBLISHED) -> dict[str, Path]:
@@ -128,8 +128,7 @@ def add(
     if features is not None:
         features.save(*(folder / name for name in FEATURES))
     if real_losses is not None:
-        config = json.loads((folder / CONFIG).read_text()) | {"real_losses": real_losses}
-        _write_config(folder, config)
+        _write_config(folder, read_json(folder / CONFIG) | {"real_losses": real_losses})
     if evaluation is not None:
         (folder / EVALUATION).write_text(json.dumps(evaluation, indent=2) + "\n")
     if written:
@@ -157,34 +156,66 @@ def verify(folder: str | Path, name: str | None = None) -> Seal:
     ValueError if a file is missing, Damaged if one differs.
     """
     folder, name = Path(folder), name or str(folder)
+    seal = _complete(folder, name)
+    for file, checksum in seal.sha256.items():
+        if checksum != integrity.sha256(_path(folder, file)):
+            raise _damaged(name, file)
+    return seal
+
+
+def _complete(folder: Path, name: str) -> Seal:
+    """The seal of the checkpoint in ``folder``, whose files are all there; nothing else of them is checked."""
     try:
-        absent, seal = missing(folder), Seal.read(folder / SEAL)
+        seal = Seal.read(folder / SEAL)
+        absent = missing(folder)
     except ValueError:
         raise Damaged(f"checkpoint: {name} is damaged: no readable {SEAL}") from None
+    for file in seal.sha256.keys() - SEALED or {file for file in SEALED if _path(folder, file).exists()}:
+        if file not in seal.sha256 or file not in SEALED:
+            raise _damaged(name, file)
     if absent:
         raise ValueError(f"checkpoint: {name} is incomplete: no {absent}")
-    for file in {WEIGHTS} | seal.sha256.keys():
-        if file not in SEALED or seal.sha256.get(file) != integrity.sha256(_path(folder, file)):
-            raise Damaged(f"checkpoint: {name} is damaged: {file} differs from its checksum in {SEAL}")
     return seal
+
+
+def _damaged(name: str, file: str) -> Damaged:
+    return Damaged(f"checkpoint: {name} is damaged: {file[:80]} differs from its checksum in {SEAL}")
+
+
+@contextmanager
+def _plain_errors(name: str, file: str, expected: str) -> Iterator[None]:
+    """Whatever goes wrong while ``file`` of the checkpoint ``name`` is read, in one sentence: each has its own type."""
+    try:
+        yield
+    except Damaged:
+        raise _damaged(name, file) from None
+    except Exception as error:
+        raise ValueError(f"{expected}, got {' '.join(str(error).split())[:160]}") from None
 
 
 def load(folder: str | Path, *, name: str | None = None, device: str = "cpu") -> Classifier:
     """The checkpoint in ``folder``, in eval mode; ``name`` is what errors and pictures call it.
 
-    Only safetensors and JSON are read. Every weight must be there, the files must have the checksums of their seal, and
-    the model must answer the known picture as it did when it was saved. ValueError, one sentence, otherwise.
+    Only safetensors and JSON are read. Every weight must be there, the bytes that are loaded must have the checksums of
+    the seal, and the model must answer the known picture as it did when it was saved. Sizes are checked before they
+    take memory. ValueError, one sentence, otherwise.
     """
     folder, name = Path(folder), name or str(folder)
-    seal = verify(folder, name)
-    model = _load_classifier(folder, name)
+    seal = _complete(folder, name)
+    model = _load_classifier(folder, name, seal.sha256.get(WEIGHTS))
     if not seal.accepts(model):
         raise ValueError(f"checkpoint: {name} is damaged: its logits for the known picture differ from the sealed ones")
     model.source, model.folder = name, folder
     model.info.setdefault("name", folder.name)
-    if (start := start_path(folder)).exists():
-        model.start_tensors = starts.load(start)
-    model.decoders = {key: decoder.to(device) for key, decoder in _load_decoders(folder).items()}
+    if START in seal.sha256:
+        try:
+            model.start_tensors = starts.load(start_path(folder), seal.sha256[START], len(model.classes))
+        except Damaged:
+            raise _damaged(name, START) from None
+    if DECODER in seal.sha256:
+        with _plain_errors(name, DECODER, f"decoder: expected a whole {DECODER} and {DECODER_CONFIG}"):
+            decoders = _load_decoders(folder, seal.sha256[DECODER], model)
+            model.decoders = {key: decoder.to(device) for key, decoder in decoders.items()}
     return model.to(device)
 
 
@@ -200,26 +231,32 @@ def load_features(folder: Path) -> FeatureGallery:
 def load_evaluation(folder: Path) -> dict:
     """What ``training.evaluate`` measured of the checkpoint in ``folder``, {} if nothing."""
     path = folder / EVALUATION
-    return json.loads(path.read_text()) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def examples(folder: Path) -> dict[str, Path]:
-    """Pictures that come with the checkpoint in ``folder``, by what they show."""
-    return {path.stem: path for path in sorted(folder.glob(EXAMPLES))}
+    """Pictures that come with the checkpoint in ``folder``, by what they show, but for those that are too large."""
+    paths = islice((path for path in sorted(folder.glob(EXAMPLES)) if _is_small(path)), PICTURES)
+    return {path.stem: path for path in paths}
 
 
-def _load_classifier(folder: Path, name: str) -> Classifier:
+def _is_small(path: Path) -> bool:
+    """Whether this is a PNG of a side that a checkpoint may have; only its header is read."""
     try:
-        config = json.loads((folder / CONFIG).read_text())
+        with Image.open(path, formats=("PNG",)) as image:
+            return max(image.size) <= SIDE
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def _load_classifier(folder: Path, name: str, checksum: str | None = None) -> Classifier:
+    with _plain_errors(name, CONFIG, f"checkpoint: expected a readable {CONFIG} in {name}"):
+        config = read_json(folder / CONFIG)
         shapes = _shapes(Classifier, config)
-    except (OSError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        raise ValueError(f"checkpoint: expected a readable {CONFIG} in {name}, got {_line(error)}") from None
-    try:
-        _compare(shapes, folder / WEIGHTS)
+    with _plain_errors(name, WEIGHTS, f"checkpoint: expected a whole {WEIGHTS} in {name}"):
+        tensors = read_tensors(folder / WEIGHTS, checksum, lambda there: _compare(shapes, there))
         model = Classifier(**config)
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except Exception as error:  # missing, damaged or of another network: each has its own type
-        raise ValueError(f"checkpoint: expected a whole {WEIGHTS} in {name}, got {_line(error)}") from None
+        model.load_state_dict(tensors)
     return model.eval()
 
 
@@ -229,14 +266,11 @@ def _shapes(kind: type[Module], config: dict) -> dict[str, list[int]]:
         return {name: list(tensor.shape) for name, tensor in kind(**config).state_dict().items()}
 
 
-def _compare(shapes: dict[str, list[int]], path: Path, prefix: str = "") -> None:
-    """ValueError unless just these tensors are in the file, after ``prefix``; they are not read."""
-    with safe_open(path, "pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-        there = {name.removeprefix(prefix): file.get_slice(name).get_shape() for name in names}
+def _compare(shapes: dict[str, list[int]], there: dict[str, list[int]]) -> None:
+    """ValueError unless just the tensors of these ``shapes`` are ``there``."""
     for name in sorted(shapes.keys() | there.keys()):
         if shapes.get(name) != there.get(name):
-            raise ValueError(f"{prefix}{name}: expected {_shape(shapes.get(name))}, got {_shape(there.get(name))}")
+            raise ValueError(f"{name[:80]}: expected {_shape(shapes.get(name))}, got {_shape(there.get(name))}")
 
 
 def _shape(shape: list[int] | None) -> str:
@@ -250,19 +284,21 @@ def _save_decoders(folder: Path, decoders: dict[str, Decoder]) -> None:
     (folder / DECODER_CONFIG).write_text(json.dumps(configs, indent=1) + "\n")
 
 
-def _load_decoders(folder: Path) -> dict[str, Decoder]:
-    if not (folder / DECODER).exists():
-        return {}
-    decoders = {}
-    try:
-        tensors = load_file(folder / DECODER)
-        for name, config in json.loads((folder / DECODER_CONFIG).read_text()).items():
-            _compare(_shapes(Decoder, config), folder / DECODER, f"{name}/")
-            decoders[name] = Decoder(**config).eval()
-            own = {key.removeprefix(f"{name}/"): one for key, one in tensors.items() if key.startswith(f"{name}/")}
-            decoders[name].load_state_dict(own)
-    except Exception as error:  # safetensors has its own exception type
-        raise ValueError(f"decoder: expected a whole {DECODER} and {DECODER_CONFIG}, got {_line(error)}") from None
+def _load_decoders(folder: Path, checksum: str, model: Classifier) -> dict[str, Decoder]:
+    configs = read_json(folder / DECODER_CONFIG)
+    check_table("decoders", configs, 2)
+    check_whole("decoders", len(configs), DECODERS)
+    shapes: dict[str, list[int]] = {}
+    for name, config in configs.items():
+        shapes |= {f"{name}/{key}": shape for key, shape in _shapes(Decoder, config).items()}
+    tensors = read_tensors(folder / DECODER, checksum, lambda there: _compare(shapes, there))
+    decoders = {name: Decoder(**config).eval() for name, config in configs.items()}
+    for name, decoder in decoders.items():
+        stages = model.stage_shapes(decoder.depth)
+        if (decoder.channels, decoder.scales) != stages:
+            raise ValueError(f"channels and scales that differ from those of the classifier, {stages}")
+        own = {key.removeprefix(f"{name}/"): one for key, one in tensors.items() if key.startswith(f"{name}/")}
+        decoder.load_state_dict(own)
     return decoders
 
 
@@ -280,7 +316,3 @@ def _compact(tensor: Tensor) -> Tensor:
     """As it is saved: matrices in half precision, vectors as they are."""
     tensor = tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor
     return tensor.contiguous().clone()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

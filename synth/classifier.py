@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from synth.autoencoder import Decoder
 from synth.backbones import backbone
 from synth.inference import fold_batch_norm, freeze
 from synth.randomness import Randomness
-from synth.sizes import CLASSES, SIDE, check_whole, check_width
+from synth.sizes import CLASSES, SIDE, check_names, check_numbers, check_table, check_whole, check_width
 
 
 class Classifier(nn.Module):
@@ -62,7 +62,22 @@ class Classifier(nn.Module):
         self.presets, self.info = presets or {}, info or {}
         self.groups, self.pairs = groups or {}, dict(pairs or [])
         self.real_losses = real_losses or {}
+        check_names("architecture", [architecture])
+        check_names("classes", self.classes)
+        check_names("pairs", [*self.pairs, *self.pairs.values()])
+        check_table("groups", self.groups)
+        check_names("groups", chain.from_iterable(self.groups.values()))
+        check_table("presets", self.presets, 3)
+        check_table("info", self.info)
+        check_names("info", [self.name])
+        check_table("real_losses", self.real_losses)
+        mean, std = mean or [0.5] * 3, std or [0.25] * 3
+        for name, values in (("mean", mean), ("std", std)):
+            check_numbers(name, values, 3)
+        if min(std) <= 0:
+            raise ValueError(f"std: expected numbers above 0, got {std}")
         for name, losses in self.real_losses.items():
+            check_numbers("real_losses", losses)
             if len(losses) != len(self.classes):
                 raise ValueError(
                     f"real_losses: expected one for each class, {len(self.classes)}, got {len(losses)} {name}"
@@ -71,8 +86,8 @@ class Classifier(nn.Module):
         """The name that it was loaded by; pictures carry it, so that they can be repeated."""
         self.folder: Path | None = None
         """Where its files lie, if it was loaded."""
-        self.register_buffer("mean", torch.tensor(mean or [0.5] * 3).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std or [0.25] * 3).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.start_tensors: dict[str, Tensor] = {}
         """Statistics for ``sample_start`` by name, if the checkpoint has any."""
         self.decoders: dict[str, Decoder] = {}

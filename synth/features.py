@@ -10,6 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from synth.pictures import LARGEST
+from synth.sizes import FEATURES, SIDE, check_numbers, check_table, check_whole, read_json
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -53,19 +56,26 @@ class FeatureGallery(list[Feature]):
     def load(cls, sheet: Path, rows: Path) -> FeatureGallery:
         """From the files that ``save`` wrote; ValueError if they are damaged."""
         try:
-            content = json.loads(rows.read_text())
+            content = read_json(rows)
             if "units" in content:  # as features were called in older files
                 content |= {"features": content["units"], "settings": content.get("made")}
             size = content["image_size"]
-            with Image.open(sheet) as page:
+            check_whole("image_size", size, SIDE)
+            check_whole("features", len(content["features"]), FEATURES)
+            for row in content["features"]:
+                check_table("classes", row["classes"])
+                check_numbers("features", [*row["classes"].values(), row["lifts"], row.get("activation", 0)])
+            with Image.open(sheet, formats=("PNG",)) as page:
+                if page.width * page.height > LARGEST**2:
+                    raise ValueError(f"expected at most {LARGEST**2:,} pixels, got {page.width}x{page.height}")
                 columns = page.width // size
                 corners = [(i % columns * size, i // columns * size) for i in range(len(content["features"]))]
                 pictures = [page.crop((left, top, left + size, top + size)) for left, top in corners]
             pairs = zip(pictures, content["features"], strict=True)
             return cls((Feature(i, picture, **row) for i, (picture, row) in enumerate(pairs)), content.get("settings"))
-        except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError) as error:
-            names = f"{sheet.name} and {rows.name}"
-            raise ValueError(f"checkpoint: expected readable {names} in {sheet.parent}, got {error!r}") from None
+        except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError, Image.DecompressionBombError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise ValueError(f"checkpoint: expected readable {sheet.name} and {rows.name}, got {reason}") from None
 
     def search(self, text: str) -> FeatureGallery:
         """Those whose number is ``text``, or that serve a class whose name begins with it; all for an empty text."""

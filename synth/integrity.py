@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from synth.classifier import Classifier
+from synth.sizes import check_names, check_numbers, check_table, read_json
 
 COUNT = 16
 """Logits that a seal holds, at most."""
@@ -29,8 +30,11 @@ class Seal:
     def read(cls, path: Path) -> Seal:
         """From ``seal.json``; ValueError if it is missing or damaged."""
         try:
-            content = json.loads(path.read_text())
-            return cls(dict(content["sha256"]), [float(value) for value in content["logits"]])
+            content = read_json(path)
+            check_table("sha256", content["sha256"])
+            check_names("sha256", content["sha256"].values())
+            check_numbers("logits", content["logits"])
+            return cls(content["sha256"], content["logits"])
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(f"seal: expected a readable {path.name}, got none") from None
 

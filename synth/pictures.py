@@ -15,6 +15,8 @@ from torch import Tensor
 SMALLEST, LARGEST = 4, 4096
 MOST_PIXELS = 4_194_304
 """Of a picture that is worked on, or made, as a whole."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF")
+"""Of files; others start a program (EPS), or are for rare uses."""
 DAMAGED = (OSError, ValueError, SyntaxError, TypeError, NotImplementedError, Image.DecompressionBombError)
 
 
@@ -128,7 +130,7 @@ def open_image(value, name: str, *, sized: bool = True) -> Image.Image:
             ) from None
     if isinstance(value, (str, Path)):
         try:
-            value = Image.open(value)
+            value = Image.open(value, formats=FORMATS)
         except DAMAGED:
             raise ValueError(f"{name}: expected a readable picture file, got {show_value(value)}") from None
     if not isinstance(value, Image.Image):
@@ -142,13 +144,22 @@ def open_image(value, name: str, *, sized: bool = True) -> Image.Image:
 def _still(image: Image.Image, name: str) -> Image.Image:
     """The one picture of a file, whole and the right way up."""
     try:
-        frames = getattr(image, "n_frames", 1)
-        image = image if frames > 1 else ImageOps.exif_transpose(image)
+        still = not _has_second(image)
+        image = ImageOps.exif_transpose(image) if still else image
     except DAMAGED:
         raise ValueError(f"{name}: expected a whole picture file, got a damaged or truncated one") from None
-    if frames > 1:
-        raise ValueError(f"{name}: expected a still picture, got an animation of {frames} frames")
+    if not still:
+        raise ValueError(f"{name}: expected a still picture, got an animation")
     return image
+
+
+def _has_second(image: Image.Image) -> bool:
+    """Whether a second picture follows; to count all of them can take minutes for a file made to be slow."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:

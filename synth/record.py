@@ -16,6 +16,7 @@ from torch import Tensor
 
 from synth import pictures
 from synth.parameters import Choice, Float, Mask, Parameter, Picture
+from synth.sizes import parse_json
 from synth.version import VERSION
 
 if TYPE_CHECKING:
@@ -57,12 +58,12 @@ class Record:
         image = pictures.open_image(path, name, sized=False)
         try:
             text = image.info["comment"] if image.format == "GIF" else getattr(image, "text", {})[KEY]
-            values = json.loads(text, object_hook=_decode)
+            values = parse_json(text, object_hook=_decode)
             record = cls(values["task"], values["checkpoint"], values["settings"], str(values.get("version", "")))
             if not (isinstance(record.settings, dict) and isinstance(record.checkpoint, str)):
                 raise TypeError
             return record
-        except (*pictures.DAMAGED, AttributeError, KeyError, RecursionError):
+        except (*pictures.DAMAGED, AttributeError, KeyError):
             shown = pictures.show_value(path)
             raise ValueError(f"{name}: expected a PNG with the settings of a task inside, got {shown}") from None
 
@@ -119,4 +120,4 @@ def _encode(value) -> dict | list[dict]:
 def _decode(value: dict):
     if set(value) != {"png"}:
         return value
-    return Image.open(io.BytesIO(base64.b64decode(value["png"], validate=True)))
+    return Image.open(io.BytesIO(base64.b64decode(value["png"], validate=True)), formats=("PNG",))

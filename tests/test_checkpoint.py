@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import synth
-from synth import checkpoint, integrity
+from synth import checkpoint, integrity, tensor_files
 from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_decoders, make_model, make_start, save_model
 
@@ -40,8 +40,9 @@ def folder(saved, tmp_path):
 @pytest.fixture
 def hashed(monkeypatch):
     """Names of the files that are hashed during a test."""
-    names, sha256 = [], integrity.sha256
+    names, sha256, verify = [], integrity.sha256, tensor_files.verify
     monkeypatch.setattr(integrity, "sha256", lambda path: names.append(path.name) or sha256(path))
+    monkeypatch.setattr(tensor_files, "verify", lambda path, *more: names.append(path.name) or verify(path, *more))
     return names
 
 
@@ -95,7 +96,7 @@ def test_every_writer_seals(tmp_path, hashed):
     assert checkpoint.verify(tmp_path).sha256.keys() == set(checkpoint.SEALED)
     assert synth.load(tmp_path).sample_start("mean", torch.tensor([0, 3])).shape == (2, 3, 32, 32)
     assert checkpoint.load_evaluation(tmp_path) == {"runs": {}}
-    checkpoint.save(tmp_path, make_model(width=0.25))
+    checkpoint.save(tmp_path, make_model(info={"name": "other"}))
     assert "mean" in synth.load(tmp_path).starts, "parts that were there stay"
 
 
@@ -186,7 +187,7 @@ ABSURD = {
     "image_size": (10**9, "image_size: expected a whole number from 8 to 1,024, got 1000000000"),
     "image_size that is no number": ("large", "image_size: expected a whole number from 8 to 1,024, got large"),
     "width": (10**6, "width: expected a number above 0 and at most 8, got 1000000"),
-    "width that is no number": (float("nan"), "width: expected a number above 0 and at most 8, got nan"),
+    "width that is no number": (float("nan"), "expected finite numbers, got NaN"),
     "width that the weights lack": (8, OTHER_SHAPE),
     "classes": (["a"] * 100_001, "classes: expected a whole number from 1 to 100,000, got 100001"),
     "classes that the weights lack": (["a"] * 90_000, OTHER_SHAPE),

@@ -89,7 +89,7 @@ def test_damaged_files_are_one_sentence(damage, folder):
         (folder / "features.json").write_text(json.dumps(content | {"features": [{}]}))
     else:
         (folder / "features.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"^checkpoint: expected readable features\.png and features\.json in "):
+    with pytest.raises(ValueError, match=r"^checkpoint: expected readable features\.png and features\.json, got "):
         checkpoint.load_features(folder)
 
 

@@ -113,7 +113,7 @@ def test_animations_are_refused(tmp_path):
     for name in ("x.gif", "x.png", "x.webp"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
         for reader in (pictures.read, pictures.read_mask):
-            refused(tmp_path / name, r"^photo: expected a still picture, got an animation of 3 frames$", reader)
+            refused(tmp_path / name, r"^photo: expected a still picture, got an animation$", reader)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from synth.registry import discover
+from synth.sizes import SIDE
 from synth.starts.base import Start
+from synth.tensor_files import Damaged, Shapes, read_tensors
 
 STARTS: dict[str, Start] = discover("synth.starts", Start)
 
@@ -23,22 +26,44 @@ def save(tensors: dict[str, Tensor], path: Path) -> None:
     save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, path)
 
 
-def load(path: Path) -> dict[str, Tensor]:
-    """Read ``start.safetensors``; ValueError if it is damaged or no fitted start can be sampled with it."""
+def load(path: Path, checksum: str | None = None, classes: int | None = None) -> dict[str, Tensor]:
+    """Read ``start.safetensors``; ValueError if it is damaged or no fitted start can be sampled with it.
+
+    checksum, classes: what the file must have, and of how many classes, where that is known.
+    """
     try:
-        tensors = load_file(path)
-        _check_shapes(tensors)
-    except Exception as error:  # safetensors has its own exception type
-        raise ValueError(f"start: expected a whole start.safetensors, got {path} ({error})") from None
+        tensors = read_tensors(path, checksum, lambda shapes: _check_shapes(shapes, classes))
+        _check_values(tensors)
+    except Damaged:
+        raise
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"start: expected a whole start.safetensors, got {' '.join(str(error).split())[:160]}"
+        ) from None
     return tensors
 
 
-def _check_shapes(tensors: dict[str, Tensor]) -> None:
-    if not any(STARTS[name].tensors for name in available(tensors)):
-        raise ValueError(f"no start has the tensors {', '.join(tensors)}")
-    sizes: dict[str, int] = {}
+def _check_shapes(shapes: Shapes, classes: int | None) -> None:
+    """ValueError unless some fitted start of ``classes`` classes can be sampled with tensors of these ``shapes``."""
+    if not any(start.tensors and start.tensors.keys() <= shapes.keys() for start in STARTS.values()):
+        raise ValueError(f"no start has the tensors {', '.join(shapes)[:160]}")
+    sizes = {} if classes is None else {"C": classes}
     for start in STARTS.values():
-        for name in start.tensors.keys() & tensors.keys():
-            shape, letters = tuple(tensors[name].shape), start.tensors[name]
+        for name in start.tensors.keys() & shapes.keys():
+            shape, letters = tuple(shapes[name]), start.tensors[name]
             if len(shape) != len(letters) or shape != tuple(map(sizes.setdefault, letters, shape)):
                 raise ValueError(f"{name} of shape {shape} instead of {', '.join(letters)} with {sizes}")
+    pixels = sizes.get("D", 3)
+    side = isqrt(pixels // 3)
+    if pixels != 3 * side * side or not 1 <= side <= SIDE:
+        raise ValueError(f"expected pictures of at most {SIDE} pixels a side, got {pixels:,} values")
+
+
+def _check_values(tensors: dict[str, Tensor]) -> None:
+    """ValueError for statistics that are not finite, and for weights that are none."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name}: expected finite numbers, got others")
+    weights = tensors.get("weights")
+    if weights is not None and ((weights < 0).any() or not weights.sum(-1).all()):
+        raise ValueError("weights: expected numbers from 0 on, one above 0 for each class, got others")

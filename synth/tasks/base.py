@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synth import pictures
 from synth.classifier import Classifier
-from synth.parameters import ClassName, Depth, Mask, Parameter, Picture, sentence
+from synth.parameters import ClassName, Depth, Int, Mask, Parameter, Picture, sentence
 from synth.randomness import Generators
 from synth.record import Record
 
@@ -131,14 +131,21 @@ class Task(ABC):
         yield from self.run(engine, p, Generators(values.get("seed", 0)), partial(Frame, record=record))
 
     def defaults(self, model: Classifier, preset: str = "tuned") -> dict:
-        """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint."""
+        """Every parameter's value before the user changes any: declaration, then ``preset`` of task and checkpoint.
+
+        ValueError for an unknown preset, or one with a value that a user could not choose.
+        """
         known = {**self.presets, **model.presets.get(self.name, {})}
         names = list({"tuned": 0} | known)
         if preset not in names:
             raise ValueError(f"preset: expected one of {', '.join(names)}, got {str(preset)[:80]!r}")
-        values = {name: parameter.default for name, parameter in self.parameters.items()} | self.rename(
-            known.get(preset, {})
-        )
+        preset_values = self.rename(known.get(preset, {}))
+        self._check_known(preset_values)
+        for name, value in preset_values.items():  # a checkpoint's are somebody else's
+            kind = self.parameters[name]
+            check = partial(Int.check, kind) if isinstance(kind, Depth) else kind.check
+            check(name, value, model)
+        values = {name: parameter.default for name, parameter in self.parameters.items()} | preset_values
         if model.decoder is not None:
             values |= {name: min(values[name], model.decoder.depth) for name in self._depths}
         return values
@@ -149,9 +156,7 @@ class Task(ABC):
         Several pictures are a batch (N, 3, S, S); other pictures, masks and classes are then one, or one per picture.
         """
         settings = self.rename(settings)
-        unknown = [name for name in settings if name not in self.parameters]
-        if unknown:
-            raise ValueError(f"{unknown[0]}: expected a parameter of {self.name}, one of {', '.join(self.parameters)}")
+        self._check_known(settings)
         settings = self.defaults(model, preset) | settings
         values: dict = {}
         # Numbers before pictures: a picture's size may depend on them.
@@ -173,6 +178,11 @@ class Task(ABC):
                 if isinstance(value, Tensor) and len(value) not in (1, count):
                     raise ValueError(f"{name}: expected one, or one per picture, {count}, got {len(value)}")
         return values
+
+    def _check_known(self, settings: dict) -> None:
+        unknown = [name for name in settings if name not in self.parameters]
+        if unknown:
+            raise ValueError(f"{unknown[0]}: expected a parameter of {self.name}, one of {', '.join(self.parameters)}")
 
     def rename(self, settings: dict) -> dict:
         """``settings`` under the parameters' current names."""
