@@ -86,6 +86,11 @@ class Recorder:
         return len(self._moments)
 
     @property
+    def size(self) -> int:
+        """Bytes of the pictures that are kept."""
+        return sum(moment.levels.nbytes for moment in self._moments)
+
+    @property
     def steps(self) -> list[int]:
         """The kept steps' numbers."""
         return [moment.step for moment in self._moments]

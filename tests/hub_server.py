@@ -213,7 +213,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def info(self, _, kind: str, name: str, revision: str | None) -> None:
         commit, repository = self.commit_at(kind, name, revision or "main"), self.repository(kind, name)
-        files = [{"rfilename": path} for path in commit[1]]
+        files = [{"rfilename": path, "size": len(content)} for path, (content, _) in commit[1].items()]
         facts = {"id": name, "sha": commit[0], "private": repository.private, "siblings": files, "tags": []}
         self.answer(200, facts | {"downloads": 0, "likes": 0})
 

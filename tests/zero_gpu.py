@@ -73,7 +73,7 @@ def main(folder: Path) -> dict:
             refused = error.message
     processes = {query["pid"][0] for path, query in CALLS if path == "/allow"} - {str(os.getpid())}
     lent = sum(path == "/schedule" for path, _ in CALLS)
-    threads = [thread.name for thread in gpu.WORKER._threads]
+    threads = [thread.name for thread in gpu.WORKERS[-1]._threads]
     return {"tasks": tasks, "refused": refused, "processes": len(processes), "lent": lent, "threads": threads}
 
 

@@ -10,6 +10,7 @@ import gradio as gr
 
 from synth import Classifier, hub
 from synth.web.gpu import resting_device
+from synth.web.visitors import count_load
 
 NOTHING = "nothing"
 """The choice of no second checkpoint."""
@@ -18,6 +19,7 @@ NOTHING = "nothing"
 @lru_cache(maxsize=3)
 def load_to(device: str, checkpoint: str) -> Classifier:
     """As ``load``, on a device of one's own choice."""
+    count_load()
     return hub.load(checkpoint, device=device)
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 
 import torch
 
+from synth import access
+
 ZERO = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 """Whether this is a Space on ZeroGPU; the package ``spaces`` reads the same variable."""
-WORKER = ThreadPoolExecutor(1)
+PATIENCE = 300
+"""Seconds that one step may take in public mode; the thread of one that takes longer is left behind."""
+GIVEN_UP = "run: expected every step within {} seconds, got one that takes longer; choose fewer or smaller pictures"
+WORKERS = [ThreadPoolExecutor(1)]
+"""The one thread that uses the models, the last one; before it those that hang."""
 
 
 def identity(function: Callable) -> Callable:
@@ -39,4 +46,25 @@ def run_on_worker(function: Callable, *arguments):
     Each of gradio's many threads would keep the memory that a step needs. On ZeroGPU it is called as it is: no thread
     of ours may be there when a process is forked, since the fork would wait for it forever.
     """
-    return function(*arguments) if ZERO else WORKER.submit(function, *arguments).result()
+    if ZERO:
+        return function(*arguments)
+    worker = WORKERS[-1]
+    task = worker.submit(function, *arguments)
+    try:
+        return task.result(PATIENCE if access.is_public() else None)
+    except TimeoutError:
+        if task.done():  # the function's own
+            raise
+        if worker is WORKERS[-1]:
+            WORKERS.append(ThreadPoolExecutor(1))
+        raise ValueError(GIVEN_UP.format(PATIENCE)) from None
+
+
+@contextmanager
+def closing_if_idle(steps: Generator) -> Iterator[Generator]:
+    """Close the generator at the end, unless a thread that was left behind is still in it."""
+    try:
+        yield steps
+    finally:
+        with suppress(ValueError):
+            steps.close()

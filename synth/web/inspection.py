@@ -28,6 +28,11 @@ class Run:
     frame: Frame
     chosen: int = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures."""
+        return self.recorder.size + self.frame.pictures.nbytes + self.frame.start.nbytes
+
 
 class Inspection:
     """The components, wired to each other; ``run_state`` holds the ``Run`` of this visitor's tab, None without one."""

@@ -49,4 +49,4 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
             add_evidence()
         Navigation(page, bar, tabs, checkpoint, note, dropped)
         add_endpoints()
-    return page.queue(max_size=64)
+    return page.queue(max_size=64, default_concurrency_limit=4)

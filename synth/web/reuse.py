@@ -16,6 +16,8 @@ from synth.web.running import Waiting, describe, stream
 from synth.web.views import sheet
 
 VARIATIONS = 4
+UNDONE = 20
+"""Results that can be taken back, at most."""
 
 
 class Reuse:
@@ -89,7 +91,11 @@ def keep_result(run: Run | None, payload: dict, earlier: list):
     before = parse_editor(payload)[0]
     if run is None or before is None:
         return gr.skip(), gr.skip(), "There is no result to keep yet: press Run first."
-    return chosen_picture(run), [*earlier, before], f"result {len(earlier) + 1} is kept: change the settings, press Run"
+    return (
+        chosen_picture(run),
+        [*earlier, before][-UNDONE:],
+        f"result {len(earlier) + 1} is kept: change the settings, press Run",
+    )
 
 
 def undo_keep(earlier: list):

@@ -13,8 +13,9 @@ import torch
 from synth import TASKS, Classifier, Frame, Task
 from synth.web.checkpoints import load, load_to
 from synth.web.events import show_errors
-from synth.web.gpu import borrow_gpu, run_on_worker, working_device
+from synth.web.gpu import borrow_gpu, closing_if_idle, run_on_worker, working_device
 from synth.web.line import LINE
+from synth.web.visitors import check_size, current, forget_oldest_runs
 
 RATE = 8
 """Frames a second that the browser is sent, at most."""
@@ -70,6 +71,8 @@ def packed_frames(task: str, checkpoint: str, settings: dict) -> Iterator[Frame]
         model = load_to(working_device(), checkpoint)
         with closing(TASKS[task].frames(model, **settings)) as frames:
             for frame in frames:
+                if frame.step == 0:
+                    check_size(frame.pictures, int(frame.settings.get("size", 1)))
                 yield converted(frame, lambda tensor: tensor.detach().cpu().numpy())
 
 
@@ -85,7 +88,7 @@ def stream(
 
     ``watch`` sees every frame. gr.Error, one sentence, for bad settings or a full queue.
     """
-    with show_errors(), LINE.place() as runs_ahead:
+    with show_errors(), LINE.place(current()) as runs_ahead:
         ahead = runs_ahead()
         while ahead:
             yield Waiting(ahead, LINE.estimate(ahead))
@@ -93,7 +96,8 @@ def stream(
         task.check_single(settings)
         model = load(checkpoint)
         began, shown = time.monotonic(), -math.inf
-        with closing(packed_frames(task.name, checkpoint, settings)) as frames:
+        forget_oldest_runs()
+        with closing_if_idle(packed_frames(task.name, checkpoint, settings)) as frames:
             for packed in iter(lambda: run_on_worker(next, frames, None), None):
                 watch(frame := converted(packed, torch.from_numpy))
                 now = time.monotonic()
