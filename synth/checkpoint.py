@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import Module
 
 from synth import integrity, starts
 from synth.autoencoder import Decoder
@@ -22,7 +20,7 @@ from synth.classifier import Classifier
 from synth.features import FeatureGallery
 from synth.integrity import Seal
 from synth.sizes import DECODERS, PICTURES, SIDE, check_table, check_whole, read_json
-from synth.tensor_files import Damaged, read_tensors
+from synth.tensor_files import Damaged, Shapes, compare, read_tensors, shapes_of
 
 CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", "start.safetensors"
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
@@ -252,29 +250,12 @@ def _is_small(path: Path) -> bool:
 def _load_classifier(folder: Path, name: str, checksum: str | None = None) -> Classifier:
     with _plain_errors(name, CONFIG, f"checkpoint: expected a readable {CONFIG} in {name}"):
         config = read_json(folder / CONFIG)
-        shapes = _shapes(Classifier, config)
+        shapes = shapes_of(Classifier, config)
     with _plain_errors(name, WEIGHTS, f"checkpoint: expected a whole {WEIGHTS} in {name}"):
-        tensors = read_tensors(folder / WEIGHTS, checksum, lambda there: _compare(shapes, there))
+        tensors = read_tensors(folder / WEIGHTS, checksum, lambda there: compare(shapes, there))
         model = Classifier(**config)
         model.load_state_dict(tensors)
     return model.eval()
-
-
-def _shapes(kind: type[Module], config: dict) -> dict[str, list[int]]:
-    """The shape of every tensor of the module that ``config`` describes, which takes no memory for it."""
-    with torch.device("meta"):
-        return {name: list(tensor.shape) for name, tensor in kind(**config).state_dict().items()}
-
-
-def _compare(shapes: dict[str, list[int]], there: dict[str, list[int]]) -> None:
-    """ValueError unless just the tensors of these ``shapes`` are ``there``."""
-    for name in sorted(shapes.keys() | there.keys()):
-        if shapes.get(name) != there.get(name):
-            raise ValueError(f"{name[:80]}: expected {_shape(shapes.get(name))}, got {_shape(there.get(name))}")
-
-
-def _shape(shape: list[int] | None) -> str:
-    return "no such tensor" if shape is None else "x".join(map(str, shape)) or "a number"
 
 
 def _save_decoders(folder: Path, decoders: dict[str, Decoder]) -> None:
@@ -288,10 +269,10 @@ def _load_decoders(folder: Path, checksum: str, model: Classifier) -> dict[str, 
     configs = read_json(folder / DECODER_CONFIG)
     check_table("decoders", configs, 2)
     check_whole("decoders", len(configs), DECODERS)
-    shapes: dict[str, list[int]] = {}
+    shapes: Shapes = {}
     for name, config in configs.items():
-        shapes |= {f"{name}/{key}": shape for key, shape in _shapes(Decoder, config).items()}
-    tensors = read_tensors(folder / DECODER, checksum, lambda there: _compare(shapes, there))
+        shapes |= {f"{name}/{key}": shape for key, shape in shapes_of(Decoder, config).items()}
+    tensors = read_tensors(folder / DECODER, checksum, lambda there: compare(shapes, there))
     decoders = {name: Decoder(**config).eval() for name, config in configs.items()}
     for name, decoder in decoders.items():
         stages = model.stage_shapes(decoder.depth)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import safetensors.torch
+import torch
 from torch import Tensor
+from torch.nn import Module
 
 from synth.sizes import parse_json
 
@@ -36,7 +38,7 @@ def read_tensors(path: Path, checksum: str | None, check: Callable[[Shapes], obj
     """
     with path.open("rb") as file:
         try:
-            check(_shapes(file))
+            check(_header_shapes(file))
         except ValueError:
             file.seek(0)
             verify(path, hashlib.file_digest(file, "sha256"), checksum)
@@ -56,7 +58,7 @@ def verify(path: Path, digest: hashlib._Hash, checksum: str | None) -> None:
         raise Damaged(path.name)
 
 
-def _shapes(file: BinaryIO) -> Shapes:
+def _header_shapes(file: BinaryIO) -> Shapes:
     """The shape of every tensor in ``file``, from its header alone; ValueError unless the file is that long."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
@@ -75,3 +77,20 @@ def _shapes(file: BinaryIO) -> Shapes:
     if length != size:
         raise ValueError(f"expected {length:,} bytes, got {size:,}")
     return shapes
+
+
+def shapes_of(kind: type[Module], config: dict) -> Shapes:
+    """The shape of every tensor of the module that ``config`` describes, which takes no memory for it."""
+    with torch.device("meta"):
+        return {name: list(tensor.shape) for name, tensor in kind(**config).state_dict().items()}
+
+
+def compare(shapes: Shapes, there: Shapes) -> None:
+    """ValueError unless just the tensors of these ``shapes`` are ``there``."""
+    for name in sorted(shapes.keys() | there.keys()):
+        if shapes.get(name) != there.get(name):
+            raise ValueError(f"{name[:80]}: expected {_shape(shapes.get(name))}, got {_shape(there.get(name))}")
+
+
+def _shape(shape: list[int] | None) -> str:
+    return "no such tensor" if shape is None else "x".join(map(str, shape)) or "a number"
