@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from synth import integrity, starts
+from synth import integrity, pictures, starts
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.features import FeatureGallery
@@ -100,9 +100,14 @@ def save(folder: str | Path, model: Classifier) -> None:
     shutil.rmtree(folder / ONNX, ignore_errors=True)
     weights = {name: _compact(tensor) for name, tensor in model.state_dict().items()}
     weights |= {"mean": model.mean, "std": model.std}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    _write_config(folder, model.config)
-    _seal(folder, [WEIGHTS], integrity.known_logits(_load_classifier(folder, str(folder))))
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as staged:  # a full disk leaves what is there
+        path = Path(staged)
+        save_file(weights, path / WEIGHTS, metadata={"format": "pt"})
+        _write_config(path, model.config)
+        logits = integrity.known_logits(_load_classifier(path, str(folder)))
+        for name in (WEIGHTS, CONFIG):
+            (path / name).replace(folder / name)
+    _seal(folder, [WEIGHTS], logits)
     add(folder, start_tensors=model.start_tensors, decoders=model.decoders)
 
 
@@ -234,17 +239,8 @@ def load_evaluation(folder: Path) -> dict:
 
 def examples(folder: Path) -> dict[str, Path]:
     """Pictures that come with the checkpoint in ``folder``, by what they show, but for those that are too large."""
-    paths = islice((path for path in sorted(folder.glob(EXAMPLES)) if _is_small(path)), PICTURES)
+    paths = islice((path for path in sorted(folder.glob(EXAMPLES)) if pictures.is_small(path, SIDE)), PICTURES)
     return {path.stem: path for path in paths}
-
-
-def _is_small(path: Path) -> bool:
-    """Whether this is a PNG of a side that a checkpoint may have; only its header is read."""
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return max(image.size) <= SIDE
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
 
 
 def _load_classifier(folder: Path, name: str, checksum: str | None = None) -> Classifier:

@@ -141,6 +141,15 @@ def open_image(value, name: str, *, sized: bool = True) -> Image.Image:
     return value
 
 
+def is_small(path: Path, side: int) -> bool:
+    """Whether this is a PNG of at most ``side`` pixels a side; only its header is read."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return max(image.size) <= side
+    except DAMAGED:
+        return False
+
+
 def _still(image: Image.Image, name: str) -> Image.Image:
     """The one picture of a file, whole and the right way up."""
     try:

@@ -96,6 +96,11 @@ class TrainConfig:
         if self.energy_steps and not self.initial:
             raise ValueError("initial: expected the name of a robust checkpoint for a second stage, got none")
 
+    @property
+    def facts(self) -> dict:
+        """What a command can set, by name: this decides the weights."""
+        return {name: value for name, value in asdict(self).items() if name not in FIXED}
+
     def source_side(self, epoch: int) -> int:
         """The side at which pictures are read in ``epoch``: crops that are resized begin larger, to stay sharp."""
         side = self.phase(epoch).image_size

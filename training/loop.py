@@ -131,12 +131,23 @@ class Run:
     """A training in the folder ``output``: where it resumes, how long it may take, what it saves and reports.
 
     All processes of ``accelerator`` must call every method together, except ``save`` and ``summary``.
+
+    recipe: what decides the outcome; a run continues one of the same recipe alone, unless ``change_recipe``.
     """
 
     def __init__(
-        self, name: str, output: Path, accelerator: Accelerator, *, max_minutes: float = math.inf, quiet: bool = False
+        self,
+        name: str,
+        output: Path,
+        accelerator: Accelerator,
+        *,
+        recipe: dict,
+        change_recipe: bool = False,
+        max_minutes: float = math.inf,
+        quiet: bool = False,
     ):
         self.name, self.output, self.accelerator, self.max_minutes = name, output, accelerator, max_minutes
+        self.recipe, self.change_recipe = recipe, change_recipe
         self.quiet = quiet or not accelerator.is_main_process
         self.began = self.saved = time.monotonic()
         self.over = False
@@ -148,11 +159,15 @@ class Run:
         return self.minutes_before + (time.monotonic() - self.began) / 60
 
     def resume(self, parts: train_state.Parts) -> dict:
-        """Load the newest whole save of ``output`` into ``parts``; returns its facts, {} if there is none."""
+        """Take ``output``, and load its newest whole save into ``parts``; returns the save's facts, {} if none."""
+        if self.accelerator.is_main_process:
+            self._lock = train_state.lock(self.output)
         newest = train_state.latest(self.output)
         if newest is None:
             return {}
         tensors, facts = newest
+        if not self.change_recipe:
+            train_state.check_recipe(self.recipe, facts.get("recipe", {}), self.output)
         train_state.restore(parts, tensors)
         self.step, self.minutes_before, self.totals = facts["step"], facts["minutes"], facts["totals"]
         return facts
@@ -178,8 +193,10 @@ class Run:
                         bar.set_postfix(epoch=math.ceil(batch.epochs_done), loss=f"{loss:.3f}", refresh=False)
 
     def add(self, **sums: float) -> None:
-        """Add ``sums`` over this process's pictures, and their ``count``, to those of the epoch."""
+        """Add ``sums`` over this process's pictures, and their ``count``, to the epoch's; ValueError for a NaN."""
         for name, value in sums.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name}: expected a finite number, got {value}; the last save in {self.output} stays")
             self.totals[name] = self.totals.get(name, 0) + value
 
     def log(self, batch: Batch, validation: dict[str, float], learning_rate: float) -> None:
@@ -210,10 +227,10 @@ class Run:
             self.saved = time.monotonic()
         return due
 
-    def save(self, batch: Batch, parts: train_state.Parts, **facts) -> None:
+    def save(self, batch: Batch, parts: train_state.Parts, **more) -> None:
         """Write what ``resume`` reads: the tensors of ``parts``, and plain values."""
-        facts = {"step": batch.step + 1, "minutes": self.minutes, "totals": self.totals, "name": self.name} | facts
-        train_state.save(self.output, batch.step + 1, train_state.tensors(parts), facts)
+        facts = {"step": batch.step + 1, "minutes": self.minutes, "totals": self.totals, "name": self.name}
+        train_state.save(self.output, facts["step"], train_state.tensors(parts), facts | more | {"recipe": self.recipe})
 
     def summary(self, batch: Batch) -> dict:
         """Epochs, minutes and machine so far, for the checkpoint's own description."""

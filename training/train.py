@@ -21,7 +21,7 @@ from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
 from training import energy, loop
-from training.config import FIXED, TrainConfig, parse
+from training.config import TrainConfig, parse
 from training.data import Pictures, augment, crop_resized, hold_out, load
 from training.recipes import RECIPES, command, recipe
 from training.widen import widen
@@ -30,7 +30,7 @@ MIN_PICTURES = 4
 """Pictures that a class needs."""
 SHORT = {
     "name": "name of the checkpoint",
-    "epochs": "number of epochs; a resumed run follows the new schedule",
+    "epochs": "number of epochs",
     "image_size": "side of the pictures in pixels; epsilon, padding and presets grow with it",
     "initial": "checkpoint to begin with",
     "negatives": "folder or Hub data set of the second stage's negatives",
@@ -47,15 +47,17 @@ def train(
     names: list[str] | None = None,
     max_minutes: float = math.inf,
     quiet: bool = False,
+    change_recipe: bool = False,
 ) -> Classifier:
     """Train ``config`` on the data set ``source``, continuing whatever ``output`` holds; returns the averaged model.
 
     Every epoch adds a line to ``output/metrics.jsonl``. Every epoch, every ``loop.SAVE_MINUTES`` and when the time is
     over, ``output`` gets a save to resume from, and ``output/checkpoint`` a model that can be used as it is.
-    names: of the classes, instead of those of the data set.
+    names: of the classes, instead of those of the data set. change_recipe: whether it may continue a run of another.
     """
     accelerator = loop.accelerate()
-    run = loop.Run(config.name, output, accelerator, max_minutes=max_minutes, quiet=quiet)
+    limits = {"max_minutes": max_minutes, "quiet": quiet, "change_recipe": change_recipe}
+    run = loop.Run(config.name, output, accelerator, recipe=config.facts, **limits)
     torch.manual_seed(config.seed)
     data = load(source, "train", config.image_size, config.subset)
     held_out, data = hold_out(_check(data, names), config)
@@ -128,7 +130,6 @@ def train(
 
 def build(config: TrainConfig, data: Pictures) -> Classifier:
     """The network that training begins with: random weights, or those of ``config.initial`` that fit."""
-    facts = {name: value for name, value in dataclasses.asdict(config).items() if name not in FIXED}
     pairs = config.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
     model = Classifier(
         architecture=config.architecture,
@@ -140,7 +141,7 @@ def build(config: TrainConfig, data: Pictures) -> Classifier:
         presets=config.presets,
         groups=data.groups,
         pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
-        info={"name": config.name, "data": config.data, "recipe": facts, "command": command(config)},
+        info={"name": config.name, "data": config.data, "recipe": config.facts, "command": command(config)},
     )
     if config.initial:
         _load_initial(model, config)
@@ -244,6 +245,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the classes, instead of the data set's")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    text = "go on with a run of another recipe, such as one of fewer epochs"
+    parser.add_argument("--change-recipe", action="store_true", help=text)
     changes = parser.add_argument_group("changes of the recipe")
     changes.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field of the recipe")
     for name, text in SHORT.items():
@@ -259,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not config.data:
             config = dataclasses.replace(config, data=source if source.count("/") == 1 else Path(source).resolve().name)
         output = options.output or Path("runs") / config.name
-        limits = {"max_minutes": options.max_minutes, "quiet": options.quiet}
+        limits = {"max_minutes": options.max_minutes, "quiet": options.quiet, "change_recipe": options.change_recipe}
         train(config, source, output, names=options.classes, **limits)
     except ValueError as error:
         parser.exit(2, f"{error}\n")

@@ -79,13 +79,15 @@ def train(
     *,
     max_minutes: float = math.inf,
     quiet: bool = False,
+    change_recipe: bool = False,
 ) -> Decoder:
     """Train a decoder of ``encoder`` on ``data``, continuing whatever ``output`` holds; returns the averaged one.
 
     ``training.train.train`` says what ``output`` gets and when. ValueError for a depth that the encoder lacks.
     """
     accelerator = loop.accelerate(DistributedDataParallelKwargs(find_unused_parameters=True))
-    run = loop.Run(f"{encoder.name} decoder", output, accelerator, max_minutes=max_minutes, quiet=quiet)
+    limits = {"max_minutes": max_minutes, "quiet": quiet, "change_recipe": change_recipe}
+    run = loop.Run(f"{encoder.name} decoder", output, accelerator, recipe=dataclasses.asdict(config), **limits)
     torch.manual_seed(config.seed)
     held_out, data = hold_out(data, config)
     trainer = DecoderTrainer(config, encoder, data, accelerator)
@@ -222,6 +224,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="folder of the run (default: runs/CHECKPOINT-decoder)")
     parser.add_argument("--max-minutes", type=float, default=math.inf, help="end cleanly within this wall-clock time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.add_argument("--change-recipe", action="store_true", help="go on with a run of other settings")
     settings = parser.add_argument_group("how to train")
     fields = dataclasses.fields(DecoderConfig)
     for field in fields:
@@ -235,7 +238,8 @@ def main(arguments: list[str] | None = None) -> None:
         if options.only:
             data = data.only(options.only)
         output = options.output or Path("runs") / f"{encoder.name}-decoder"
-        train(config, encoder, data, output, max_minutes=options.max_minutes, quiet=options.quiet)
+        limits = {"max_minutes": options.max_minutes, "quiet": options.quiet, "change_recipe": options.change_recipe}
+        train(config, encoder, data, output, **limits)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 

@@ -1,12 +1,16 @@
-"""Training state on disk: safetensors with a checksum, written atomically, the last two kept."""
+"""Training state on disk: safetensors with a checksum, written atomically, the last two kept; one run at a time."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -32,11 +36,14 @@ def tensors(parts: Parts) -> dict[str, Tensor]:
 
 
 def restore(parts: Parts, tensors: dict[str, Tensor]) -> None:
-    """Put what ``tensors`` returned into the parts."""
+    """Put what ``tensors`` returned into the parts; ValueError if these are of another network."""
     for name, part in parts.items():
         own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
         if isinstance(part, nn.Module):
-            part.load_state_dict(own)
+            try:
+                part.load_state_dict(own)
+            except RuntimeError:
+                raise ValueError("output: expected a save of this network, got one of another") from None
             continue
         parameters = _parameters(part)
         for place, value in own.items():
@@ -46,18 +53,66 @@ def restore(parts: Parts, tensors: dict[str, Tensor]) -> None:
             part.state[parameter][key] = torch.empty_like(parameter).copy_(value) if fits else value
 
 
+def lock(folder: Path) -> TextIO:
+    """Take ``folder`` for this process until the file that is returned is closed, or the process ends in any way.
+
+    ValueError if another run has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / "lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise ValueError(f"output: expected a folder that no other run writes to, got {folder}") from None
+    return file
+
+
+def check_recipe(recipe: dict, saved: dict, folder: Path) -> None:
+    """ValueError that names what differs between the ``recipe`` of a run and the ``saved`` one that it would continue.
+
+    Saves of earlier versions did not keep it: nothing is said about these.
+    """
+    recipe = json.loads(json.dumps(recipe))
+    changed = [name for name in recipe if name in saved and recipe[name] != saved[name]]
+    if changed:
+        words = ", ".join(f"{name} {saved[name]} instead of {recipe[name]}" for name in changed)
+        advice = "--change-recipe goes on with the new one"
+        raise ValueError(f"{changed[0]}: expected the recipe of the run in {folder}, which has {words}; {advice}")
+
+
+@contextmanager
+def _room(step: int, partial: Path):
+    """ValueError, and no half-written file, if the disk is full."""
+    try:
+        yield
+    except Exception as error:  # safetensors has an exception type of its own
+        partial.unlink(missing_ok=True)
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        if not full:
+            raise
+        raise ValueError(f"output: expected room to save step {step}, got a full disk; the one before stays") from None
+
+
 def save(folder: Path, step: int, tensors: dict[str, Tensor], facts: dict) -> None:
-    """Write ``state-STEP.safetensors`` and its JSON; either both become visible whole, or the save is ignored."""
+    """Write ``state-STEP.safetensors`` and its JSON; either both become visible whole, or the save is ignored.
+
+    ValueError if the disk is full, or if a number is not finite; what was saved before stays.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"loss: expected a run that converges, got {name} that is not finite in step {step}")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"state-{step:08d}.safetensors"
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-    facts = {**facts, "sha256": _sha256(partial)}
-    _flush(partial)
-    os.replace(partial, path)
-    partial.write_text(json.dumps(facts))
-    _flush(partial)
-    os.replace(partial, path.with_suffix(".json"))
+    with _room(step, partial):
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+        facts = {**facts, "sha256": _sha256(partial)}
+        _flush(partial)
+        os.replace(partial, path)
+        partial.write_text(json.dumps(facts))
+        _flush(partial)
+        os.replace(partial, path.with_suffix(".json"))
     for old in sorted(folder.glob("state-*.safetensors"))[:-KEPT]:
         old.unlink()
         old.with_suffix(".json").unlink(missing_ok=True)
