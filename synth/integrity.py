@@ -39,6 +39,7 @@ class Seal:
             raise ValueError(f"seal: expected a readable {path.name}, got none") from None
 
     def write(self, path: Path) -> None:
+        check_numbers("logits", self.logits)
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     def accepts(self, model: Classifier) -> bool:

@@ -24,7 +24,7 @@ from huggingface_hub import HfApi, file_download, hf_hub_download, snapshot_down
 from huggingface_hub.utils import _http
 
 import synth
-from synth import checkpoint, hub, tensor_files
+from synth import access, checkpoint, downloads, hub, tensor_files
 from training import publish as publishing
 
 _http.time = file_download.time = types.SimpleNamespace(**vars(time) | {"sleep": lambda seconds: None})  # retry at once
@@ -36,6 +36,13 @@ def load(name: str, **more) -> dict:
     with mock.patch.object(tensor_files, "verify", lambda path, *more: hashed.append(path.name) or verify(path, *more)):
         model = hub.load(name, **more)
     return {"weights": model.head.weight.flatten().tolist(), "hashed": hashed}
+
+
+def visit(name: str, limits: dict) -> dict:
+    """As somebody on the internet; with other ``limits`` of ``synth.downloads``."""
+    with mock.patch.dict(os.environ, {access.VARIABLE: "1"}), mock.patch.multiple(downloads, **{"SECONDS": 3} | limits):
+        model = hub.load(name)
+    return {"weights": model.head.weight.flatten().tolist(), "revision": model.folder.name}
 
 
 def picture(name: str) -> dict:

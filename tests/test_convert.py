@@ -154,7 +154,7 @@ def test_what_cannot_be_converted_is_one_sentence(tmp_path, capsys):
     assert "expected a checkpoint of tensors only" in error_of(capsys, tmp_path / "resnet18.txt")
     torch.save([1, 2], tmp_path / "resnet18.list")
     assert "expected named tensors" in error_of(capsys, tmp_path / "resnet18.list")
-    assert "expected a path, a URL or OWNER/NAME/FILE" in error_of(capsys, tmp_path / "resnet18.none")
+    assert "expected a path or OWNER/NAME/FILE" in error_of(capsys, tmp_path / "resnet18.none")
 
 
 def test_a_file_that_smuggles_code_is_refused(tmp_path, capsys):

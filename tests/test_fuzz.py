@@ -9,10 +9,8 @@ import json
 import math
 import random
 import re
-import struct
 import tempfile
 import threading
-import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +27,7 @@ from synth.web import running
 from synth.web.checkpoints import load
 from synth.web.line import LINE
 from synth.web.running import stream
+from tests.abuse.bombs import bomb
 from tests.conftest import EVERY_TASK, draw_mask, draw_picture, needed
 
 AT_ONCE = 8
@@ -57,16 +56,6 @@ BODIES = [
     '{"data": [' + "9" * 5000 + "]}",
     '{"data": ' + "[" * 2000 + "]" * 2000 + "}", '{"data": [], "session_hash": 7}', '{"data": [], "session_hash": {}}',
 ]  # fmt: skip
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that announces a huge picture."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
 
 
 @pytest.fixture(scope="module", autouse=True)

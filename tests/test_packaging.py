@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import synth
-from synth import hub
+from synth import downloads, hub
 from synth.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,7 +103,7 @@ def test_with_nothing_bundled_the_default_is_the_listed_one(nothing_bundled, mon
         asked.append(name)
         raise OSError("no network")
 
-    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr(downloads, "snapshot_download", download)
     for arguments in ([], ["--checkpoint", "two"]):
         assert main(["generation", *arguments]) == 2
         error = capsys.readouterr().err

@@ -1,8 +1,9 @@
 """Convert another project's robust checkpoint into one of ours: ``python -m training.convert FILE --output FOLDER``.
 
-FILE is a path, a URL, or OWNER/NAME/FILE on the Hub. It may be a checkpoint of the robustness library (CIFAR, ImageNet
-and Restricted ImageNet, like ``madrylab/robust-imagenet-models``) or a plain state dict of a torchvision network, alone
-or nested, with or without a normalisation inside, like those of RobustBench. Only tensors are read.
+FILE is a path, or OWNER/NAME/FILE on the Hub; ``--url`` takes an address instead. It may be a checkpoint of the
+robustness library (CIFAR, ImageNet and Restricted ImageNet, like ``madrylab/robust-imagenet-models``) or a plain state
+dict of a torchvision network, alone or nested, with or without a normalisation inside, like those of RobustBench. Only
+tensors are read.
 """
 
 from __future__ import annotations
@@ -10,19 +11,15 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
-import urllib.error
 from pathlib import Path
 
-import numpy as np
-import torch
-from huggingface_hub import hf_hub_download
-from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from synth import checkpoint
 from synth.backbones import BACKBONES
 from synth.classifier import Classifier
+from training import foreign
 from training.config import CIFAR10_MEAN, CIFAR10_STD
 from training.presets import CIFAR10_PAIRS, CIFAR10_PRESETS, PRESETS_224
 
@@ -35,10 +32,7 @@ LAYOUTS = {
     1000: ("ILSVRC/imagenet-1k", tuple(_IMAGENET_CATEGORIES), 224, IMAGENET_MEAN, IMAGENET_STD),
 }
 """By the number of classes: data set, class names, side in pixels, and the normalisation unless the file has one."""
-NESTS = ("model", "state_dict", "net", "model_state_dict")
 NORMALISATIONS = {"mean": ("normalizer.new_mean", "mean", "mu"), "std": ("normalizer.new_std", "std", "sigma")}
-SAFE = [np._core.multiarray.scalar, np.dtype, *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}]
-"""Harmless types that checkpoints hold beside tensors: numbers of numpy."""
 NAMES = {
     "resnet18": "resnet18",
     "wide_resnet50_2": "wide_resnet50_2",
@@ -85,40 +79,6 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
     return model.eval()
 
 
-def read(source: str) -> dict:
-    """The tensors of a file, however nested; ValueError for one that cannot be fetched, or that holds code."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = _fetch(source, Path(folder))
-        try:
-            if path.suffix == ".safetensors":
-                return load_file(path)
-            with torch.serialization.safe_globals(SAFE):
-                content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # unpicklers raise many kinds
-            reason = " ".join(str(error).split())[:120]
-            raise ValueError(f"file: expected a checkpoint of tensors only, got {source[:120]} ({reason})") from None
-    while isinstance(content, dict) and (nest := next((k for k in NESTS if isinstance(content.get(k), dict)), None)):
-        content = content[nest]
-    if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"file: expected named tensors, got {source[:120]}")
-    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _fetch(source: str, folder: Path) -> Path:
-    try:
-        if re.match(r"https?://", source):
-            torch.hub.download_url_to_file(source, folder / Path(source).name, progress=False)
-            return folder / Path(source).name
-        if not Path(source).exists() and source.count("/") == 2:
-            owner, name, file = source.split("/")
-            return Path(hf_hub_download(f"{owner}/{name}", file))
-    except (OSError, urllib.error.URLError) as error:  # the Hub client's errors are OSErrors
-        raise ValueError(f"file: expected one that can be fetched, got {source[:120]} ({error})") from None
-    if not Path(source).is_file():
-        raise ValueError(f"file: expected a path, a URL or OWNER/NAME/FILE on the Hub, got {source[:120]!r}")
-    return Path(source)
-
-
 def _split_normalisation(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
     """The network's tensors under torchvision's names, and the mean and deviation that the file normalises with."""
     state = {key.removeprefix("module."): value for key, value in state.items()}
@@ -155,16 +115,21 @@ def _architecture(source: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.convert", description=__doc__.splitlines()[0])
-    parser.add_argument("file", help="a path, a URL, or OWNER/NAME/FILE on the Hub")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("file", nargs="?", help="a path, or OWNER/NAME/FILE on the Hub")
+    source.add_argument("--url", help="an address, http or https, to fetch the file from")
     parser.add_argument("--architecture", choices=BACKBONES, help="the network (default: from the file's name)")
     parser.add_argument("--width", type=float, default=1, help="multiplier of the channels (default 1)")
     parser.add_argument("--name", help="name of the checkpoint (default: that of the file)")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     try:
-        architecture = options.architecture or _architecture(options.file)
-        name = options.name or Path(options.file).stem
-        model = convert(read(options.file), architecture, name=name, width=options.width)
+        source = options.url or options.file
+        architecture = options.architecture or _architecture(source)
+        name = options.name or Path(source).stem
+        with tempfile.TemporaryDirectory() as folder:
+            path = foreign.fetch_url(options.url, Path(folder)) if options.url else foreign.fetch(options.file)
+            model = convert(foreign.read(path), architecture, name=name, width=options.width)
         checkpoint.save(options.output, model)
     except ValueError as error:
         parser.exit(2, f"{error}\n")

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from starlette.datastructures import Headers
-from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from synth import access
 from synth.web import visitors
 
@@ -20,86 +15,85 @@ CLOSED = ("file=http", "file/http", "proxy=", "deep_link", "process_recording", 
 """Routes of gradio that this app does not use, and that fetch an address of the visitor's choice or write files."""
 
 
-class Gate:
-    """ASGI middleware: 403, 413, 429 or 503 with one sentence, or on to ``app``."""
+class Refused(Exception):
+    """A request that is not passed on: its status, and a sentence."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+class Gate:
+    """ASGI middleware before ``app``."""
+
+    def __init__(self, app) -> None:
         self.app, self.open = app, Counter[str]()
         self.requests, self.bytes = visitors.Rate(), visitors.Rate()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: dict, receive, send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        who = visitors.address(Headers(scope=scope), (scope.get("client") or ["unknown"])[0])
-        refusal = self._refusal(who, scope)
-        if refusal is not None:
-            return await refusal(scope, receive, send)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        who, answered = visitors.address(headers, (scope.get("client") or ["unknown"])[0]), False
+        most, arrived = UPLOAD if scope["path"].endswith("/upload") else BODY, 0
+
+        async def counted() -> dict:
+            nonlocal arrived
+            message = await receive()
+            size = len(message.get("body", b""))
+            arrived += size
+            self._check_size(arrived, most)
+            if most == UPLOAD and size:
+                self._check_rate(who, size)
+            return message
+
+        async def noted(message: dict) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
         self.open[who] += 1
         try:
-            await self._pass(who, scope, receive, send)
+            self._check(who, scope)
+            self._check_size(int(headers.get("content-length", "0")[:20]), most)
+            await self.app(scope, counted, noted)
+        except Refused as error:
+            if not answered:
+                await answer(send, error.status, str(error))
         finally:
             self.open[who] -= 1
             if not self.open[who]:
                 del self.open[who]
 
-    def _refusal(self, who: str, scope: Scope) -> PlainTextResponse | None:
+    def _check(self, who: str, scope: dict) -> None:
         if scope["path"].lower().removeprefix("/gradio_api").lstrip("/").startswith(CLOSED):
-            return PlainTextResponse("This app does not do that.", 403)
-        length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > most_bytes(scope):
-            return PlainTextResponse(f"Expected at most {most_bytes(scope) >> 20} MB, got more.", 413)
+            raise Refused(403, "This app does not do that.")
         if scope["method"] == "POST" and not self.requests.take(who, visitors.REQUESTS):
-            return PlainTextResponse(f"Expected at most {visitors.REQUESTS} requests a minute; wait a minute.", 429)
-        if self.open[who] >= visitors.OPEN:
-            return PlainTextResponse(f"Expected at most {visitors.OPEN} connections; close a page.", 429)
-        if self.open.total() >= visitors.OPEN_OF_ALL:
-            return PlainTextResponse("There are too many visitors now; try again in a minute.", 503)
-        return None
+            raise Refused(429, f"Expected at most {visitors.REQUESTS} requests a minute; wait a minute.")
+        if self.open[who] > visitors.OPEN:
+            raise Refused(429, f"Expected at most {visitors.OPEN} connections; close a page.")
+        if self.open.total() > visitors.OPEN_OF_ALL:
+            raise Refused(503, "There are too many visitors now; try again in a minute.")
 
-    async def _pass(self, who: str, scope: Scope, receive: Receive, send: Send) -> None:
-        most, arrived, answered = most_bytes(scope), 0, False
+    def _check_size(self, size: int, most: int) -> None:
+        if size > most:
+            raise Refused(413, f"Expected at most {most >> 20} MB, got more.")
 
-        async def counted() -> Message:
-            nonlocal arrived
-            message = await receive()
-            size = len(message.get("body", b""))
-            arrived += size
-            if arrived > most:
-                raise TooMuch(413, f"Expected at most {most >> 20} MB, got more.")
-            if most == UPLOAD and size and not self._may_upload(who, size):
-                raise TooMuch(429, f"Expected at most {visitors.UPLOADED >> 20} MB a minute; wait a minute.")
-            return message
-
-        async def noted(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except TooMuch as error:
-            if not answered:
-                await PlainTextResponse(str(error), error.status)(scope, receive, send)
-
-    def _may_upload(self, who: str, size: int) -> bool:
-        return self.bytes.take(who, visitors.UPLOADED, size) and self.bytes.take("", visitors.UPLOADED_BY_ALL, size)
+    def _check_rate(self, who: str, size: int) -> None:
+        mine, everybodys = visitors.UPLOADED, visitors.UPLOADED_BY_ALL
+        if not (self.bytes.take(who, mine, size) and self.bytes.take("", everybodys, size)):
+            raise Refused(429, f"Expected uploads of at most {mine >> 20} MB a minute; wait a minute.")
 
 
-def most_bytes(scope: Scope) -> int:
-    """What a request may bring."""
-    return UPLOAD if scope["path"].endswith("/upload") else BODY
+async def answer(send, status: int, words: str) -> None:
+    """The answer ``words``, as plain text."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": words.encode()})
 
 
 def guards() -> dict:
     """Arguments of the page's ``launch`` that put the gate before it, and let it remember fewer visits."""
     if not access.is_public():
         return {}
-    return {"app_kwargs": {"middleware": [Middleware(Gate)]}, "state_session_capacity": SESSIONS}
-
-
-class TooMuch(Exception):
-    """A request that is longer than it may be."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
+    return {"app_kwargs": {"middleware": [(Gate, (), {})]}, "state_session_capacity": SESSIONS}

@@ -1,0 +1,13 @@
+"""Attacks on the app and the commands, and faults around them: each is refused in one sentence, or harmless.
+
+``python -m bench.abuse`` runs them and writes the table of docs/security.md.
+"""
+
+# ruff: noqa: E402, F401, F403
+import pytest
+
+pytest.register_assert_rewrite("tests.abuse")
+
+from tests.abuse.files import *
+from tests.abuse.measure import row
+from tests.abuse.names import *
