@@ -11,3 +11,4 @@ pytest.register_assert_rewrite("tests.abuse")
 from tests.abuse.files import *
 from tests.abuse.measure import row
 from tests.abuse.names import *
+from tests.abuse.visits import *

@@ -24,7 +24,7 @@ OPEN, OPEN_OF_ALL = 40, 600
 """Connections at the same time: an open page holds two."""
 KEPT = 2**30
 """Bytes of the runs that all visits together remember."""
-PIXELS = 2**21
+PIXELS = 2**22
 """Of all pictures of a run together, at its largest size."""
 
 
