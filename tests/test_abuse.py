@@ -11,4 +11,7 @@ pytest.register_assert_rewrite("tests.abuse")
 from tests.abuse.files import *
 from tests.abuse.measure import row
 from tests.abuse.names import *
+from tests.abuse.pictures import *
+from tests.abuse.places import *
+from tests.abuse.server import public_server, visitor
 from tests.abuse.visits import *
