@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import string
 from contextlib import contextmanager
 
 import gradio as gr
@@ -17,7 +19,34 @@ NO_MEMORY = "count: expected a run that fits into memory, got a larger one; choo
 
 @contextmanager
 def show_errors():
-    """Show a ValueError with the sentence that Python and the command line give."""
+    """Show a ValueError on the page, with the sentence that Python and the command line give."""
+    try:
+        with sentences():
+            yield
+    except gr.Error as error:
+        raise as_text(error) from None
+
+
+def as_text(error: gr.Error) -> gr.Error:
+    """The error as the page must get it, which takes messages for HTML: names and settings may be somebody else's."""
+    return gr.Error(html.escape(error.message, quote=False), print_exception=False)
+
+
+def plain(markdown: gr.Markdown) -> gr.Markdown:
+    """The component, which from now on shows what it is given as it is: it may hold somebody else's names."""
+    render = markdown.postprocess
+    markdown.postprocess = lambda words: render(None if words is None else escape(words))
+    return markdown
+
+
+def escape(words: str) -> str:
+    """``words`` as Markdown that shows them as they are: every mark by its number."""
+    return "".join(f"&#{ord(letter)};" if letter in string.punctuation else letter for letter in words)
+
+
+@contextmanager
+def sentences():
+    """A ValueError as a gr.Error with the same sentence, for callers of the API."""
     try:
         yield
     except gr.Error:  # it is a ValueError, too

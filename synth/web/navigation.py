@@ -8,7 +8,7 @@ from synth import Classifier
 from synth.record import Record
 from synth.tasks import find_task
 from synth.web.checkpoints import download, load
-from synth.web.events import PRIVATE, show_errors
+from synth.web.events import PRIVATE, escape, show_errors
 from synth.web.inspection import Run
 from synth.web.reuse import chosen_picture
 from synth.web.tab import Tab
@@ -84,7 +84,7 @@ def show_download(checkpoint: str):
     """How far the checkpoint's download is, while there is one."""
     with show_errors():
         for sentence in download(checkpoint):
-            yield gr.Markdown(sentence, visible=True)
+            yield gr.Markdown(escape(sentence), visible=True)
     yield gr.Markdown(visible=False)
 
 

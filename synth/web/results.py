@@ -10,7 +10,7 @@ from synth import Frame, Task
 from synth.recorder import Recorder
 from synth.web.checkpoints import NOTHING, load
 from synth.web.editor import task_settings
-from synth.web.events import PRIVATE, QUEUE, show_errors
+from synth.web.events import PRIVATE, QUEUE, as_text, escape, plain, sentences
 from synth.web.inspection import KEPT, Inspection, Run
 from synth.web.reuse import Reuse
 from synth.web.running import Waiting, describe, stream
@@ -32,7 +32,7 @@ class Results:
         with gr.Row(elem_classes="run"):
             run = gr.Button("Run", variant="primary", min_width=100)
             stop = gr.Button("Stop", min_width=100)
-        self.status = gr.Markdown("Ready: press Run.", elem_classes="status")
+        self.status = plain(gr.Markdown("Ready: press Run.", elem_classes="status"))
         self.stopped = gr.State()
         with gr.Row(elem_classes="result"):
             self.start = gr.Image(label="Start", visible=False, **IMAGE)
@@ -64,7 +64,7 @@ class Results:
         The browser may leave out updates that come fast: the last one holds all that is to stay.
         """
         try:
-            with show_errors():
+            with sentences():
                 settings, note = task_settings(self.task, dict(zip(self.controls, values, strict=True)))
             with image_files() as save:
                 updates = {self.other_result: gr.Image(visible=False), self.metrics: gr.Markdown(visible=False)}
@@ -76,10 +76,10 @@ class Results:
                 yield updates | {self.stopped: None}
         except gr.Error as error:
             yield {self.status: error.message, self.stopped: None}
-            raise
+            raise as_text(error) from None
 
     def _run(self, checkpoint: str, settings: dict, note: str, updates: dict, save):
-        with show_errors():
+        with sentences():
             recorder = Recorder(load(checkpoint))
         for progress in stream(self.task, checkpoint, settings, recorder.add):
             if isinstance(progress, Waiting):
@@ -124,7 +124,7 @@ def metrics_table(task: Task, picture, frame: Frame, other: Frame | None) -> str
     holes = all("psnr_hole" in metrics for metrics in rows.values())
     head = "| against the original | PSNR | SSIM |" + (" PSNR in the hole |" if holes else "")
     lines = [
-        f"| {name} | {m['psnr']:.1f} dB | {m['ssim']:.3f} |" + (f" {m['psnr_hole']:.1f} dB |" if holes else "")
+        f"| {escape(name)} | {m['psnr']:.1f} dB | {m['ssim']:.3f} |" + (f" {m['psnr_hole']:.1f} dB |" if holes else "")
         for name, m in rows.items()
     ]
     return "\n".join([head, "|---" * (3 + holes) + "|", *lines])

@@ -10,7 +10,7 @@ from synth.pictures import to_images
 from synth.record import Record
 from synth.web.checkpoints import load
 from synth.web.editor import enlarge, parse_editor, task_settings
-from synth.web.events import PRIVATE, QUEUE, show_errors
+from synth.web.events import PRIVATE, QUEUE, as_text, sentences
 from synth.web.inspection import KEPT, Run
 from synth.web.running import Waiting, describe, stream
 from synth.web.views import sheet
@@ -67,7 +67,7 @@ class Reuse:
     def _vary(self, checkpoint: str, *values):
         """Updates of status and gallery: the task again with the seeds that follow."""
         try:
-            with show_errors():
+            with sentences():
                 settings, note = task_settings(self.task, dict(zip(self.controls, values, strict=True)))
                 first = self.task.parameters["seed"].check("seed", settings["seed"], None) + 1
             images = {}
@@ -83,7 +83,7 @@ class Reuse:
             yield {self.stopped: None}
         except gr.Error as error:
             yield {self.status: error.message, self.stopped: None}
-            raise
+            raise as_text(error) from None
 
 
 def keep_result(run: Run | None, payload: dict, earlier: list):

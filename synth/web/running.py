@@ -12,7 +12,7 @@ import torch
 
 from synth import TASKS, Classifier, Frame, Task
 from synth.web.checkpoints import load, load_to
-from synth.web.events import show_errors
+from synth.web.events import sentences
 from synth.web.gpu import borrow_gpu, closing_if_idle, run_on_worker, working_device
 from synth.web.line import LINE
 from synth.web.visitors import check_size, current, forget_oldest_runs
@@ -67,7 +67,7 @@ def packed_frames(task: str, checkpoint: str, settings: dict) -> Iterator[Frame]
 
     gr.Error, one sentence, for bad settings: of other errors ZeroGPU says the type alone.
     """
-    with show_errors():
+    with sentences():
         model = load_to(working_device(), checkpoint)
         with closing(TASKS[task].frames(model, **settings)) as frames:
             for frame in frames:
@@ -88,7 +88,7 @@ def stream(
 
     ``watch`` sees every frame. gr.Error, one sentence, for bad settings or a full queue.
     """
-    with show_errors(), LINE.place(current()) as runs_ahead:
+    with sentences(), LINE.place(current()) as runs_ahead:
         ahead = runs_ahead()
         while ahead:
             yield Waiting(ahead, LINE.estimate(ahead))
