@@ -8,6 +8,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.abuse")
 
+from tests.abuse.conversions import *
 from tests.abuse.files import *
 from tests.abuse.markup import *
 from tests.abuse.measure import row
@@ -15,5 +16,6 @@ from tests.abuse.names import *
 from tests.abuse.pictures import *
 from tests.abuse.places import *
 from tests.abuse.server import public_server, visitor
+from tests.abuse.trainings import *
 from tests.abuse.visits import *
 from tests.browser.conftest import browser
