@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from synth import TASKS, Classifier, Frame, Task
+from synth import TASKS, Classifier, Frame, Task, access
 from synth.web.checkpoints import load, load_to
 from synth.web.events import sentences
 from synth.web.gpu import borrow_gpu, closing_if_idle, run_on_worker, working_device
@@ -19,8 +19,8 @@ from synth.web.visitors import check_size, current, forget_oldest_runs
 
 RATE = 8
 """Frames a second that the browser is sent, at most."""
-PATIENCE = 120
-"""Seconds after which a run ends where it is if others wait."""
+PATIENCE, PUBLIC_PATIENCE = 120, 30
+"""Seconds after which a run ends where it is if others wait; with visitors who do not know each other."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def describe(progress: Waiting | Progress) -> str:
     if frame.note:
         parts.append(frame.note)
     if progress.ended_early:
-        parts.append(f"ended after {PATIENCE} s, since others wait")
+        parts.append(f"ended after {progress.seconds:.0f} s, since others wait")
     return "; ".join(parts)
 
 
@@ -95,13 +95,14 @@ def stream(
             ahead = runs_ahead(0.25)
         task.check_single(settings)
         model = load(checkpoint)
+        patience = PUBLIC_PATIENCE if access.is_public() else PATIENCE
         began, shown = time.monotonic(), -math.inf
         forget_oldest_runs()
         with closing_if_idle(packed_frames(task.name, checkpoint, settings)) as frames:
             for packed in iter(lambda: run_on_worker(next, frames, None), None):
                 watch(frame := converted(packed, torch.from_numpy))
                 now = time.monotonic()
-                ended_early = now - began > PATIENCE and len(LINE) > 1
+                ended_early = now - began > patience and len(LINE) > 1
                 done = frame.step == frame.steps or ended_early
                 if done or now - shown >= 1 / RATE:
                     yield Progress(frame, now - began, row_names(frame, model), done, ended_early)

@@ -15,10 +15,11 @@ from PIL import Image
 
 from synth import TASKS, access
 from synth.recorder import Recorder
-from synth.web import gpu, visitors
+from synth.web import gpu, running, visitors
 from synth.web.checkpoints import load
 from synth.web.inspection import Run
-from synth.web.line import LINE
+from synth.web.line import LINE, Line
+from tests.abuse.bombs import bomb
 from tests.abuse.measure import attack
 from tests.abuse.server import HONEST, HOSTILE, SHORT, Client
 from tests.toys import wait_for
@@ -194,3 +195,60 @@ def test_pictures_of_the_visits_are_the_same(visitor, public_server):
         expected = TASKS["generation"](load("tiny"), seed=3, **SHORT).images[0]
         assert image.convert("RGB").resize((32, 32), 0).tobytes() == expected.tobytes()
     assert Path(path).is_relative_to(public_server.folder)
+
+
+@attack("harmless")
+def test_a_full_line(monkeypatch):
+    """seven addresses that fill all 20 places: somebody with none still gets one, and goes before who has used more"""
+    line, now = Line(), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    places = [line.place(f"203.0.113.{index // 3}") for index in range(21)]
+    heads = [place.__enter__() for place in places]
+    assert heads[0]() == 0 and len(line) == 21
+    with line.place(HONEST) as ahead:
+        assert len(line) == 21 and ahead() == 20
+        with pytest.raises(ValueError, match="the last of them has left the line"):
+            heads[20]()
+        line._used = {"203.0.113.1": 1.0}
+        assert heads[1]() == 1
+        now[0] = 30
+        places[0].__exit__(None, None, None)
+        assert ahead() == 14, "who has used nothing comes before those who have"
+        assert heads[1]() == 18 and heads[6]() == 0
+    for place in places[1:]:
+        place.__exit__(None, None, None)
+    assert len(line) == 0
+
+
+@attack("harmless")
+def test_honest_visitors_among_hostile_ones(visitor):
+    """honest runs while others send long runs, bombs, folders as names and uploads: none is lost or wrong"""
+    expected = {seed: TASKS["generation"](load("tiny"), seed=seed, steps=2, count=1).images[0] for seed in range(4)}
+    over = threading.Event()
+
+    def besiege(client: Client, index: int) -> None:
+        while not over.is_set():
+            if index:
+                client.call(checkpoint=f"/etc/{index}", steps=1)
+                client.upload(bomb(60_000, 60_000))
+                client.http.post("/gradio_api/call/generation", content="[" * 100_000)
+            else:
+                client.call(steps=100, count=32)
+
+    hostile = [visitor(f"203.0.113.{100 + index}") for index in range(3)]
+    threads = [threading.Thread(target=besiege, args=(client, index)) for index, client in enumerate(hostile)]
+    honest, images = visitor(HONEST), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "PUBLIC_PATIENCE", 0.3)
+        for thread in threads:
+            thread.start()
+        for seed in expected:
+            kind, data = honest.call(seed=seed, steps=2, count=1)
+            images[seed] = json.loads(data)[0]["path"] if kind == "complete" else data
+        over.set()
+        for thread in threads:
+            thread.join()
+        wait_for(lambda: len(LINE) == 0)
+    for seed, path in images.items():
+        with Image.open(path) as image:
+            assert image.convert("RGB").resize((32, 32), 0).tobytes() == expected[seed].tobytes()
