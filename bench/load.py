@@ -55,14 +55,14 @@ class Call:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, psutil.Process, Path]]:
+def serving(*options: str) -> Iterator[tuple[str, psutil.Process, Path]]:
     """The app as a process of its own: its address, the process, and the folder where it leaves files."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
         places = {"TMPDIR": folder, "GRADIO_TEMP_DIR": f"{folder}/gradio", "HF_HUB_OFFLINE": "1"}
-        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), *options]
         with open(f"{folder}/log", "w+") as log:
             server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **places}, stdout=log, stderr=log)
             try:

@@ -13,6 +13,7 @@ from tests.abuse.files import *
 from tests.abuse.markup import *
 from tests.abuse.measure import row
 from tests.abuse.names import *
+from tests.abuse.page import *
 from tests.abuse.pictures import *
 from tests.abuse.places import *
 from tests.abuse.server import public_server, visitor
