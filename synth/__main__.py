@@ -88,8 +88,11 @@ def _run(options: argparse.Namespace) -> int:
 def _checkpoints(options: argparse.Namespace) -> int:
     for kind, names in (("bundled", hub.bundled()), ("downloaded", hub.cached())):
         for name in names:
-            figures = load_evaluation(hub.folder(name))
-            shown = ", ".join(f"{key} {value['value']:.1%}" for key, value in figures.get("accuracy", {}).items())
+            try:
+                figures = load_evaluation(hub.folder(name))
+                shown = ", ".join(f"{key} {value['value']:.1%}" for key, value in figures.get("accuracy", {}).items())
+            except (ValueError, TypeError, AttributeError, KeyError):  # a downloaded one is somebody else's
+                shown = "figures that cannot be read"
             print(f"{name} ({kind}): {shown or 'not evaluated'}")
     for name in set(hub.listed()) - set(hub.cached()):
         print(f"{name} (on the Hub)")

@@ -45,6 +45,8 @@ def checkpoint_menus() -> tuple[gr.Dropdown, gr.Dropdown]:
 
 def download(checkpoint: str) -> Iterator[str]:
     """Sentences on how far the download from the Hub is, until the checkpoint is here; none if it is here already."""
+    if checkpoint.count("/") == 1 and checkpoint not in hub.listed():
+        count_load()
     state = {"sentence": f"Asking the Hub for {checkpoint} ..."}
 
     def progress(done: int, total: int) -> None:

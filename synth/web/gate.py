@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from PIL import Image
+
 from synth import access
 from synth.web import visitors
 
@@ -11,6 +13,8 @@ UPLOAD, BODY = 64 * 2**20, 2 * 2**20
 """Bytes of one request: of an upload, and of any other."""
 SESSIONS = 60
 """Visits that are remembered; those that were idle for longest are forgotten."""
+READ = 2**26
+"""Pixels of a picture that is opened at all."""
 CLOSED = ("file=http", "file/http", "proxy=", "deep_link", "process_recording", "vibe-", "undo-vibe-", "dev/")
 """Routes of gradio that this app does not use, and that fetch an address of the visitor's choice or write files."""
 
@@ -33,8 +37,9 @@ class Gate:
     async def __call__(self, scope: dict, receive, send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        who, answered = visitors.address(headers, (scope.get("client") or ["unknown"])[0]), False
+        headers = [(name, value.decode("latin-1")) for name, value in scope["headers"]]
+        forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
+        who, answered = visitors.address(forwarded, (scope.get("client") or ["unknown"])[0]), False
         most, arrived = UPLOAD if scope["path"].endswith("/upload") else BODY, 0
 
         async def counted() -> dict:
@@ -55,7 +60,7 @@ class Gate:
         self.open[who] += 1
         try:
             self._check(who, scope)
-            self._check_size(int(headers.get("content-length", "0")[:20]), most)
+            self._check_size(int(dict(headers).get(b"content-length", "0")[:20]), most)
             await self.app(scope, counted, noted)
         except Refused as error:
             if not answered:
@@ -93,7 +98,11 @@ async def answer(send, status: int, words: str) -> None:
 
 
 def guards() -> dict:
-    """Arguments of the page's ``launch`` that put the gate before it, and let it remember fewer visits."""
+    """Arguments of the page's ``launch`` that put the gate before it, and let it remember fewer visits.
+
+    And gradio, which reads pictures before we do, refuses those that would take too much memory.
+    """
     if not access.is_public():
         return {}
+    Image.MAX_IMAGE_PIXELS = READ // 2  # Pillow warns of more, and refuses more than twice as many
     return {"app_kwargs": {"middleware": [(Gate, (), {})]}, "state_session_capacity": SESSIONS}

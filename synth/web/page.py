@@ -11,7 +11,6 @@ from PIL import Image
 import synth
 import synth.web.whole_files
 from synth import TASKS
-from synth.pictures import LARGEST
 from synth.web.checkpoints import checkpoint_menus
 from synth.web.endpoints import add_endpoints
 from synth.web.evidence import add_evidence
@@ -38,7 +37,6 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
 
     ``dataset_picture``: returns a picture of the data set, at a side in pixels, if there is a data set at hand.
     """
-    Image.MAX_IMAGE_PIXELS = LARGEST**2 // 2  # of gradio's own reading; Pillow refuses more than twice as many
     with gr.Blocks(title="synth", delete_cache=DELETE_CACHE) as page:
         gr.Markdown("# Pictures from one robust classifier\n" + synth.__doc__.splitlines()[0])
         checkpoint, other = checkpoint_menus()

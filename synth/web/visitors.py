@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 
 from gradio.context import LocalContext
 
@@ -51,21 +50,22 @@ class Rate:
             return True
 
 
-def address(headers: Mapping[str, str], client: str) -> str:
-    """Who sent a request: on a Space the last address that its proxy noted, elsewhere the one that the server saw.
+def address(forwarded: list[str], client: str) -> str:
+    """Who sent a request: on a Space the last address that its proxy noted, elsewhere the ``client`` of the server.
 
-    Earlier addresses in the header are what the sender claims.
+    forwarded: the values of all headers X-Forwarded-For; earlier addresses in them are what the sender claims.
     """
-    noted = headers.get("x-forwarded-for", "").split(",")[-1].strip() if os.environ.get("SPACE_ID") else ""
+    noted = ",".join(forwarded).split(",")[-1].strip() if os.environ.get("SPACE_ID") else ""
     return noted or client
 
 
 def current() -> str:
     """The visitor whose event is being handled, "" in local mode and outside of events."""
-    request = LocalContext.request.get(None) if access.is_public() else None
-    if request is None or getattr(request, "request", None) is None:
+    event = LocalContext.request.get(None) if access.is_public() else None
+    request = getattr(event, "request", None)
+    if request is None:
         return ""
-    return address(request.headers, request.client.host if request.client else "unknown")
+    return address(request.headers.getlist("x-forwarded-for"), request.client.host if request.client else "unknown")
 
 
 _loads = Rate()

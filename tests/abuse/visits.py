@@ -171,9 +171,10 @@ def test_rates_forget(monkeypatch):
 def test_another_address_is_claimed(claimed, monkeypatch):
     """a visitor of a Space who claims to be somebody else, in the header that its proxy adds to:"""
     monkeypatch.setenv("SPACE_ID", "owner/app")
-    assert visitors.address({"x-forwarded-for": f"{claimed}, {HOSTILE}"}, "10.0.0.1") == HOSTILE
+    assert visitors.address([f"{claimed}, {HOSTILE}"], "10.0.0.1") == HOSTILE
+    assert visitors.address([claimed, HOSTILE], "10.0.0.1") == HOSTILE
     monkeypatch.delenv("SPACE_ID")
-    assert visitors.address({"x-forwarded-for": claimed}, HOSTILE) == HOSTILE
+    assert visitors.address([claimed], HOSTILE) == HOSTILE
 
 
 @attack("harmless")
