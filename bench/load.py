@@ -49,6 +49,7 @@ class Call:
     patience: float = 0  # seconds after which a leaving client leaves
     frames: int = 0  # or the frames after which it does, if that comes first
     outcome: str = ""
+    status: str = ""  # what the server says at the end
     waited: float | None = None  # seconds until the first frame
     left: float = 0  # when it was left, on the monotonic clock
     pixels: bytes = field(default=b"", repr=False)
@@ -131,6 +132,7 @@ async def run(client: httpx.AsyncClient, call: Call, functions: dict[str, int]) 
                 call.outcome = "refused" if "queue is full" in str(data) else f"failed: {data}"
             elif name == "complete":
                 call.outcome = "finished" if data[1].startswith("done") else f"failed: {data}"
+                call.status = data[1]
                 image = await client.get(data[0]["url"])
                 call.pixels = Image.open(io.BytesIO(image.raise_for_status().content)).convert("RGB").tobytes()
             elif name == "generating" and data[0] is not None:
