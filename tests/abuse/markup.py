@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
 from PIL import Image
 
-from synth import TASKS, access, checkpoint
+from synth import TASKS, checkpoint
 from synth.features import Feature, FeatureGallery
-from synth.web import gate
 from tests.abuse.measure import attack
-from tests.conftest import bundled, draw_picture, make_decoders, make_model, make_start
+from tests.abuse.server import publicly, serving
+from tests.conftest import draw_picture, make_decoders, make_model, make_start
 
 SCRIPT = "<script>window.pwned=1</script>"
 HANDLER = "<img src='{canary}/x.png' onerror='window.pwned=1'>"
@@ -26,8 +24,6 @@ FRAME = "<svg/onload=window.pwned=1><iframe src='{canary}/z'>"
 @pytest.fixture(scope="module")
 def marked_server(tmp_path_factory, canary):
     """The app with a checkpoint whose every name is markup."""
-    from synth.web.page import LAUNCH, build
-
     names = [name.format(canary=canary.address) for name in (SCRIPT, HANDLER, MARKDOWN, FRAME)]
     folder = tmp_path_factory.mktemp("marked")
     more = {"groups": {names[1]: names[:2], names[3]: names[2:]}, "pairs": [(names[0], names[1])]}
@@ -42,11 +38,9 @@ def marked_server(tmp_path_factory, canary):
     checkpoint.add(folder / "tiny", features=FeatureGallery(pictures))
     (folder / "tiny" / "examples").mkdir()
     draw_picture().save(folder / "tiny" / "examples" / "<b>bold<img src=x onerror=window.pwned=1>.png")
-    with bundled(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setenv(access.VARIABLE, "1")
-        with closing(build()) as page:
-            address = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH | gate.guards())[1]
-            yield SimpleNamespace(address=address, names=names)
+    with serving(folder, tmp_path_factory.mktemp("uploads")) as server:
+        server.names, server.checkpoints = names, folder
+        yield server
 
 
 @pytest.fixture
@@ -61,7 +55,8 @@ def victim(browser, marked_server, canary):
     page.on("request", note)
     page.on("dialog", lambda dialog: outside.append(dialog.message))
     canary.requests.clear()
-    yield page
+    with publicly(marked_server.checkpoints, marked_server.folder):
+        yield page
     page.wait_for_timeout(300)
     assert page.evaluate("window.pwned") is None
     page.close()

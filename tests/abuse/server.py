@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from PIL import Image
 
 from synth import TASKS, access
 from synth.web import gate, visitors
@@ -17,24 +19,38 @@ MARK = {"_type": "gradio.FileData"}
 SHORT = {"steps": 1, "count": 1}
 
 
-@pytest.fixture(scope="module")
-def public_server(checkpoints, tmp_path_factory):
-    """The app in public mode, and the folder where it keeps uploads."""
+@contextmanager
+def publicly(checkpoints: Path, uploads: Path):
+    """Public mode, with these ``checkpoints`` bundled; a server of it must be asked within this."""
+    with pytest.MonkeyPatch.context() as patch, bundled(checkpoints):
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        patch.setenv(access.VARIABLE, "1")
+        yield
+
+
+@contextmanager
+def serving(checkpoints: Path, uploads: Path):
+    """The app in public mode: its address, and the folder where it keeps uploads."""
     from synth.web.page import LAUNCH, build
 
-    with pytest.MonkeyPatch.context() as patch, bundled(checkpoints):
-        folder = tmp_path_factory.mktemp("visits")
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
-        patch.setenv(access.VARIABLE, "1")
-        with closing(build()) as page:
-            address = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH | gate.guards())[1]
-            yield SimpleNamespace(address=address, folder=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # restored at the end
+        with ExitStack() as stack:
+            with publicly(checkpoints, uploads):
+                page = stack.enter_context(closing(build()))
+                address = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH | gate.guards())[1]
+            yield SimpleNamespace(address=address, folder=uploads)
+
+
+@pytest.fixture(scope="module")
+def public_server(checkpoints, tmp_path_factory):
+    with serving(checkpoints, tmp_path_factory.mktemp("visits")) as server:
+        yield server
 
 
 @pytest.fixture
-def visitor(public_server, monkeypatch):
+def visitor(public_server, checkpoints, monkeypatch):
     """``visitor(address)``: a client from there, with new limits for everybody."""
-    monkeypatch.setenv(access.VARIABLE, "1")
     monkeypatch.setattr(visitors, "_loads", visitors.Rate())
     monkeypatch.setattr(visitors, "UPLOADED", visitors.UPLOADED)
     clients = []
@@ -43,9 +59,10 @@ def visitor(public_server, monkeypatch):
         clients.append(Client(public_server.address, address))
         return clients[-1]
 
-    yield client
-    for one in clients:
-        one.http.close()
+    with publicly(checkpoints, public_server.folder):
+        yield client
+        for one in clients:
+            one.http.close()
 
 
 class Client:

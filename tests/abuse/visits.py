@@ -245,6 +245,8 @@ def test_honest_visitors_among_hostile_ones(visitor):
             thread.start()
         for seed in expected:
             kind, data = honest.call(seed=seed, steps=2, count=1)
+            while "since others wait" in data:  # a slow machine
+                kind, data = honest.call(seed=seed, steps=2, count=1)
             images[seed] = json.loads(data)[0]["path"] if kind == "complete" else data
         over.set()
         for thread in threads:
