@@ -127,6 +127,6 @@ def test_resemblance_is_nothing_for_a_hole_that_repeats_its_surroundings(model):
     engine = model.engine()
     loss = resemblance(engine, mask)
     noise = stripes + 0.5 * mask * torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert (loss(stripes).abs() < 1e-4).all() and (loss(noise) > 0.01).all()
+    assert (loss(stripes).abs() < 1e-3).all() and (loss(noise) > 0.01).all()
     assert (loss(noise[:1]) - loss(noise)[:1]).abs() < 1e-5, "a picture does not depend on its batch"
     assert resemblance(engine, torch.ones(1, 1, 32, 32))(noise).tolist() == [0, 0], "nothing lies outside"

@@ -2,6 +2,7 @@
 
 from synth import metrics
 from synth.parameters import Float, Picture, seed_parameter
+from synth.photographs import extent_parameter
 from synth.randomness import draw
 from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
@@ -34,6 +35,7 @@ class Denoising(Inversion):
             help="How much of each stage's finest details goes round the deeper ones; less for more noise.",
         ),
         "size": inversion_size(),
+        "extent": extent_parameter(),
         "seed": seed_parameter(),
     }
     presets = {"paper": {"depth": 4, "skip": 1}}

@@ -8,8 +8,11 @@ from torch import Tensor
 from synth.classifier import Classifier
 from synth.multiscale import size_parameter
 from synth.objectives import feature_distance
-from synth.parameters import Depth, Parameter
+from synth.parameters import Depth, Parameter, Picture
 from synth.tasks.base import Task
+
+MULTIPLE = 32
+"""Of the sides of a whole photograph; what is over at the right and below is cut off, since every stage halves."""
 
 
 class Inversion(Task):
@@ -21,11 +24,18 @@ class Inversion(Task):
         values = super().check(model, preset=preset, **settings)
         if model.decoder is None:
             raise ValueError(f"checkpoint: expected one that python -m training.train_decoder ran on, got {model.name}")
+        if values.get("extent") == "whole":
+            for name, parameter in self.parameters.items():
+                if isinstance(parameter, Picture):
+                    height, width = (side - side % MULTIPLE for side in values[name].shape[2:])
+                    if not height or not width:
+                        raise ValueError(f"{name}: expected at least {MULTIPLE} pixels a side, got fewer")
+                    values[name] = values[name][..., :height, :width]
         return values
 
     def picture_size(self, model: Classifier, values: dict) -> int:
         """The checkpoint's own size, or as many times larger as asked for: encoder and decoder take any."""
-        return model.image_size * values.get("size", 1)
+        return super().picture_size(model, values) * values.get("size", 1)
 
 
 def depth_parameter(default: int = 3, more: bool = False) -> Depth:

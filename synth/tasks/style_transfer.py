@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from synth.parameters import Float, Picture
+from synth.photographs import extent_parameter
 from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
 LEAST = 1e-3
@@ -29,6 +30,7 @@ class StyleTransfer(Inversion):
         "strength": Float(default=0.6, minimum=0, maximum=1, help="How far to go towards the style at each depth."),
         "depth": depth_parameter(3),
         "size": inversion_size(4),
+        "extent": extent_parameter(),
     }
     presets = {"paper": {"depth": 4, "strength": 0.6}}
 
