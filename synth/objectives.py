@@ -64,28 +64,40 @@ def resemblance(model: Classifier, mask: Tensor, depths: tuple[int, ...] = (1, 2
 
     def loss(x: Tensor) -> Tensor:
         maps = model.maps(x, max(depths))
-        colours = F.adaptive_avg_pool2d(x, maps[min(depths) - 1].shape[2:])
-        losses = COLOURS * _unlike(colours, mask, lambda a, b: torch.cdist(a, b).square() / b.square().sum(1).mean())
+        losses = COLOURS * _unlike(F.adaptive_avg_pool2d(x, maps[min(depths) - 1].shape[2:]), mask, _spread)
         for depth in depths:
-            losses = losses + _unlike(maps[depth - 1], mask, lambda a, b: 1 - F.normalize(a) @ F.normalize(b).T)
+            losses = losses + _unlike(maps[depth - 1], mask, _angle)
         return losses
 
     return Objective(loss)
 
 
-def _unlike(maps: Tensor, mask: Tensor, distances: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The mean distance (N,) of each place of ``maps`` (N, C, h, w) under ``mask`` to the nearest of the others."""
+def _unlike(maps: Tensor, mask: Tensor, scale: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Tensor:
+    """How far (N,) the places of ``maps`` (N, C, h, w) under ``mask`` are from the nearest others, squared, in mean."""
     inside = (F.adaptive_max_pool2d(mask, maps.shape[2:]) > 0).flatten(1).expand(len(maps), -1)
     losses = []
     for features, here in zip(maps.float().flatten(2).mT, inside, strict=True):
         outside = features[~here].detach()
-        if len(outside):
-            mean = outside.mean(0)
-            outside = outside[:: -(-len(outside) // COMPARED)] - mean
-            losses.append(distances(features[here] - mean, outside).amin(1).mean())
-        else:
+        if not len(outside):
             losses.append(features.sum() * 0)
+            continue
+        mean = outside.mean(0)
+        ours, theirs = scale(features[here] - mean, outside[:: -(-len(outside) // COMPARED)] - mean)
+        with torch.no_grad():
+            nearest = (ours @ theirs.T - theirs.square().sum(1) / 2).argmax(1)
+        losses.append((ours - theirs[nearest]).square().sum(1).mean() / 2)
     return torch.stack(losses)
+
+
+def _angle(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    """Of length 1: half the squared distance is then 1 minus the cosine."""
+    return F.normalize(ours), F.normalize(theirs)
+
+
+def _spread(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    """In units in which half the squared distance is the squared distance by the variance of ``theirs``."""
+    unit = (2 / theirs.square().sum(1).mean().clamp_min(1e-12)).sqrt()
+    return ours * unit, theirs * unit
 
 
 def feature_distance(model: Classifier, z: Tensor, depth: int) -> Objective:
