@@ -1,49 +1,61 @@
-"""The app as a visitor sees it: ``python -m bench.browser``. Seconds from click to picture, and docs/app/TASK.png.
+"""The app as a visitor sees it: ``python -m bench.browser``. Seconds from click to picture, and docs/app/TASK.webp.
 
-It starts the app with the bundled default checkpoint, opens it in headless Chromium, and presses Run in each tab as it
-stands, several times. The table gives medians until the first frame is on the page and until the run is done.
+It starts the app, opens it in headless Chromium, takes a screenshot of each tab as it opens, and presses Run there
+several times, with the checkpoint that the app opens with, and in the tabs that this one cannot do with the default
+one. The table gives medians until the first frame is on the page and until the run is done.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
 import statistics
 import time
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from bench.load import ROOT, serving
-from synth import TASKS, Task
+from synth import TASKS, Task, hub
+from synth.web.checkpoints import first_checkpoint, load
 
 FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
 SAYS = """words => [...document.querySelectorAll('.status')].some(
     part => part.offsetParent && words.some(word => part.innerText.trim().startsWith(word)))"""
+LOADED = "() => ![...document.querySelectorAll('.run button')].some(button => button.disabled)"
 VIEW = {"width": 1280, "height": 1100}
+MENU = "input[aria-label^='Checkpoint']"
 
 
 def visit(page: Page, task: Task, times: int, folder: Path) -> tuple[float, float]:
-    """Median seconds to the first frame and to the end of the task's default run; leaves a screenshot."""
-    page.locator(f"button[role=tab]:has-text('{task.title}')").click()
+    """Median seconds to the first frame and to the end of the task's default run; a screenshot of it as it opens."""
+    page.locator(f"#tab-{task.name}-button").click()
     panel = page.locator("div[role=tabpanel]:visible")
     page.wait_for_timeout(2000)
     first, done = [], []
-    for _ in range(times + 1):
+    save_screenshot(page, folder / f"{task.name}.webp")
+    for _ in range(times + 1 if times else 0):
         began = time.monotonic()
         panel.locator("button:text-is('Run')").click()
-        page.wait_for_function(SAYS, arg=["step", "done: step"])
+        page.wait_for_function(SAYS, arg=["Step", "Done in"])
         first.append(time.monotonic() - began)
-        page.wait_for_function(SAYS, arg=["done: step"])
+        page.wait_for_function(SAYS, arg=["Done in"])
         done.append(time.monotonic() - began)
         page.wait_for_timeout(2500)  # until then a click is part of the run before
-    page.screenshot(path=folder / f"{task.name}.png")
-    return statistics.median(first[1:]), statistics.median(done[1:])  # the first run also loads and warms up
+    medians = (statistics.median(values[1:] or [float("nan")]) for values in (first, done))
+    return tuple(medians)  # without the first run, which also loads and warms up
+
+
+def save_screenshot(page: Page, path: Path) -> None:
+    image = Image.open(io.BytesIO(page.screenshot()))
+    image.convert("RGB").save(path, quality=80, method=6)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.browser", description=__doc__.splitlines()[0])
-    parser.add_argument("--times", type=int, default=3, help="runs a tab")
+    parser.add_argument("--times", type=int, default=3, help="runs a tab, 0 for the screenshots alone")
     parser.add_argument("--output", type=Path, default=ROOT / "docs/app", help="folder of the screenshots")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -51,15 +63,32 @@ def main() -> None:
     with serving() as (address, *_), sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=[f"--{flag}" for flag in FLAGS.split()])
         page = browser.new_page(viewport=VIEW)
+        page.set_default_timeout(120_000)
+        began = time.monotonic()
         page.goto(address)
-        page.locator("button:text-is('Run'):visible").wait_for()
+        page.locator(".result img:visible").first.wait_for()
+        print(f"first picture after {time.monotonic() - began:.1f} s\n")
+        save_screenshot(page, options.output / "first.webp")
         print("| tab | first frame, s | done, s |\n|---|---|---|")
-        for task in TASKS.values():
+        model = load(first_checkpoint())
+        tasks = sorted(TASKS.values(), key=lambda task: not task.supports(model))
+        for task in tasks:
+            if not task.supports(model) and hub.default() not in page.locator(MENU).input_value():
+                page.locator(MENU).fill(hub.default())
+                page.locator(MENU).press("Enter")
+                page.locator(f"#tab-{task.name}-button").wait_for()
+                page.wait_for_function(LOADED)
             first, done = visit(page, task, options.times, options.output)
             print(f"| {task.title} | {first:.2f} | {done:.2f} |", flush=True)
-        page.set_viewport_size({"width": 400, "height": 900})
+        page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(1000)
-        page.screenshot(path=options.output / "phone.png")
+        save_screenshot(page, options.output / "dark.webp")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(address)
+        page.locator(".result img:visible").first.wait_for()
+        page.wait_for_timeout(1000)
+        save_screenshot(page, options.output / "phone.webp")
         browser.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +77,13 @@ class FeatureGallery(list[Feature]):
             reason = " ".join(str(error).split())[:160]
             raise ValueError(f"checkpoint: expected readable {sheet.name} and {rows.name}, got {reason}") from None
 
-    def search(self, text: str) -> FeatureGallery:
-        """Those whose number is ``text``, or that serve a class whose name begins with it; all for an empty text."""
+    def search(self, text: str, group: Callable[[str], str] = str) -> FeatureGallery:
+        """Those whose number is ``text``, or that serve a class in whose name or ``group`` it is; all for no text."""
         text = text.strip().lower()
         if text.isdecimal():
             return FeatureGallery(feature for feature in self if feature.index == int(text))
         return FeatureGallery(
-            feature for feature in self if not text or any(n.lower().startswith(text) for n in feature.classes)
+            feature
+            for feature in self
+            if not text or any(text in f"{name} {group(name)}".lower() for name in feature.classes)
         )

@@ -207,7 +207,8 @@ class Picture(Parameter):
 
     A list of these, an array (N, H, W, 3) or a tensor (N, 3, H, W) gives a batch (N, 3, S, S).
 
-    shelf: what the app offers to start from: "pictures" of the checkpoint, "others" (the last first) or "styles".
+    shelf: what the app offers to start from: "pictures" of the checkpoint, "others" (the last first), "noisy" ones or
+    "styles".
     """
 
     shelf: str = "pictures"

@@ -30,6 +30,7 @@ KEY = "synth"
 class Record:
     """A task by name, the checkpoint that it ran with, all its settings by name, and the version that ran it.
 
+    compare: the name of a second checkpoint, whose result was shown beside it.
     Pictures among the settings are tensors (N, 3, H, W) when they are written, and PIL images, or lists, when read.
     """
 
@@ -37,10 +38,11 @@ class Record:
     checkpoint: str
     settings: dict
     version: str = VERSION
+    compare: str = ""
 
     def to_json(self, indent: int | None = None) -> str:
         """The record as text, with its pictures and masks; TypeError for a setting that cannot be stored."""
-        order = ("task", "checkpoint", "version", "settings")
+        order = ("task", "checkpoint", "version", *(["compare"] if self.compare else []), "settings")
         return json.dumps({name: getattr(self, name) for name in order}, default=_encode, indent=indent)
 
     def save(self, image: Image.Image, path: str | Path | io.BytesIO) -> None:
@@ -59,7 +61,8 @@ class Record:
         try:
             text = image.info["comment"] if image.format == "GIF" else getattr(image, "text", {})[KEY]
             values = parse_json(text, object_hook=_decode)
-            record = cls(values["task"], values["checkpoint"], values["settings"], str(values.get("version", "")))
+            more = str(values.get("version", "")), str(values.get("compare", ""))
+            record = cls(values["task"], values["checkpoint"], values["settings"], *more)
             if not (isinstance(record.settings, dict) and isinstance(record.checkpoint, str)):
                 raise TypeError
             return record
@@ -70,13 +73,14 @@ class Record:
     def to_query(self, defaults: dict) -> str:
         """The query of a link to the task: the settings that differ from ``defaults``; it cannot hold pictures."""
         changed = {name: value for name, value in self.settings.items() if (value or 0) != (defaults[name] or 0)}
-        return "?" + urlencode({"task": self.task, "checkpoint": self.checkpoint} | changed)
+        compare = {"compare": self.compare} if self.compare else {}
+        return "?" + urlencode({"task": self.task, "checkpoint": self.checkpoint} | compare | changed)
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Record:
         """The record of a link's ``query``, whose settings are texts."""
-        settings = {name: value for name, value in query.items() if name not in ("task", "checkpoint")}
-        return cls(query.get("task", ""), query.get("checkpoint", ""), settings, "")
+        settings = {name: value for name, value in query.items() if name not in ("task", "checkpoint", "compare")}
+        return cls(query.get("task", ""), query.get("checkpoint", ""), settings, "", query.get("compare", ""))
 
     def restore(self, task, model: Classifier) -> dict:
         """The settings of ``task``, a ``synth.tasks.Task``, under today's names and checked for ``model``.

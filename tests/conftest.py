@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from synth.classifier import Classifier
 from synth.features import Feature, FeatureGallery
 from synth.parameters import ClassName, Mask, Picture
 from synth.tasks import TASKS
+from synth.web import stored
+from synth.web.checkpoints import load_to
+from synth.web.run import Run
 from tests.hub_client import Client, Server
 
 CLASSES = ["circle", "square", "stripe", "dot"]
@@ -174,17 +178,33 @@ def checkpoints(tmp_path_factory) -> Path:
     checkpoint.add(folder / "tiny", features=FeatureGallery(features))
     draw_picture().save(folder / "tiny" / "examples" / "square.png")
     draw_picture().rotate(180).save(folder / "plain" / "examples" / "dot.png")
+    store_results(folder)
     return folder
+
+
+def store_results(folder: Path) -> None:
+    """Two stored results, a card each: a translation by tiny, and a comparison of plain with it."""
+    index, (tiny, plain) = {}, (hub.load(folder / name) for name in ("tiny", "plain"))
+    stored_folder = folder / "stored"
+    stored_folder.mkdir()
+    tiny.source, plain.source = "tiny", "plain"
+    with bundled(folder):
+        frame = TASKS["translation"](tiny, picture=draw_picture(), class_name="dot", steps=5)
+        row = {"name": "tiny-translation", "examples": {"picture": "square"}, "title": "Turn a square into a dot"}
+        index["tiny-translation"] = stored.write(stored_folder, Run(frame), **row)
+        frames = [TASKS["generation"](model, class_name="dot", count=1, steps=2) for model in (plain, tiny)]
+        row = {"name": "plain-beside", "examples": {}, "title": "Two beside each other"}
+        index["plain-beside"] = stored.write(stored_folder, Run(frames[0], other=frames[1]), **row)
+    (stored_folder / "index.json").write_text(json.dumps(index))
 
 
 @contextmanager
 def bundled(folder: Path):
     """``folder`` in place of the bundled checkpoints, "tiny" in place of the default one."""
-    from synth.web.checkpoints import load_to
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hub, "BUNDLED", folder)
         patch.setattr(hub, "DEFAULT", "tiny")
+        patch.setattr(stored, "FOLDER", folder / "stored")
         load_to.cache_clear()
         yield
         load_to.cache_clear()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import closing
+
 import gradio_client as client
 import httpx
 import pytest
@@ -10,7 +13,9 @@ from PIL import Image
 from synth import TASKS
 from synth.record import Record
 from synth.web import evidence
-from tests.conftest import EVERY_TASK, needed
+from synth.web.checkpoints import load
+from synth.web.page import build
+from tests.conftest import CLASSES, EVERY_TASK, needed
 
 
 def uploads(settings: dict, folder) -> dict:
@@ -26,19 +31,23 @@ def uploads(settings: dict, folder) -> dict:
 @EVERY_TASK
 def test_endpoint(task, server, tmp_path):
     api, settings = client.Client(server, verbose=False), needed(task, steps=2)
-    picture, status = api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")
-    assert status.startswith("done: step 2 of 2" if "steps" in settings else "done: step ")
+    picture, status, single = api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")
+    assert re.match(r"Done in \d+\.\d s, 2 steps\." if "steps" in settings else "Done in ", status)
+    made = task(load("tiny"), **Record.read(picture).settings).images
+    assert len(single) == len(made)
+    for one, expected in zip(single, made, strict=True):
+        assert Image.open(one["image"]).tobytes() == expected.tobytes() and Record.read(one["image"]).task == task.name
     kept = Record.read(picture).settings
     assert set(kept) == set(task.parameters) and kept.get("steps", 2) == 2
     wrong = "steps" if "steps" in settings else "depth"
     with pytest.raises(Exception, match=rf"^{wrong}: expected 1 to \d+[ a-z]*, got 0$"):
         api.predict(**uploads(settings | {wrong: 0}, tmp_path), api_name=f"/{task.name}")
-    assert api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")[1].startswith("done")
+    assert api.predict(**uploads(settings, tmp_path), api_name=f"/{task.name}")[1].startswith("Done")
 
 
 def test_the_api_has_the_declared_names_and_nothing_else(server):
     endpoints = client.Client(server, verbose=False).view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {f"/{name}" for name in TASKS}
+    assert set(endpoints) == {f"/{name}" for name in TASKS} | {"/checkpoints", "/classes"}
     for name, task in TASKS.items():
         names = [parameter["parameter_name"] for parameter in endpoints[f"/{name}"]["parameters"]]
         assert names == ["checkpoint", *task.parameters, "preset"]
@@ -60,6 +69,29 @@ def test_the_api_answers_a_wrong_value_in_one_sentence(server, settings, sentenc
     with pytest.raises(Exception) as error:
         client.Client(server, verbose=False).predict(**settings, api_name="/generation")
     assert str(error.value).startswith(sentence)
+
+
+def test_the_api_lists_checkpoints_and_classes(server):
+    api = client.Client(server, verbose=False)
+    assert api.predict(api_name="/checkpoints") == ["tiny", "plain"]
+    assert api.predict("plain", api_name="/classes") == api.predict(api_name="/classes") == CLASSES
+    with pytest.raises(Exception, match="^checkpoint: expected one of plain, tiny, "):
+        api.predict("nowhere", api_name="/classes")
+
+
+def test_the_documented_defaults_are_those_that_run(tiny, monkeypatch):
+    values = TASKS["generation"].defaults(load("tiny")) | {"epsilon": 3.25}
+    monkeypatch.setattr(TASKS["generation"], "defaults", lambda model, preset="tuned": values)
+    with closing(build()) as page:
+        (about,) = (one.api_description for one in page.fns.values() if one.api_name == "generation")
+    assert "How far the picture may move from its start. 0.01 to 100 L2 (default 3.25)." in about
+    assert "The defaults are those of tiny, the default checkpoint." in about
+
+
+def test_a_path_on_the_callers_machine_is_refused_in_a_sentence(server):
+    for value in ("lion.png", {"name": "lion.png"}):
+        with pytest.raises(Exception, match="^picture: expected an uploaded file, as gradio_client.handle_file makes"):
+            client.Client(server, verbose=False).predict(picture=value, api_name="/maximisation")
 
 
 def test_a_file_that_is_no_picture_is_refused_as_in_python(server, tmp_path):

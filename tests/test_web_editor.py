@@ -97,7 +97,7 @@ def test_drawn_and_uploaded_masks_are_united():
 
 def test_a_missing_mask_is_noted():
     settings, note = task_settings(TASKS["inpainting"], editor_values())
-    assert settings["mask"] is None and "no mask was drawn, so a random square" in note
+    assert settings["mask"] is None and "No mask was drawn, so a random square" in note
     settings, note = task_settings(TASKS["painting"], editor_values())
     assert settings["mask"] is None and "a disc in the middle" in note
     settings, _ = task_settings(TASKS["painting"], editor_values(background=None))

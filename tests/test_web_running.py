@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from contextlib import closing
@@ -18,9 +19,10 @@ from synth import TASKS, hub
 from synth.web import line, running
 from synth.web.checkpoints import download, load
 from synth.web.line import LINE, Line
-from synth.web.results import stop_status
+from synth.web.reuse import next_seeds
+from synth.web.run import Run
 from synth.web.running import Waiting, describe, stream
-from synth.web.views import picture_at, sheet, zoom
+from synth.web.views import Layout, sheet
 from synth.web.whole_files import save_pil_to_cache
 from tests.conftest import EVERY_TASK, needed
 
@@ -33,10 +35,10 @@ def test_a_stream_begins_at_once_and_ends_with_what_python_gives(task):
     expected = list(task.frames(load("tiny"), **settings))
     run, last = stream(task, "tiny", settings, frames.append), len(expected) - 1
     start = next(run)
-    assert start.frame.step == 0 and not start.done and sheet(start.frame).size[0] >= 128
-    assert describe(start).startswith(f"step 0 of {last}, 0.")
+    assert start.frame.step == 0 and not start.done and sheet(start.frame.pictures).size[0] >= 128
+    assert describe(start).startswith(f"Step 0 of {last}, 0.")
     *_, end = run
-    assert end.done and not end.ended_early and describe(end).startswith(f"done: step {last} of {last}, ")
+    assert end.done and not end.ended_early and re.match(rf"Done in \d+\.\d s, {last} steps?\.", describe(end))
     assert [frame.step for frame in frames] == list(range(last + 1))
     assert torch.equal(end.frame.pictures, expected[-1].pictures)
     assert len(LINE) == 0
@@ -45,7 +47,7 @@ def test_a_stream_begins_at_once_and_ends_with_what_python_gives(task):
 def test_several_classes_are_named_in_order():
     *_, end = stream(TASKS["generation"], "tiny", {"count": 3, "steps": 1})
     assert end.rows == ("circle", "square", "stripe")
-    assert describe(end).endswith("; row by row: circle, square, stripe")
+    assert describe(end).endswith(" Row by row: circle, square, stripe.")
 
 
 def test_a_bad_value_is_refused_as_in_python():
@@ -63,7 +65,7 @@ def test_a_second_run_waits_for_the_first():
         second = stream(TASKS["generation"], "tiny", {"steps": 1})
         waiting = next(second)
         assert isinstance(waiting, Waiting) and waiting.ahead == 1 and waiting.seconds > 0
-        assert describe(waiting).startswith("waiting: 1 before you, about ")
+        assert describe(waiting).startswith("Waiting: 1 before you, about ")
     *_, end = second
     assert end.done and end.frame.step == 1
     assert len(LINE) == 0
@@ -106,20 +108,29 @@ def test_a_long_run_ends_only_if_others_wait(monkeypatch):
     with LINE.place():  # now behind it
         *_, end = long
     assert end.frame.step < 20 and end.done and end.ended_early
-    assert describe(end).endswith("since others wait")
+    assert describe(end).endswith("since others wait.")
 
 
-def test_stop_shows_what_the_run_left_to_say_and_else_changes_nothing():
-    assert stop_status("stopped at step 3 of 9") == ("stopped at step 3 of 9", None)
-    assert stop_status(None) == (gr.skip(), None)
-
-
-def test_the_picture_under_the_pointer():
+@pytest.mark.parametrize(
+    "rows", [(), ("short", "a caption that is so long that it takes more than one line") * 3 + ("x",)]
+)
+def test_the_picture_under_the_pointer(rows):
     frame = TASKS["generation"](load("tiny"), steps=1, count=7)
-    page, side = sheet(frame), 32 * zoom(frame)
+    run = Run(frame, rows)
+    page, layout = run.sheet(pixels=True), Layout.of(7, 32, rows)
     for index, image in enumerate(frame.images):
-        x, y = index % 4 * (side + 2) + side - 1, index // 4 * (side + 2) + side - 1
-        assert picture_at(frame, x, y) == index and page.getpixel((x, y)) == image.getpixel((31, 31))
+        x, y = (corner + layout.side - 1 for corner in layout.corner(index))
+        assert run.at(x, y) == index and page.getpixel((x, y)) == image.getpixel((31, 31))
+
+
+def test_variations_repeat_no_picture():
+    for task, settings in (("generation", {"count": 3}), ("inpainting", {})):
+        assert next_seeds(TASKS[task], settings | {"seed": 5}) == [
+            5 + settings.get("count", 1) * n for n in (1, 2, 3, 4)
+        ]
+    assert max(next_seeds(TASKS["generation"], {"count": 64, "seed": 2**31 - 1})) < 2**31
+    with pytest.raises(ValueError, match=r"^count: expected a whole number"):
+        next_seeds(TASKS["generation"], {"count": 2.5, "seed": 0})
 
 
 def test_a_download_shows_how_far_it_is(monkeypatch, tmp_path):

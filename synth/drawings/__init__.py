@@ -19,14 +19,28 @@ STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 
 def sketches(classes: list[str]) -> dict[str, Image.Image]:
     """Drawings by the class that they show: those of ``classes``, or the first six if there are none of these."""
+    return {name: _read(path) for name, path in sketch_files(classes).items()}
+
+
+def sketch_files(classes: list[str]) -> dict[str, Path]:
+    """The files of the same drawings."""
     names = [name for name in SKETCHES if name in classes] or list(SKETCHES)[:6]
-    return {name: _read(f"sketch-{SKETCHES[name].replace(' ', '-')}") for name in names}
+    return {name: _path(f"sketch-{SKETCHES[name].replace(' ', '-')}") for name in names}
 
 
 def styles() -> dict[str, Image.Image]:
     """Patterns by name."""
-    return {name: _read(f"style-{name}") for name in STYLES}
+    return {name: _read(path) for name, path in style_files().items()}
 
 
-def _read(name: str) -> Image.Image:
-    return Image.open(Path(__file__).with_name(f"{name}.png")).convert("RGB")
+def style_files() -> dict[str, Path]:
+    """The files of the same patterns."""
+    return {name: _path(f"style-{name}") for name in STYLES}
+
+
+def _path(name: str) -> Path:
+    return Path(__file__).with_name(f"{name}.png")
+
+
+def _read(path: Path) -> Image.Image:
+    return Image.open(path).convert("RGB")

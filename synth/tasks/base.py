@@ -86,6 +86,10 @@ class Task(ABC):
         ``frame`` makes one; it knows the settings.
         """
 
+    def supports(self, model: Classifier) -> bool:
+        """Whether ``model`` has all that the task needs."""
+        return True
+
     def target_class(self, model: Classifier, example: str) -> str:
         """The class to choose beside an example picture of the class ``example``."""
         return model.pairs.get(example, example)
@@ -109,7 +113,7 @@ class Task(ABC):
             order.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default))
         order.append(inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default="tuned"))
         self.__signature__ = inspect.Signature(order, return_annotation=Frame)
-        self.__doc__ = inspect.cleandoc(type(self).__doc__) + "\n\n" + "\n".join(self._lines())
+        self.__doc__ = self.describe({})
 
     def __call__(self, model: Classifier, /, *, callback: Callable[[Frame], object] | None = None, **settings) -> Frame:
         """Run to the end and return the last frame; ``callback`` sees every one. ValueError for bad settings."""
@@ -209,10 +213,13 @@ class Task(ABC):
             if isinstance(kind, ClassName) and (value := values[name]) is not None and (known := kind.names(model))
         }
 
-    def _lines(self) -> Iterator[str]:
+    def describe(self, defaults: dict) -> str:
+        """What the task does, and a line for each parameter with its default, of ``defaults`` or as declared."""
+        lines = [inspect.cleandoc(type(self).__doc__ or ""), ""]
         for name, parameter in self.parameters.items():
-            default = "" if parameter.required else f" (default {parameter.default})"
-            yield f"{name}: {parameter.help} {sentence(parameter.expected())}{default}."
+            default = "" if parameter.required else f" (default {defaults.get(name, parameter.default)})"
+            lines.append(f"{name}: {parameter.help} {sentence(parameter.expected())}{default}.")
+        return "\n".join(lines)
 
 
 def _to(value, device):

@@ -18,14 +18,14 @@ class Denoising(Inversion):
     order = 10
     equation = r"\hat x = G\big(f(x + n)\big), \quad n \sim \mathcal{N}(0, \sigma^2)"
     parameters = {
-        "picture": Picture(help="The picture to clean."),
+        "picture": Picture(help="The noisy picture to clean.", shelf="noisy"),
         "sigma": Float(
-            default=25,
+            default=0,
             minimum=0,
             maximum=100,
             step=1,
             unit="of 255",
-            help="Noise to add before; 0 if the picture is noisy already.",
+            help="Noise to add before, to try it on a picture without any.",
         ),
         "depth": depth_parameter(2),
         "skip": Float(

@@ -20,9 +20,12 @@ class Inversion(Task):
 
     first_setting = "depth"
 
+    def supports(self, model: Classifier) -> bool:
+        return model.decoder is not None
+
     def check(self, model: Classifier, *, preset: str = "tuned", **settings) -> dict:
         values = super().check(model, preset=preset, **settings)
-        if model.decoder is None:
+        if not self.supports(model):
             raise ValueError(f"checkpoint: expected one that python -m training.train_decoder ran on, got {model.name}")
         if values.get("extent") == "whole":
             for name, parameter in self.parameters.items():

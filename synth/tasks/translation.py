@@ -27,6 +27,13 @@ class Translation(Synthesis):
     }
     presets = {"paper": {"epsilon": 60, "steps": 80, "step_size": 0.5, "objective": "cross-entropy", "jitter": 0}}
 
+    def target_class(self, model, example):
+        """The class that it is paired with, else the next of its group, or of all."""
+        alike = model.groups.get(model.group(example), [])
+        near = alike if len(alike) > 1 else model.classes
+        following = near[(near.index(example) + 1) % len(near)] if example in near else example
+        return model.pairs.get(example, following)
+
     def problem(self, model, p, generators):
         labels = class_or_predicted(model, p.class_name, p.picture)
         return Problem(class_loss(model, labels, p, generators), p.picture, L2(p.epsilon))

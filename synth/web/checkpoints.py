@@ -1,7 +1,8 @@
-"""The checkpoints of the page: its two menus, loading, and downloading from the Hub."""
+"""The checkpoints of the page: their menus, loading, and downloading from the Hub."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
@@ -9,11 +10,20 @@ from functools import lru_cache
 import gradio as gr
 
 from synth import Classifier, hub
+from synth.checkpoint import CONFIG
 from synth.web.gpu import resting_device
 from synth.web.visitors import count_load
 
-NOTHING = "nothing"
+FIRST = "imagenet20-resnet18-slim-l2"
+"""The bundled checkpoint of the largest pictures, which the page opens with; commands use ``hub.DEFAULT``."""
+NOTHING = ""
 """The choice of no second checkpoint."""
+CONTENTS = {
+    "uoft-cs/cifar10": "animals and vehicles",
+    "zh-plus/tiny-imagenet": "animals and things",
+    "imagenette-woof": "dogs and things",
+}
+"""What the classes of a data set are."""
 
 
 @lru_cache(maxsize=3)
@@ -29,18 +39,60 @@ def load(checkpoint: str) -> Classifier:
 
 
 def first_checkpoint() -> str:
-    return hub.selectable()[0]
+    """The checkpoint that the page opens with: FIRST if it is there."""
+    return FIRST if FIRST in hub.selectable() else hub.default()
 
 
-def checkpoint_menus() -> tuple[gr.Dropdown, gr.Dropdown]:
-    """The menu of the checkpoint, and that of one to compare it with."""
-    names, shared = hub.selectable(), {"allow_custom_value": True, "min_width": 240}
-    with gr.Row():
-        info = "Choose one of these, or type a folder or owner/name on the Hugging Face Hub."
-        checkpoint = gr.Dropdown(names, value=first_checkpoint(), label="Checkpoint", info=info, **shared)
-        info = "A second checkpoint gets the same settings; its result is shown beside the first."
-        other = gr.Dropdown([NOTHING, *names], value=NOTHING, label="Compare with", info=info, **shared)
-    return checkpoint, other
+def config(checkpoint: str) -> dict:
+    """What the checkpoint's configuration says, {} if it is not on this machine."""
+    try:
+        return json.loads((hub.BUNDLED / checkpoint / CONFIG).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def title(checkpoint: str) -> str:
+    """The checkpoint in words, such as "58 animals and things, 64 pixels", and its name."""
+    known = config(checkpoint)
+    if not known:
+        return checkpoint
+    contents = CONTENTS.get(known["info"].get("data", ""), "classes")
+    return f"{len(known['classes'])} {contents}, {known['image_size']} pixels ({checkpoint})"
+
+
+def comparable(checkpoint: str) -> list[str]:
+    """Names of the other checkpoints here that know the same classes."""
+    classes = config(checkpoint).get("classes")
+    return [name for name in hub.selectable() if classes and name != checkpoint and config(name)["classes"] == classes]
+
+
+def ordinary(checkpoint: str) -> str:
+    """The name of the one among them that was trained as usual, without attacks; NOTHING if there is none."""
+    names = [name for name in comparable(checkpoint) if name.endswith("-standard")]
+    return names[0] if names and not checkpoint.endswith("-standard") else NOTHING
+
+
+def menu(checkpoint: str) -> gr.Dropdown:
+    """The menu of checkpoints."""
+    choices = [(title(name), name) for name in hub.selectable()]
+    label = "Checkpoint: one of these, a folder, or owner/name on the Hugging Face Hub"
+    return gr.Dropdown(choices, value=checkpoint, label=label, allow_custom_value=True, scale=3, min_width=300)
+
+
+def other_menu(checkpoint: str, value: str = NOTHING) -> gr.Dropdown:
+    """The menu of those to compare it with."""
+    info = "A second checkpoint of the same classes takes the same steps beside it."
+    names = comparable(checkpoint)
+    choices = [("Nothing", NOTHING), *((title(name), name) for name in names)]
+    value = value if value in names else NOTHING
+    return gr.Dropdown(choices, value=value, label="Compare with", info=info, visible=bool(names))
+
+
+def ordinary_box(checkpoint: str, value: str = NOTHING) -> gr.Checkbox:
+    """The box that compares it with its ordinary twin, where it has one."""
+    twin = ordinary(checkpoint)
+    label = "Compare with an ordinary classifier"
+    return gr.Checkbox(twin != NOTHING and value == twin, label=label, visible=twin != NOTHING, min_width=220)
 
 
 def download(checkpoint: str) -> Iterator[str]:

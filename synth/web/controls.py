@@ -9,15 +9,17 @@ import gradio as gr
 
 from synth import Classifier, Task, hub
 from synth.parameters import Choice, ClassName, Depth, FeatureIndex, Float, Int, Mask, Normal, Parameter, Picture, Twin
+from synth.web.words import label
 
 FEW = 12
 """Classes that a run can show all at once; of more than these, one is chosen at first."""
+LARGE, SEVERAL = 128, 4
+"""Of pictures at least this large, no more than this many are made at first, since each takes seconds."""
 
 
 def control(name: str, kind: Parameter, model: Classifier, value) -> gr.components.Component:
     """The component for a parameter; returned from a handler, it updates the one on the page."""
-    label = {"lam": "Lambda", "class_name": "Class"}.get(name, name.replace("_", " ").capitalize())
-    words = {"label": f"{label} ({kind.unit})" if kind.unit else label, "info": kind.help}
+    words = {"label": label(name, kind), "info": kind.help}
     if isinstance(kind, Normal):
         return gr.Dropdown([(kind.blank.capitalize(), ""), *kind.names(model)], value=value or "", **words)
     if isinstance(kind, Twin):
@@ -39,7 +41,7 @@ def control(name: str, kind: Parameter, model: Classifier, value) -> gr.componen
         return gr.Slider(minimum, maximum, value=value, step=kind.step, **words)
     if isinstance(kind, (Picture, Mask)):
         upload = {"image_mode": None, "type": "pil", "format": "png", "sources": ["upload", "clipboard"]}
-        return gr.Image(value, label=kind.help, height=360, elem_classes="picture", **upload)
+        return gr.Image(value, label=kind.help, height=380, elem_classes="picture input", buttons=[], **upload)
     raise TypeError(f"no component for {type(kind).__name__}")
 
 
@@ -50,17 +52,23 @@ def class_choices(model: Classifier) -> list[tuple[str, str]]:
     return [(f"{name} ({model.group(name)})" if model.group(name) else name, name) for name in order]
 
 
+FIRST = ("church", "king penguin")
+"""Classes to show first, chosen by looking at samples of all; else the first of the checkpoint's pairs."""
+
+
 def first_class(model: Classifier) -> str:
     """The class to show first."""
-    return next(iter(model.pairs), model.classes[0])
+    return next((name for name in (*FIRST, *model.pairs) if name in model.classes), model.classes[0])
 
 
 def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
-    values, shown, kinds = task.defaults(model, preset), first_class(model), task.parameters
+    values, kinds = task.defaults(model, preset), task.parameters
     for name, kind in kinds.items():
         if isinstance(kind, ClassName) and kind.every and len(model.classes) > FEW:
-            values[name] = task.target_class(model, shown) if "picture" in kinds else shown
+            values[name] = first_class(model)
+    if "count" in kinds and model.image_size >= LARGE:
+        values["count"] = min(values["count"], SEVERAL)
     values |= kept
     return [control(name, task.parameters[name], model, values[name]) for name in names]
 

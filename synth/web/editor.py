@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from functools import partial
 
 import gradio as gr
 from PIL import Image, ImageChops, ImageOps
@@ -25,6 +27,21 @@ def enlarge(image) -> Image.Image:
     side = min(image.size)
     larger = side * math.ceil(SIDE / side) if side < 2 * SIDE else SIDE
     return ImageOps.fit(image, (larger, larger), Image.Resampling.NEAREST if side < SIDE else Image.Resampling.BOX)
+
+
+def shrink(image: Image.Image) -> Image.Image:
+    """A picture that ``enlarge`` made of a smaller one, as small as that was; others as they are.
+
+    Tasks that work at several times the checkpoint's own size enlarge it better than by crisp pixels.
+    """
+    for factor in range(SIDE // pictures.SMALLEST, 1, -1):
+        small = image.resize((image.width // factor, image.height // factor), Image.Resampling.NEAREST)
+        if (
+            image.width % factor == image.height % factor == 0
+            and small.resize(image.size, 0).tobytes() == image.tobytes()
+        ):
+            return small
+    return image
 
 
 def parse_editor(payload: dict | None, *, drawn: bool = False) -> tuple[Image.Image | None, Image.Image | None]:
@@ -54,12 +71,13 @@ def task_settings(task: Task, values: dict) -> tuple[dict, str]:
         return values | {"picture": parse_editor(values["picture"], drawn=True)[0]}, ""
     kind = task.parameters.get("mask")
     if not isinstance(kind, Mask):
-        return values, ""
+        shrunk = {name: shrink(value) for name, value in values.items() if isinstance(value, Image.Image)}
+        return values | shrunk, ""
     (picture, mask), uploaded = parse_editor(values["picture"]), values["mask"]
     if picture is not None and uploaded is not None:
         uploaded = ImageOps.fit(pictures.read_mask(uploaded).convert("L"), picture.size, Image.Resampling.NEAREST)
         mask = uploaded if mask is None else ImageChops.lighter(mask, uploaded)
-    note = "" if mask is not None else f"; no mask was drawn, so {kind.blank} is used"
+    note = "" if mask is not None else f" No mask was drawn, so {kind.blank} is used."
     return values | {"picture": picture, "mask": mask}, note
 
 
@@ -97,3 +115,35 @@ def add_editor(task: Task, image: Image.Image) -> gr.ImageEditor:
     uploaded.then(None, None, None, js=take_brush(editor), **PRIVATE)
     enlarged.change(lambda image: image, enlarged, editor, **PRIVATE)
     return editor
+
+
+MASKS = {
+    "Centre": (0.3, 0.3, 0.7, 0.7),
+    "Left half": (0, 0, 0.5, 1),
+    "Random": None,
+}
+"""Parts of a picture to mask without a mouse, as left, top, right and bottom."""
+
+
+def add_masks(editor: gr.ImageEditor) -> None:
+    """Buttons that mask a part of the editor's picture."""
+    with gr.Row(elem_classes="masks"):
+        gr.Markdown("Or mask:")
+        for label, box in MASKS.items():
+            gr.Button(label, size="sm", min_width=80).click(partial(mask_part, box), editor, editor, **PRIVATE)
+
+
+def mask_part(box: tuple[float, ...] | None, payload: dict | None) -> dict:
+    """What the editor is to show: its picture, and paint on that part of it alone; anywhere for None."""
+    picture = parse_editor(payload)[0]
+    if picture is None:
+        raise gr.Error("picture: expected a picture to mask, got none", print_exception=False)
+    if box is None:
+        left, top = random.uniform(0, 0.6), random.uniform(0, 0.6)
+        box = left, top, left + 0.4, top + 0.4
+    layer = Image.new("RGBA", picture.size)
+    left, top, right, bottom = (round(side * part) for side, part in zip(picture.size * 2, box, strict=True))
+    layer.paste("white", (left, top, right, bottom))
+    composite = picture.convert("RGBA")
+    composite.alpha_composite(layer)
+    return {"background": picture, "layers": [layer], "composite": composite}

@@ -3,41 +3,86 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
-from synth import Classifier, Task, checkpoint
-from synth.drawings import sketches, styles
-from synth.parameters import Picture
+from synth import Classifier, Task, checkpoint, pictures
+from synth.drawings import sketch_files, style_files
+from synth.parameters import ClassName, Picture
 from synth.web.checkpoints import load
+from synth.web.controls import FEW
 from synth.web.editor import enlarge, parse_editor
 from synth.web.events import PRIVATE, show_errors
+from synth.web.views import shared_file
+
+FIRST: dict[str, dict[str, tuple[str, ...]]] = {
+    "sketch": {"picture": ("church", "goldfish")},
+    "translation": {"picture": ("English springer",)},
+    "painting": {"picture": ("church", "monarch")},
+    "style_transfer": {"picture": ("alp",)},
+    "interpolation": {"picture": ("alp",), "other": ("cliff",)},
+    "inpainting": {"picture": ("church",)},
+    "super_resolution": {"picture": ("church",)},
+    "maximisation": {"picture": ("English springer",)},
+    "reconstruction": {"picture": ("king penguin",)},
+    "anomaly_detection": {"picture": ("orange",)},
+}
+"""Examples that tasks begin with, chosen by looking at all of them; else the first of the checkpoint's pairs."""
+NOISE = 30
+"""Standard deviation, of 255, of the noise on the noisy ones."""
 
 
-def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[str, Image.Image]:
-    """Pictures for ``parameter``, by what they show: the checkpoint's own, the first of ``pairs`` first.
+def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[str, Path]:
+    """Files of pictures for ``parameter``, by what they show: the checkpoint's own, the one to begin with first.
 
     Drawings where there are none or for tasks that want them; styles, or the last picture first, where declared.
     """
     kind = task.parameters[parameter]
     assert isinstance(kind, Picture)  # nothing else has examples
-    images: Mapping[str, Image.Image | Path]
     if kind.shelf == "styles":
-        images = styles()
+        files = style_files()
     else:
-        files = {} if task.drawn or model.folder is None else checkpoint.examples(model.folder)
-        names = [name for name in model.pairs if name in files] or list(files)
-        images = {name: files[name] for name in names} or sketches(model.classes)
-    order = list(images)[::-1] if kind.shelf == "others" else list(images)
-    return {name: enlarge(images[name]) for name in order}
+        own = {} if task.drawn or model.folder is None else checkpoint.examples(model.folder)
+        files = own or sketch_files(model.classes)
+    names = [name for name in model.pairs if name in files] or list(files)
+    order = [*FIRST.get(task.name, {}).get(parameter, ()), *(names[::-1] if kind.shelf == "others" else names), *files]
+    return {name: files[name] for name in dict.fromkeys(order) if name in files}
 
 
-def needs_class(task: Task) -> bool:
-    """Whether a run needs a class, which an example brings along."""
-    return "class_name" in task.parameters and not task.parameters["class_name"].optional
+def first_example(task: Task, model: Classifier, parameter: str = "picture") -> str:
+    """The name of the example that ``parameter`` begins with."""
+    return next(iter(examples(task, model, parameter)))
+
+
+def example(task: Task, model: Classifier, parameter: str, name: str) -> Image.Image:
+    """The example called ``name``, enlarged for the page, and noisy where that is declared."""
+    image = pictures.read(examples(task, model, parameter)[name])
+    kind = task.parameters[parameter]
+    return enlarge(add_noise(image) if isinstance(kind, Picture) and kind.shelf == "noisy" else image)
+
+
+def add_noise(image: Image.Image) -> Image.Image:
+    """The same noise for the same picture."""
+    noise = np.random.default_rng(0).normal(0, NOISE, (image.height, image.width, 3))
+    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=4096)
+def thumbnail(path: Path, noisy: bool) -> str:
+    """A small file of the picture in ``path``."""
+    image = pictures.read(path)
+    image = add_noise(image) if noisy else image
+    return shared_file(image.resize((128, 128), Image.Resampling.BICUBIC))
+
+
+def needs_class(task: Task, model: Classifier) -> bool:
+    """Whether an example brings a class along: where a run needs one, or would make too many at once."""
+    kind = task.parameters.get("class_name")
+    return isinstance(kind, ClassName) and (not kind.optional or (kind.every and len(model.classes) > FEW))
 
 
 def checksum(image: Image.Image) -> int:
@@ -50,6 +95,11 @@ def is_unchanged(value: Image.Image | dict | None, example: int) -> bool:
     return picture is not None and paint is None and checksum(picture) == example
 
 
+def is_empty(value: Image.Image | dict | None) -> bool:
+    """Whether a control, by its ``value``, holds no picture and no paint."""
+    return parse_editor(value) == (None, None) if isinstance(value, dict) else value is None
+
+
 class ExampleGallery:
     """Thumbnails of the examples for ``parameter``; a click puts one in its control and chooses a class beside it.
 
@@ -58,20 +108,21 @@ class ExampleGallery:
 
     def __init__(self, task: Task, parameter: str, model: Classifier):
         self.task, self.parameter = task, parameter
-        self.brings_class = parameter == "picture" and needs_class(task)
+        self.brings_class = parameter == "picture" and "class_name" in task.parameters
         self.gallery = gr.Gallery(
-            self.thumbnails(model), label="Or start from one of these", format="png", height="auto",
-            allow_preview=False, object_fit="contain", buttons=[], elem_classes="picture shelf",
+            self.thumbnails(model), label="Or start from one of these", height="auto", allow_preview=False,
+            object_fit="cover", buttons=[], interactive=False, elem_classes="picture shelf",
         )  # fmt: skip
-        self.checksum = gr.State(checksum(next(iter(examples(task, model, parameter).values()))))
+        self.checksum = gr.State(checksum(example(task, model, parameter, first_example(task, model, parameter))))
 
     def thumbnails(self, model: Classifier) -> list[tuple]:
         """The examples with what they show, or what they turn into, as captions."""
-        thumbnails = []
-        for name, image in examples(self.task, model, self.parameter).items():
+        kind, thumbnails = self.task.parameters[self.parameter], []
+        noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
+        for name, path in examples(self.task, model, self.parameter).items():
             target = self.task.target_class(model, name) if self.task.shows_target else name
             caption = name if target == name else f"{name} \u2192 {target}"
-            thumbnails.append((image.resize((128, 128), Image.Resampling.BOX), caption))
+            thumbnails.append((thumbnail(path, noisy), caption))
         return thumbnails
 
     def connect(self, checkpoint: gr.Dropdown, controls: dict) -> None:
@@ -82,6 +133,8 @@ class ExampleGallery:
     def _choose(self, checkpoint: str, at: gr.SelectData) -> list:
         with show_errors():
             model = load(checkpoint)
-            name, image = list(examples(self.task, model, self.parameter).items())[at.index]
+            name = list(examples(self.task, model, self.parameter))[at.index]
+            image = example(self.task, model, self.parameter, name)
         target = self.task.target_class(model, name)
-        return [checksum(image), image, *([target if target in model.classes else gr.skip()] * self.brings_class)]
+        brings = needs_class(self.task, model) and target in model.classes
+        return [checksum(image), image, *([target if brings else gr.skip()] * self.brings_class)]

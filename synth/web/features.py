@@ -2,49 +2,83 @@
 
 from __future__ import annotations
 
-import gradio as gr
+from functools import lru_cache
+from pathlib import Path
 
+import gradio as gr
+from PIL import Image
+
+from synth import Classifier
 from synth.checkpoint import load_features
-from synth.features import Feature
+from synth.features import Feature, FeatureGallery
 from synth.web.checkpoints import load
-from synth.web.events import PRIVATE, show_errors
+from synth.web.events import PRIVATE, escape, show_errors
+from synth.web.views import shared_file
 
 HEIGHT = 330
 
 
-def add_feature_gallery(checkpoint: gr.Dropdown, feature: gr.Slider) -> None:
+class FeatureMenu:
     """Pictures of the checkpoint's features, searchable; a click sets ``feature``."""
-    with gr.Accordion("Choose a feature by its picture", elem_classes="features") as accordion:
-        words = "Type a class or a number. Each picture shows one feature, with the classes that it raises most."
-        search = gr.Textbox(label="Find", info=words, placeholder="lion")
-        features = search_features(checkpoint.value)
-        look = {"format": "png", "columns": 6, "height": HEIGHT, "allow_preview": False, "elem_classes": "picture"}
-        gallery = gr.Gallery(items(features), show_label=False, object_fit="contain", **look)
-        indices = gr.State([feature.index for feature in features])
 
-    def find(name: str, text: str):
-        with show_errors():
-            features = search_features(name, text)
-        return items(features), [feature.index for feature in features]
+    def __init__(self, checkpoint: gr.Dropdown, feature: gr.Slider, model: Classifier):
+        features = find_features(model, "")
+        title, shown = "Choose a feature by its picture", bool(features)
+        with gr.Accordion(title, visible=shown, elem_classes="features") as self.accordion:
+            words = (
+                "Type a class, a kind of thing or a number. Each picture shows one feature, with the classes that it "
+            )
+            search = gr.Textbox(label="Find", info=words + "raises most.", placeholder=model.classes[0])
+            nothing = gr.Markdown(visible=False, elem_classes="nothing")
+            look = {"format": "png", "columns": 6, "height": HEIGHT, "allow_preview": False, "interactive": False}
+            look |= {"show_label": False, "object_fit": "contain", "buttons": [], "elem_classes": "picture"}
+            gallery = gr.Gallery(items(model, features), **look)
+            indices = gr.State([feature.index for feature in features])
+        self.outputs = [self.accordion, search, nothing, gallery, indices]
 
-    def renew(name: str):
-        items, indices = find(name, "")
-        return gr.Accordion(visible=bool(items)), "", items, indices
+        def find(checkpoint: str, text: str):
+            with show_errors():
+                return found(load(checkpoint), text)
 
-    search.change(find, [checkpoint, search], [gallery, indices], trigger_mode="always_last", **PRIVATE)
-    checkpoint.change(renew, checkpoint, [accordion, search, gallery, indices], **PRIVATE)
-    gallery.select(choose_feature, indices, feature, **PRIVATE)
+        search.change(find, [checkpoint, search], self.outputs[2:], trigger_mode="always_last", **PRIVATE)
+        gallery.select(choose_feature, indices, feature, **PRIVATE)
+
+    def renew(self, model: Classifier) -> dict:
+        """Updates for a checkpoint."""
+        nothing, shown, indices = found(model, "")
+        search = gr.Textbox("", placeholder=model.classes[0])
+        updates = [gr.Accordion(visible=bool(indices)), search, nothing, shown, indices]
+        return dict(zip(self.outputs, updates, strict=True))
 
 
-def search_features(checkpoint: str, text: str = "") -> list[Feature]:
+def find_features(model: Classifier, text: str) -> list[Feature]:
     """The checkpoint's features that fit ``text``."""
-    folder = load(checkpoint).folder
-    return [] if folder is None else load_features(folder).search(text)
+    return [] if model.folder is None else known(model.folder).search(text, model.group)
 
 
-def items(features: list[Feature]) -> list[tuple]:
+def found(model: Classifier, text: str) -> tuple[gr.Markdown, list, list[int]]:
+    """What to show of the features that fit ``text``: a sentence if there are none, pictures, and indices."""
+    features = find_features(model, text)
+    sentence = escape(f"No feature serves anything called {text.strip()[:40]!r}.")
+    return gr.Markdown(sentence, visible=not features), items(model, features), [feature.index for feature in features]
+
+
+def items(model: Classifier, features: list[Feature]) -> list[tuple]:
     """The pictures and captions of a gallery of features."""
-    return [(feature.picture.resize((96, 96), 0), feature.caption) for feature in features]
+    return [(thumbnail(model.folder, feature.index), feature.caption) for feature in features]
+
+
+@lru_cache(maxsize=2048)
+def thumbnail(folder: Path, index: int) -> str:
+    """A small file of the picture of a feature of the checkpoint in ``folder``."""
+    feature = next(feature for feature in known(folder) if feature.index == index)
+    return shared_file(feature.picture.resize((96, 96), Image.Resampling.BICUBIC))
+
+
+@lru_cache(maxsize=3)
+def known(folder: Path) -> FeatureGallery:
+    """The features of the checkpoint in ``folder``."""
+    return load_features(folder)
 
 
 def choose_feature(indices: list[int], at: gr.SelectData) -> int:

@@ -10,16 +10,29 @@ from PIL import Image
 
 import synth
 import synth.web.whole_files
-from synth import TASKS
-from synth.web.checkpoints import checkpoint_menus
+from synth.web.checkpoints import first_checkpoint, menu, ordinary_box, other_menu
+from synth.web.display import stored_files
 from synth.web.endpoints import add_endpoints
 from synth.web.evidence import add_evidence
-from synth.web.navigation import Navigation
+from synth.web.navigation import Head, Navigation
+from synth.web.stored import cards, index
 from synth.web.tab import Tab
+from synth.web.views import shared_file
+from synth.web.words import TITLE, tabs
 
 FOLDER = Path(__file__).parent
+FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+THEME = gr.themes.Soft(**FONTS).set(
+    background_fill_primary="*neutral_50",  # as in Soft; set would forget it
+    body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+    block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+    block_title_text_color="*primary_700", block_title_text_color_dark="*primary_100",
+    block_label_text_color="*primary_700", block_label_text_color_dark="*primary_100",
+    button_primary_background_fill="*primary_600", button_primary_background_fill_dark="*primary_600",
+)  # fmt: skip
+"""With darker words than Soft's, so that all of them have a contrast of 4.5 to 1."""
 LAUNCH = {
-    "theme": gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+    "theme": THEME,
     "css_paths": FOLDER / "page.css",
     "head": f"<script>{(FOLDER / 'page.js').read_text()}</script>",
     "ssr_mode": False,
@@ -37,16 +50,37 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
 
     ``dataset_picture``: returns a picture of the data set, at a side in pixels, if there is a data set at hand.
     """
-    with gr.Blocks(title="synth", delete_cache=DELETE_CACHE) as page:
-        gr.Markdown("# Pictures from one robust classifier\n" + synth.__doc__.splitlines()[0])
-        checkpoint, other = checkpoint_menus()
-        note = gr.Markdown(visible=False)
-        with gr.Accordion("Repeat a picture from its PNG", open=False):
-            label = "Drop a saved PNG here, and its tab opens with all its settings."
-            dropped = gr.File(label=label, file_types=[".png"], height=120, elem_classes="repeat")
-        with gr.Tabs(overflow_behavior="wrap") as bar:
-            tabs = {task.name: Tab(task, checkpoint, other, dataset_picture) for task in TASKS.values()}
+    with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE) as page:
+        gr.HTML("<a class='skip' href='#run' onclick='return synth.skip()'>Skip to Run</a>", padding=False)
+        head = add_head()
+        with gr.Tabs(overflow_behavior="wrap", elem_classes="bar") as bar:
+            every = {
+                task.name: Tab(task, head.checkpoint, head.other, dataset_picture)
+                for group in tabs().values()
+                for task in group
+            }
             add_evidence()
-        Navigation(page, bar, tabs, checkpoint, note, dropped)
+        for one in index().values():
+            stored_files(one.run())
+        Navigation(page, bar, every, head)
         add_endpoints()
     return page.queue(max_size=64, default_concurrency_limit=4)
+
+
+def add_head() -> Head:
+    """All that lies above the tabs."""
+    name = first_checkpoint()
+    with gr.Row(elem_classes="title"):
+        gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a picture to see how it was made.")
+        tour = gr.Button("Take the tour", scale=0, min_width=160, visible=bool(cards()))
+    images = [(shared_file(one.card()), one.title) for one in cards()]
+    look = {"allow_preview": False, "interactive": False, "buttons": [], "show_label": False, "height": "auto"}
+    gallery = gr.Gallery(images, label="Examples", elem_classes="cards", visible=bool(images), **look)
+    note = gr.HTML("", elem_classes="note")
+    with gr.Row(elem_classes="which"):
+        checkpoint, box = menu(name), ordinary_box(name)
+    with gr.Accordion("Compare two checkpoints, or repeat a picture from its PNG", open=False):
+        other = other_menu(name)
+        label = "Drop a saved PNG here, and its tab opens with all its settings."
+        dropped = gr.File(label=label, file_types=[".png"], height=120, elem_classes="repeat")
+    return Head(gallery, tour, note, checkpoint, box, other, dropped)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from synth import TASKS, Classifier, Frame, Task, access
+from synth.parameters import sentence
 from synth.web.checkpoints import load, load_to
 from synth.web.events import sentences
 from synth.web.gpu import borrow_gpu, closing_if_idle, run_on_worker, working_device
@@ -49,16 +50,19 @@ class Progress:
 def describe(progress: Waiting | Progress) -> str:
     """The status of a run in words."""
     if isinstance(progress, Waiting):
-        return f"waiting: {progress.ahead} before you, about {max(1, progress.seconds):.0f} s"
-    frame = progress.frame
-    parts = [f"{'done: ' if progress.done else ''}step {frame.step} of {frame.steps}, {progress.seconds:.1f} s"]
-    if progress.rows:
-        parts.append(f"row by row: {', '.join(progress.rows)}")
-    if frame.note:
-        parts.append(frame.note)
+        return f"Waiting: {progress.ahead} before you, about {max(1, progress.seconds):.0f} s."
+    frame, seconds = progress.frame, f"{progress.seconds:.1f} s"
     if progress.ended_early:
-        parts.append(f"ended after {progress.seconds:.0f} s, since others wait")
-    return "; ".join(parts)
+        parts = [f"Ended at step {frame.step} of {frame.steps} after {seconds}, since others wait."]
+    elif progress.done:
+        parts = [f"Done in {seconds}, {frame.steps} step{'s' * (frame.steps != 1)}."]
+    else:
+        parts = [f"Step {frame.step} of {frame.steps}, {seconds}."]
+    if progress.rows:
+        parts.append(f"Row by row: {', '.join(dict.fromkeys(progress.rows))}.")
+    if frame.note:
+        parts.append(f"{sentence(frame.note)}.")
+    return " ".join(parts)
 
 
 @borrow_gpu
@@ -115,5 +119,5 @@ def stream(
 def row_names(frame: Frame, model: Classifier) -> tuple[str, ...]:
     """What each picture of the frame is, where they differ: the task's captions, or each class in turn."""
     if not frame.captions and len(frame.pictures) > 1 and frame.settings.get("class_name", "") is None:
-        return tuple(model.classes[: len(frame.pictures)])
+        return tuple(model.classes[index % len(model.classes)] for index in range(len(frame.pictures)))
     return frame.captions

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Callable
 
 import gradio as gr
 from PIL import Image
 
-from synth import Classifier, Task
+from synth import Classifier, Task, pictures
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import controls_at, presets
-from synth.web.editor import add_editor, enlarge, take_brush
+from synth.web.editor import add_editor, add_masks, enlarge, take_brush
 from synth.web.events import PRIVATE, show_errors
-from synth.web.examples import ExampleGallery, checksum, examples, is_unchanged, needs_class
-from synth.web.features import add_feature_gallery
+from synth.web.examples import (
+    ExampleGallery,
+    checksum,
+    example,
+    examples,
+    first_example,
+    is_empty,
+    is_unchanged,
+    needs_class,
+)
+from synth.web.features import FeatureMenu, find_features
 from synth.web.results import Results
+from synth.web.stored import Stored
 
-NEW_SEED = "() => Math.floor(Math.random() * 2 ** 31)"
+BEST = 40
+"""Features among which a surprise chooses, those that raise a class most."""
 
 
 class Tab:
@@ -31,15 +43,20 @@ class Tab:
         self.task, self.checkpoint, self.dataset_picture = task, checkpoint, dataset_picture
         self.controls: dict[str, gr.components.Component] = {}
         self.galleries: dict[str, ExampleGallery] = {}
-        with gr.Tab(task.title, id=task.name) as tab:
+        self.features: FeatureMenu | None = None
+        model = load(checkpoint.value)
+        look = {"id": task.name, "elem_id": f"tab-{task.name}", "visible": task.supports(model)}
+        with gr.Tab(task.title, **look) as self.tab:
             gr.Markdown(inspect.cleandoc(type(task).__doc__ or "").split("\n\n")[0])
-            with gr.Row():
-                with gr.Column(min_width=320):
-                    self._add_inputs(load(checkpoint.value))
+            with gr.Row(elem_classes="halves"):
+                with gr.Column(min_width=320, elem_classes="inputs"):
+                    self._add_inputs(model)
                 with gr.Column(min_width=320):
                     self.results = Results(task, checkpoint, other, self.controls)
+        surprise = self.results.surprise.click(self._surprise, checkpoint, self._surprised, **PRIVATE)
+        surprise.success(None, None, None, js="() => synth.pressRun()", **PRIVATE)
         if isinstance(self.controls.get("picture"), gr.ImageEditor):
-            tab.select(None, None, None, js=take_brush(self.controls["picture"]), **PRIVATE)
+            self.tab.select(None, None, None, js=take_brush(self.controls["picture"]), **PRIVATE)
 
     @property
     def class_menus(self) -> dict:
@@ -52,14 +69,15 @@ class Tab:
         first = names.index(self.task.first_setting)
         settings = [name for name in names[first:] if name != "seed"]
         chosen = {}
-        if needs_class(self.task):
-            chosen["class_name"] = self.task.target_class(model, next(iter(examples(self.task, model))))
+        if "picture" in kinds and needs_class(self.task, model):
+            chosen["class_name"] = self.task.target_class(model, first_example(self.task, model))
 
         def add(*names: str, **values) -> None:
             controls = controls_at(self.task, names, model, **chosen, **values)
             self.controls.update(zip(names, controls, strict=True))
 
-        for name in names[:first]:
+        aside = [name for name in names[:first] if name == "size"]
+        for name in (name for name in names[:first] if name not in aside):
             kind = kinds[name]
             if isinstance(kind, Mask):
                 with gr.Accordion("Upload a mask instead of drawing it", open=False):
@@ -69,18 +87,16 @@ class Tab:
             else:
                 add(name)
                 if isinstance(kind, FeatureIndex):
-                    add_feature_gallery(self.checkpoint, self.controls[name])
-        words = {"label": "Preset", "info": "A preset fills in the settings below."}
-        self.preset = gr.Radio(presets(self.task, model), value="tuned", **words)
-        add(*[name for name in settings if not kinds[name].more])
-        if "seed" in kinds:
-            with gr.Row(elem_classes="seed"):
+                    self.features = FeatureMenu(self.checkpoint, self.controls[name], model)
+        with gr.Accordion("Settings", open=False, elem_classes="settings"):
+            words = {"label": "Preset", "info": "A preset fills in the settings below."}
+            self.preset = gr.Radio(presets(self.task, model), value="tuned", **words)
+            add(*aside, *[name for name in settings if not kinds[name].more])
+            if "seed" in kinds:
                 add("seed")
-                new = gr.Button("New seed", scale=0, min_width=120)
-                new.click(None, None, self.controls["seed"], js=NEW_SEED, **PRIVATE)
         folded = [name for name in settings if kinds[name].more]
         if folded:
-            with gr.Accordion("More", open=False):
+            with gr.Accordion("More settings", open=False, elem_classes="settings"):
                 add(*folded)
 
         def fill_in(checkpoint: str, preset: str):
@@ -94,12 +110,14 @@ class Tab:
 
     def _add_picture(self, name: str, kind: Picture, model: Classifier, add: Callable) -> None:
         """A picture to upload or to draw on, with examples below."""
-        image = next(iter(examples(self.task, model, name).values()))
+        image = example(self.task, model, name, first_example(self.task, model, name))
         if name == "picture" and (self.task.drawn or "mask" in self.task.parameters):
             self.controls[name] = add_editor(self.task, image)
+            if not self.task.drawn:
+                add_masks(self.controls[name])
         else:
             add(name, **{name: image})
-            self.controls[name].upload(crop_upload, self.controls[name], self.controls[name], **PRIVATE)
+            refuse_damaged(self.controls[name])
         self.galleries[name] = ExampleGallery(self.task, name, model)
         dataset_picture = self.dataset_picture
         if dataset_picture is not None and not self.task.drawn and kind.shelf != "styles":
@@ -111,23 +129,27 @@ class Tab:
             button.click(fetch, self.checkpoint, self.controls[name], **PRIVATE)
 
     def renew(self, model: Classifier, values: dict) -> dict:
-        """Updates for another checkpoint: presets, bounds, classes and examples; what the user chose stays if it can.
+        """Updates for another checkpoint: presets, bounds, classes, examples and the stored result.
 
-        A picture that is still an example becomes an example of the new checkpoint; a user's own stays. Pictures that
-        are not among ``values``, by component, count as examples.
+        What the user chose stays if it can. A picture that is still an example becomes an example of the new
+        checkpoint; a user's own stays. Pictures that are not among ``values``, by component, count as examples.
         """
         names = [name for name in self.controls if name not in (*self.galleries, "mask", "seed")]
         chosen = {name: values[menu] for name, menu in self.class_menus.items() if values[menu] in model.classes}
-        updates = {self.preset: gr.Radio(presets(self.task, model), value="tuned")}
+        updates = {self.tab: gr.Tab(visible=self.task.supports(model))}
+        updates |= {self.preset: gr.Radio(presets(self.task, model), value="tuned")}
         for parameter, gallery in self.galleries.items():
             updates[gallery.gallery] = gallery.thumbnails(model)
             control = self.controls[parameter]
-            if control not in values or is_unchanged(values[control], values[gallery.checksum]):
-                name, image = next(iter(examples(self.task, model, parameter).items()))
-                updates |= {control: image, gallery.checksum: checksum(image)}
-                if gallery.brings_class:
+            replaced = control not in values or is_empty(values[control])
+            if replaced or is_unchanged(values[control], values[gallery.checksum]):
+                name = first_example(self.task, model, parameter)
+                updates |= self._show_example(parameter, model, name)
+                if gallery.brings_class and needs_class(self.task, model):
                     chosen["class_name"] = self.task.target_class(model, name)
-        return updates | self._controls_at(names, model, **chosen)
+        if self.features is not None:
+            updates |= self.features.renew(model)
+        return updates | self._controls_at(names, model, **chosen) | self.results.renew(model)
 
     def restore(self, model: Classifier, settings: dict) -> dict:
         """Updates for the ``settings`` of an earlier run; pictures that these lack stay as they are."""
@@ -139,12 +161,62 @@ class Tab:
                 updates[self.controls[name]] = enlarge(settings[name])
         return updates
 
+    def open_stored(self, model: Classifier, one: Stored) -> dict:
+        """Updates that show a stored result with its settings and examples."""
+        updates = self.restore(model, one.settings)
+        for name, shown in one.examples.items():
+            updates |= self._show_example(name, model, shown)
+        return updates | self.results.show_stored(one)
+
+    def _show_example(self, parameter: str, model: Classifier, name: str) -> dict:
+        image = example(self.task, model, parameter, name)
+        return {self.controls[parameter]: image, self.galleries[parameter].checksum: checksum(image)}
+
+    @property
+    def outputs(self) -> list:
+        """All that ``renew``, ``restore`` and ``open_stored`` update."""
+        parts = [self.tab, self.preset, *self.controls.values(), *self.results.outputs]
+        parts += [part for gallery in self.galleries.values() for part in (gallery.gallery, gallery.checksum)]
+        return parts + (self.features.outputs if self.features is not None else [])
+
+    @property
+    def _surprised(self) -> list:
+        galleries = [part for name, one in self.galleries.items() for part in (self.controls[name], one.checksum)]
+        chosen = [part for name, part in self.controls.items() if name in ("class_name", "seed", "feature")]
+        return [*galleries, *chosen]
+
+    def _surprise(self, checkpoint: str) -> dict:
+        """Updates that choose an example, a class or a feature, and a seed at random."""
+        with show_errors():
+            model = load(checkpoint)
+        updates: dict = {}
+        shown = ""
+        for parameter in self.galleries:
+            name = random.choice(list(examples(self.task, model, parameter)))
+            updates |= self._show_example(parameter, model, name)
+            shown = name if parameter == "picture" else shown
+        values: dict = {"seed": random.randrange(2**31)}
+        if "class_name" in self.controls and (not shown or needs_class(self.task, model)):
+            target = self.task.target_class(model, shown) if shown else random.choice(model.classes)
+            if self.task.shows_target and target == shown:
+                target = random.choice([one for one in model.classes if one != shown])
+            values["class_name"] = target if target in model.classes else random.choice(model.classes)
+        if self.features is not None:
+            known = [feature.index for feature in find_features(model, "")[:BEST]]
+            values["feature"] = random.choice(known or range(model.head.in_features))
+        return updates | {self.controls[name]: value for name, value in values.items() if name in self.controls}
+
     def _controls_at(self, names: list[str], model: Classifier, **values) -> dict:
         parts = controls_at(self.task, names, model, **values)
         return dict(zip((self.controls[name] for name in names), parts, strict=True))
 
 
-def crop_upload(image):
-    """An upload as the task will see it."""
-    with show_errors():
-        return None if image is None else enlarge(image)
+def refuse_damaged(control: gr.Image) -> None:
+    """Show an upload as the task will see it, or refuse it in a sentence and take it away."""
+
+    def crop(upload: dict | None):
+        with show_errors():
+            return None if upload is None else enlarge(pictures.read(upload["path"]))
+
+    cropped = control.upload(crop, control, control, preprocess=False, **PRIVATE)
+    cropped.failure(lambda: None, None, control, **PRIVATE)

@@ -1,56 +1,160 @@
-"""How pictures of a run are shown: enlarged, several on one sheet."""
+"""How pictures of a run are shown: enlarged, several on one sheet with what each of them is, and under which names."""
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from synth import Frame, pictures
+from synth.record import Record
 
 IMAGE = {
-    "format": "png", "interactive": False, "buttons": ["download", "fullscreen"], "elem_classes": "picture",
-    "min_width": 120,
+    "format": "png", "interactive": False, "buttons": ["fullscreen"], "elem_classes": "picture", "min_width": 120,
 }  # fmt: skip
-"""Arguments of every picture on the page; other formats than PNG would lose a little."""
+"""Arguments of every result on the page; other formats than PNG would lose a little."""
+ONE, FEW, MANY = 448, 160, 80
+"""About how wide one picture is shown, each of a few, and each of more than 16."""
+GAP, LINE, OUTLINE = 4, 16, "#4f46e5"
 
 
 def zoom(frame: Frame) -> int:
-    """How wide each pixel is shown: one picture about 256 pixels a side, several about 128."""
+    """How wide each pixel is in a file: one picture about 256 pixels a side, several about 128."""
     return max(1, round((256 if len(frame.pictures) == 1 else 128) / frame.pictures.shape[-1]))
 
 
-def width(frame: Frame) -> int:
-    """How wide each picture is shown."""
-    return frame.pictures.shape[-1] * zoom(frame)
+@dataclass(frozen=True)
+class Layout:
+    """Where the tiles of a sheet lie: ``count`` of them, ``side`` pixels wide, with ``lines`` of caption below each."""
+
+    count: int
+    side: int
+    height: int
+    lines: int = 0
+
+    @classmethod
+    def of(cls, count: int, native: int, captions: Sequence[str] = (), height: int | None = None) -> Layout:
+        """For pictures ``native`` pixels wide, and as high unless told, whose pixels become whole numbers wide."""
+        target = ONE if count == 1 else FEW if count <= 16 else MANY
+        zoom = max(1, round(target / native))
+        side = native * zoom
+        lines = max((len(wrap(caption, side)) for caption in captions), default=0)
+        return cls(count, side, (height or native) * zoom, lines)
+
+    @property
+    def columns(self) -> int:
+        return 2 if self.count == 4 else pictures.columns_for(self.count)
+
+    @property
+    def pitch(self) -> tuple[int, int]:
+        """From one tile to the next, across and down."""
+        gap = GAP if self.count > 1 else 0
+        return self.side + gap, self.height + gap + LINE * self.lines
+
+    def corner(self, index: int) -> tuple[int, int]:
+        return index % self.columns * self.pitch[0], index // self.columns * self.pitch[1]
+
+    def at(self, x: float, y: float) -> int:
+        """The tile at pixel (x, y)."""
+        column = min(int(x // self.pitch[0]), self.columns - 1)
+        return min(int(y // self.pitch[1]) * self.columns + column, self.count - 1)
 
 
-def sheet(frame: Frame, x: Tensor | None = None) -> Image.Image:
-    """The frame's pictures, or others of the same run, on one sheet."""
-    return pictures.sheet(frame.pictures if x is None else x, zoom=zoom(frame))
+def wrap(caption: str, width: int) -> list[str]:
+    """The caption in lines that fit, at most three."""
+    lines: list[str] = []
+    for word in caption.split():
+        if lines and len(f"{lines[-1]} {word}") * 6.4 < width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines[:3]
+
+
+def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chosen: int | None = None) -> Image.Image:
+    """Pictures (N, 3, H, W) on one image to look at, smoothly enlarged, or with crisp ``pixels``.
+
+    captions: what each one is; chosen: the one to outline.
+    """
+    images = pictures.to_images(x)
+    layout = Layout.of(len(images), images[0].width, captions, images[0].height)
+    right, bottom = (max(corner) for corner in zip(*map(layout.corner, range(len(images))), strict=True))
+    page = Image.new("RGB", (right + layout.side, bottom + layout.height + LINE * layout.lines), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(12)
+    for index, image in enumerate(images):
+        left, top = layout.corner(index)
+        resample = Image.Resampling.NEAREST if pixels else Image.Resampling.BICUBIC
+        page.paste(image.resize((layout.side, layout.height), resample), (left, top))
+        for line, words in enumerate(wrap(captions[index], layout.side) if captions else ()):
+            pen.text(
+                (left + layout.side / 2, top + layout.height + LINE * line + 1), words, "#222222", font, anchor="ma"
+            )
+        if index == chosen and len(images) > 1:
+            pen.rectangle((left, top, left + layout.side - 1, top + layout.height - 1), outline=OUTLINE, width=4)
+    return page
+
+
+def beside(images: dict[str, Image.Image]) -> Image.Image:
+    """Images side by side, each below its name."""
+    width = sum(image.width + GAP for image in images.values()) - GAP
+    page = Image.new("RGB", (width, max(image.height for image in images.values()) + LINE + 2), "white")
+    pen, left = ImageDraw.Draw(page), 0
+    for name, image in images.items():
+        pen.text((left, 1), name, "#222222", ImageFont.load_default(12))
+        page.paste(image, (left, LINE + 2))
+        left += image.width + GAP
+    return page
+
+
+def file_name(record: Record) -> str:
+    """What a file of a run is called, without its ending: the task, the class and the seed."""
+    parts = ["synth", record.task, record.settings.get("class_name")]
+    if "seed" in record.settings:
+        parts.append(f"seed{record.settings['seed']}")
+    return "-".join(re.sub(r"[^a-z0-9]+", "-", str(part).lower()).strip("-") for part in parts if part is not None)
 
 
 @contextmanager
 def image_files() -> Iterator:
-    """Yields ``save(image)``, which writes a PNG under a name of its own and returns its path; all go at the end.
+    """Yields ``save(image, live)``, which writes a file of its own name in ``save.folder`` and returns its path.
 
+    All go at the end.
+    A ``live`` image is soon replaced, and may lose a little for speed; others are PNGs.
     Gradio would name it after its content, and rewrite the file while another visitor's browser is reading it.
     """
     with tempfile.TemporaryDirectory() as folder:
 
-        def save(image: Image.Image) -> str:
-            image.save(path := f"{folder}/{uuid4().hex}.png")
+        def save(image: Image.Image, live: bool = False) -> str:
+            path = f"{folder}/{uuid4().hex}.{'webp' if live else 'png'}"
+            if live:
+                image.save(path, quality=85, method=1)
+            else:
+                image.save(path, compress_level=3)
             return path
 
+        vars(save)["folder"] = folder
         yield save
 
 
-def picture_at(frame: Frame, x: float, y: float) -> int:
-    """Which picture of the frame's sheet lies at pixel (x, y)."""
-    count, side = len(frame.pictures), width(frame) + pictures.GAP
-    columns = pictures.columns_for(count)
-    return min(int(y // side) * columns + min(int(x // side), columns - 1), count - 1)
+def new_file(folder: str, name: str) -> Path:
+    """A path of that name in a new folder inside ``folder``, so that no other file has it."""
+    path = Path(folder) / uuid4().hex / name
+    path.parent.mkdir()
+    return path
+
+
+_SHARED = tempfile.TemporaryDirectory()
+
+
+def shared_file(image: Image.Image, name: str = "picture") -> str:
+    """The path of a file of ``image`` that stays while the app runs, for what every visitor sees."""
+    path = new_file(_SHARED.name, f"{name}.webp")
+    image.save(path, quality=92, method=2)
+    return str(path)

@@ -10,7 +10,7 @@ from collections import deque
 from gradio.context import LocalContext
 
 from synth import access
-from synth.web.inspection import Run
+from synth.web.run import Run
 
 LOADS = 6
 """Checkpoints a minute that are not among the few in memory; of all visitors together, LOADS_OF_ALL."""

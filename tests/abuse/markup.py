@@ -77,7 +77,7 @@ def test_names_that_are_markup(victim, marked_server):
     run = victim.locator("div[role=tabpanel]:visible button:text-is('Run')").first
     run.click()
     status = victim.locator("div[role=tabpanel]:visible .status").first
-    status.locator(":text('done: step')").wait_for()
+    status.locator(":text('Done in')").wait_for()
     for name in marked_server.names:
         assert name in status.inner_text(), "shown as it is"
 
@@ -114,7 +114,7 @@ def test_a_picture_whose_settings_are_markup(victim, marked_server, canary, tmp_
     record = {"task": "generation", "checkpoint": text, "settings": {"class_name": text}}
     with_settings(Path(tmp_path / "x.png"), json.dumps(record))
     ready(victim, marked_server.address)
-    victim.locator("button:has-text('Repeat a picture')").click()
+    victim.locator("button:has-text('repeat a picture')").click()
     victim.set_input_files(".repeat input[type=file]", tmp_path / "x.png")
     toast = victim.locator(".toast-body").first
     toast.wait_for()

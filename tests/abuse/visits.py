@@ -17,8 +17,8 @@ from synth import TASKS, access
 from synth.recorder import Recorder
 from synth.web import gpu, running, visitors
 from synth.web.checkpoints import load
-from synth.web.inspection import Run
 from synth.web.line import LINE, Line
+from synth.web.run import Run
 from tests.abuse.bombs import bomb
 from tests.abuse.measure import attack
 from tests.abuse.server import HONEST, HOSTILE, SHORT, Client
@@ -27,7 +27,7 @@ from tests.toys import wait_for
 
 def finishes(client: Client) -> bool:
     kind, data = client.call(**SHORT)
-    return kind == "complete" and "done" in data
+    return kind == "complete" and "Done" in data
 
 
 @attack("refused")
@@ -143,7 +143,7 @@ def test_runs_that_are_remembered(tiny, monkeypatch):
     for index in range(10):
         recorder = Recorder(load(tiny))
         recorder.add(frame)
-        sessions[str(index)] = SimpleNamespace(state_data={1: Run(recorder, frame), 2: "other"})
+        sessions[str(index)] = SimpleNamespace(state_data={1: Run(frame, recorder=recorder), 2: "other"})
     holder = SimpleNamespace(state_holder=SimpleNamespace(session_data=sessions))
     monkeypatch.setattr(visitors, "KEPT", 3 * sessions["0"].state_data[1].size)
     LocalContext.blocks.set(holder)

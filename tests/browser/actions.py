@@ -39,7 +39,7 @@ def wait_for_editor(page, task: str) -> None:
     expect(editor.locator("canvas").first).to_have_js_property("offsetWidth", column)
 
 
-def run(page, status: str = "done: step") -> None:
+def run(page, status: str = "Done in") -> None:
     """Press Run and wait for all that a run brings; the link in the address bar is the last."""
     page.evaluate("history.replaceState(null, '', '/')")
     in_tab(page, "button:text-is('Run')").click()
@@ -47,15 +47,28 @@ def run(page, status: str = "done: step") -> None:
     in_tab(page, f":text('{status}')").wait_for()
 
 
+def show_pixels(page) -> None:
+    """Have the open tab show its results pixel by pixel, as the files have them."""
+    in_tab(page, "label:has-text('Show pixels') input").check()
+
+
+def open_fold(page, title: str) -> None:
+    """Open a fold of the page or of the open tab, unless it is open."""
+    fold = page.locator(f"button.label-wrap:visible:has-text('{title}')").first
+    if "open" not in (fold.get_attribute("class") or "").split():
+        fold.click()
+
+
 def set_number(page, label: str, value) -> None:
+    open_fold(page, "Settings")
     in_tab(page, f"input[aria-label*='{label}']").fill(str(value))
     in_tab(page, f"input[aria-label*='{label}']").press("Tab")
 
 
 def choose(page, label: str, value: str) -> None:
     """Choose from a menu of the open tab, or of those above all tabs."""
-    page.locator(f"input[aria-label='{label}']:visible").first.click()
-    page.locator(f"ul[role=listbox] >> text='{value}'").click()
+    page.locator(f"input[aria-label^='{label}']:visible").first.click()
+    page.locator(f"ul[role=listbox] li:has-text('{value}')").first.click()
 
 
 def draw_stroke(page, task: str, below: int = 0) -> None:
@@ -110,8 +123,8 @@ def wait_for_input(page) -> None:
     expect(in_tab(page, ".image-frame img")).to_have_js_property("naturalWidth", SIDE)
 
 
-def result(page, selector: str = ".result img:visible") -> Image.Image:
-    """What an image on the page shows, to the bit."""
+def result(page, selector: str = ".result img:visible >> nth=-1") -> Image.Image:
+    """What an image on the page shows, to the bit; of a slider the picture that came out."""
     source = in_tab(page, selector).get_attribute("src")
     return Image.open(io.BytesIO(page.request.get(source).body())).convert("RGB")
 

@@ -12,6 +12,7 @@ from tests.browser.actions import (
     download,
     expect,
     in_tab,
+    open_fold,
     open_tab,
     run,
     set_number,
@@ -28,17 +29,19 @@ def test_a_saved_picture_brings_its_settings_back(page, calls, tmp_path):
     choose(page, "Class", "stripe")
     set_number(page, "Steps", 7)
     run(page)
-    saved = download(page, ":text('Save the PNG')")
+    saved = download(page, "button:text-is('Save PNG')")
     shutil.copy(saved, tmp_path / "saved.png")
     page.reload()
-    page.locator("button:has-text('Repeat a picture')").click()
+    open_fold(page, "repeat a picture")
     page.set_input_files(".repeat input[type=file]", tmp_path / "saved.png")
+    in_tab(page, "#editor-inpainting").wait_for()
+    open_fold(page, "Settings")
     expect(page.locator("input[aria-label*='Steps'][type=number]:visible")).to_have_value("7")
     wait_for_editor(page, "inpainting")
     run(page)
     first, second = (call.settings for call in calls)
     assert second["steps"] == 7 and second["class_name"] == "stripe" and second["seed"] == first["seed"]
-    assert download(page, ":text('Save the PNG')").read_bytes() == saved.read_bytes()
+    assert download(page, "button:text-is('Save PNG')").read_bytes() == saved.read_bytes()
 
 
 def test_a_link_reopens_a_tab_with_its_settings(page, calls):
@@ -48,6 +51,8 @@ def test_a_link_reopens_a_tab_with_its_settings(page, calls):
     run(page)
     assert "steps=6" in page.url
     page.goto(page.url)
+    page.locator("button[role=tab][aria-selected=true]:has-text('Translate')").wait_for()
+    open_fold(page, "Settings")
     expect(page.locator("input[aria-label*='Steps'][type=number]:visible")).to_have_value("6")
     run(page)
     assert [(call.task, call.settings["class_name"], call.settings["steps"]) for call in calls] == [
@@ -57,7 +62,7 @@ def test_a_link_reopens_a_tab_with_its_settings(page, calls):
 
 def test_a_bad_upload_is_reported_and_nothing_is_lost(page, tmp_path, calls):
     (tmp_path / "notes.png").write_text("not a picture")
-    page.locator("button:has-text('Repeat a picture')").click()
+    open_fold(page, "repeat a picture")
     page.set_input_files(".repeat input[type=file]", tmp_path / "notes.png")
     page.locator(":text(\"expected a readable picture file, got 'notes.png'\")").first.wait_for()
     open_tab(page, "maximisation")

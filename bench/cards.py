@@ -1,0 +1,106 @@
+"""The stored pictures of the app: ``python -m bench.cards``. What a first click in each tab gives, and the cards.
+
+It runs every task of the bundled checkpoints of OPENED at the settings and with the example that its tab begins with,
+and the cards, which are chosen by hand, and writes synth/web/stored: WebP files, and an index of them in JSON.
+Names of stored results after the command make these alone again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import synth
+from synth import TASKS, Classifier, Task
+from synth.parameters import Picture
+from synth.web import stored
+from synth.web.controls import controls_at
+from synth.web.editor import shrink
+from synth.web.examples import example, first_example, needs_class
+from synth.web.run import Run
+from synth.web.running import row_names
+
+LARGE, SMALL, ORDINARY = "imagenet20-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "tiny64-resnet18-slim-standard"
+OPENED = (LARGE, SMALL)
+"""Checkpoints whose tabs begin with a stored result."""
+CARDS = {
+    f"{LARGE}-generation": "Make a picture from nothing",
+    f"{LARGE}-sketch": "Turn a sketch into a picture",
+    f"{LARGE}-translation": "Turn one dog into another",
+    f"{LARGE}-inpainting": "Fill a hole",
+    f"{LARGE}-super_resolution": "Add detail to a small picture",
+    f"{SMALL}-style_transfer": "Redraw it in another style",
+    f"{SMALL}-denoising": "Clean a noisy picture",
+    f"{SMALL}-landscape": "Turn mountains into a seashore",
+    f"{SMALL}-interpolation": "Walk between two pictures",
+    f"{SMALL}-ordinary": "Robust beside ordinary",
+}
+"""Titles of the cards, in order, by the name of the stored result."""
+MORE: dict[str, dict] = {
+    f"{SMALL}-landscape": {
+        "task": "translation",
+        "examples": {"picture": "alp"},
+        "settings": {"class_name": "seashore"},
+    },
+    f"{SMALL}-ordinary": {
+        "task": "generation",
+        "examples": {},
+        "settings": {"class_name": "king penguin", "count": 1},
+        "compare": ORDINARY,
+    },
+}
+"""Results that are no tab's first click: the task, and what differs from its first click."""
+
+
+def make(name: str, task: Task, model: Classifier, examples: dict, settings: dict, compare: str = "") -> dict:
+    """Run it, write its picture, and return its row of the index."""
+    pictured = [key for key, kind in task.parameters.items() if isinstance(kind, Picture)]
+    shown = {key: examples.get(key, first_example(task, model, key)) for key in pictured}
+    values = first_click(task, model) | settings
+    values |= {key: shrink(example(task, model, key, one)) for key, one in shown.items()}
+    frame = task(model, **values)
+    other = task(synth.load(compare), **values) if compare else None
+    run = Run(frame, row_names(frame, model), other=other)
+    return stored.write(stored.FOLDER, run, name=name, examples=shown, title=CARDS.get(name, ""))
+
+
+def first_click(task: Task, model: Classifier) -> dict:
+    """The settings that the task's tab begins with, without pictures."""
+    names = [name for name, kind in task.parameters.items() if name != "mask" and not isinstance(kind, Picture)]
+    chosen = {}
+    if "picture" in task.parameters and needs_class(task, model):
+        chosen["class_name"] = task.target_class(model, first_example(task, model))
+    parts = controls_at(task, names, model, **chosen)
+    return {name: None if part.value == "" else part.value for name, part in zip(names, parts, strict=True)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.cards", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="stored results to make again (default: all)")
+    options = parser.parse_args()
+    stored.FOLDER.mkdir(exist_ok=True)
+    path = stored.FOLDER / "index.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    plan = {}
+    for checkpoint in OPENED:
+        model = synth.load(checkpoint)
+        for task in TASKS.values():
+            if task.supports(model):
+                plan[f"{checkpoint}-{task.name}"] = {"task": task.name, "examples": {}, "settings": {}}
+    plan |= MORE
+    rows = {}
+    for name in sorted(plan, key=lambda name: list(CARDS).index(name) if name in CARDS else len(CARDS)):
+        if name in before and options.names and name not in options.names:
+            rows[name] = before[name] | {"title": CARDS.get(name, "")}
+            continue
+        checkpoint = next(one for one in OPENED if name.startswith(one))
+        model, row = synth.load(checkpoint), plan[name]
+        rows[name] = make(name, TASKS[row["task"]], model, row["examples"], row["settings"], row.get("compare", ""))
+        print(f"{name}: {rows[name]['seen']}", file=sys.stderr)
+        path.write_text(json.dumps(rows, indent=1) + "\n")
+    path.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

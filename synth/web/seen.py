@@ -1,0 +1,49 @@
+"""What the model sees in a result, in a sentence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from synth import TASKS
+from synth.parameters import ClassName
+from synth.tasks.synthesis import Synthesis
+from synth.web.checkpoints import load
+from synth.web.gpu import run_on_worker
+from synth.web.run import Run
+
+
+def what_is_seen(run: Run) -> str:
+    """A sentence on the classes that the model sees in the result, and in what it came from."""
+    frame, settings = run.frame, run.frame.settings
+    task, asked = TASKS[frame.record.task], settings.get("class_name")
+    if not isinstance(task, Synthesis):
+        return ""
+    model = load(frame.record.checkpoint)
+
+    def probabilities(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return model.engine()(x.to(model.device)).softmax(1).cpu()
+
+    after = run_on_worker(probabilities, frame.pictures)
+    if len(after) > 1:
+        wanted: list = list(run.rows) or [asked] * len(after)
+        if not set(wanted) <= set(model.classes):
+            return ""
+        right = sum(model.classes[top] == name for top, name in zip(after.argmax(1).tolist(), wanted, strict=True))
+        return f"The model sees the class that was asked for in {right} of {len(after)}."
+    words = f"The model now sees: {top(model, after[0])}"
+    if "picture" not in settings:
+        return f"{words}."
+    before = run_on_worker(probabilities, frame.start)[0]
+    kind = task.parameters.get("class_name")
+    assumed = ""
+    if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
+        assumed = f" No class was chosen, so it assumed: {model.classes[int(before.argmax())]}."
+    return f"{words} (before: {top(model, before)}).{assumed}"
+
+
+def top(model, probabilities: Tensor) -> str:
+    """The class of the highest of ``probabilities`` (classes,), and how high it is."""
+    value, index = probabilities.max(0)
+    return f"{model.classes[int(index)]} {value.item():.0%}"

@@ -1,0 +1,134 @@
+"""Stored results: what a first click in each tab gives, and the cards above the tabs (``python -m bench.cards``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from synth import TASKS, Frame, hub, pictures
+from synth.parameters import Mask, Picture
+from synth.record import Record
+from synth.web.checkpoints import load
+from synth.web.examples import example
+from synth.web.run import Run
+from synth.web.seen import what_is_seen
+
+FOLDER = Path(__file__).parent / "stored"
+"""Pictures, and an index of them in JSON."""
+HALF, QUALITY = 160, 88
+"""The side of each half of a card, and the quality of the stored files."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A result by ``python -m bench.cards``: its settings, without pictures, and what was said of it.
+
+    examples: the names of the examples that its pictures are, by parameter; compare: the second checkpoint, if any;
+    title: of its card, "" for none; rows and captions: as for a run; seen: a sentence on what the model sees in it.
+    """
+
+    name: str
+    task: str
+    checkpoint: str
+    settings: dict
+    examples: dict
+    count: int
+    rows: list
+    captions: list
+    seen: str
+    compare: str = ""
+    title: str = ""
+
+    @property
+    def words(self) -> str:
+        """The status beside it."""
+        return " ".join(filter(None, ["A stored result of these settings.", self.seen, "Press Run to make it again."]))
+
+    def record(self) -> Record:
+        """Its settings, with the pictures."""
+        model, task = load(self.checkpoint), TASKS[self.task]
+        images = {name: example(task, model, name, shown) for name, shown in self.examples.items()}
+        return Record(self.task, self.checkpoint, self.settings | images, compare=self.compare)
+
+    def run(self) -> Run:
+        """As if it had just been made, but for its steps."""
+        return _run(FOLDER, self.name)
+
+    def card(self) -> Image.Image:
+        """What it came from beside it, or the first of several."""
+        run = self.run()
+        parts = [run.frame.start[:1], run.frame.pictures[-1:]]
+        if run.other is None and "picture" not in TASKS[self.task].parameters:
+            parts = [run.frame.pictures[:1], run.frame.pictures[1:2]]
+        if run.other is not None:
+            parts = [run.frame.pictures[:1], run.other.pictures[:1]]
+        page = Image.new("RGB", (2 * HALF, HALF), "white")
+        for index, part in enumerate(parts):
+            image = pictures.to_images(part)[0].resize((HALF, HALF), Image.Resampling.BICUBIC)
+            page.paste(image, (index * HALF, 0))
+        return page
+
+
+def index() -> dict[str, Stored]:
+    """All of them by name, without those of checkpoints that are not here."""
+    return _index(FOLDER, tuple(hub.bundled()))
+
+
+@lru_cache(maxsize=4)
+def _index(folder: Path, here: tuple[str, ...]) -> dict[str, Stored]:
+    try:
+        rows = json.loads((folder / "index.json").read_text())
+    except OSError:
+        return {}
+    return {
+        name: Stored(name, **row) for name, row in rows.items() if {row["checkpoint"], row["compare"]} <= {*here, ""}
+    }
+
+
+def stored(task: str, checkpoint: str) -> Stored | None:
+    """What a first click in the tab of ``task`` gives, if it is stored."""
+    return index().get(f"{checkpoint}-{task}")
+
+
+def cards() -> list[Stored]:
+    """Those that are shown above the tabs."""
+    return [one for one in index().values() if one.title]
+
+
+def write(folder: Path, run: Run, **row) -> dict:
+    """Write the picture of a stored result, ``folder``/NAME.webp, and return its row of the index, ``row`` and more."""
+    parts = [run.frame.pictures, run.frame.start, *([run.other.pictures] if run.other is not None else [])]
+    page = pictures.sheet(torch.cat([part.cpu() for part in parts]), columns=len(run.frame.pictures), gap=0)
+    record, kinds = run.frame.record, TASKS[run.frame.record.task].parameters
+    settings = {n: v for n, v in record.settings.items() if not isinstance(kinds[n], (Picture, Mask))}
+    page.save(folder / f"{row.pop('name')}.webp", quality=QUALITY, method=6)
+    kept = {
+        "task": record.task,
+        "checkpoint": record.checkpoint,
+        "settings": settings,
+        "count": len(run.frame.pictures),
+    }
+    compare = run.other.record.checkpoint if run.other is not None else ""
+    said = {"rows": run.rows, "captions": run.frame.captions, "seen": what_is_seen(run), "compare": compare}
+    return kept | said | row
+
+
+@lru_cache(maxsize=64)
+def _run(folder: Path, name: str) -> Run:
+    one = index()[name]
+    with Image.open(folder / f"{name}.webp") as page:
+        side = page.width // one.count
+        tiles = torch.cat([
+            pictures.to_tensor(page.convert("RGB").crop((x, y, x + side, y + side)), side)
+            for y in range(0, page.height, side) for x in range(0, page.width, side)
+        ])  # fmt: skip
+    made, start, *others = tiles.split(one.count)
+    loss, record, captions = torch.zeros(one.count), one.record(), tuple(one.captions)
+    frame = Frame(1, 1, made, loss, start, record, captions)
+    other = replace(frame, pictures=others[0], record=replace(record, checkpoint=one.compare)) if others else None
+    return Run(frame, tuple(one.rows), other=other)
