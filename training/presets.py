@@ -116,7 +116,7 @@ IMAGENET20_PRESETS = {
     },
     "inpainting": {
         "tuned": {"detail": 0.45, "resemblance": 50, **_FILLED},
-        "remove things": {"resemblance": 1000, **_FILLED},
+        "remove things": {"detail": 0.85, "resemblance": 1000, **_FILLED},
         "class alone": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5},
     },
     "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_CALM}},
