@@ -15,6 +15,8 @@ from synth.web.events import PRIVATE, show_errors
 
 SIDE = 448
 """Side in pixels of pictures in the browser: a multiple of 32, 64 and 224, so that nothing is lost."""
+LONGEST = 1600
+"""Side in pixels of the largest photograph in the browser."""
 COLOURS = ["#151515", "#ffffff", "#8a8d91", "#c0392b", "#f4e36a", "#6aa84f", "#9fd0f0", "#2f6fa8", "#8f5427"]
 
 
@@ -27,6 +29,20 @@ def enlarge(image) -> Image.Image:
     side = min(image.size)
     larger = side * math.ceil(SIDE / side) if side < 2 * SIDE else SIDE
     return ImageOps.fit(image, (larger, larger), Image.Resampling.NEAREST if side < SIDE else Image.Resampling.BOX)
+
+
+def prepare(image, whole: bool) -> Image.Image:
+    """An upload as it is shown: a photograph in its own shape if the task can work on the ``whole`` of one."""
+    image = pictures.read(image)
+    if not (whole and is_photograph(image)):
+        return enlarge(image)
+    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    return image
+
+
+def is_photograph(image: Image.Image | None) -> bool:
+    """Whether a picture is one to work on as a whole: larger than the squares of the page, or of another shape."""
+    return image is not None and min(image.size) >= SIDE // 4 and (image.width != image.height or image.width > SIDE)
 
 
 def shrink(image: Image.Image) -> Image.Image:
@@ -106,7 +122,7 @@ def add_editor(task: Task, image: Image.Image) -> gr.ImageEditor:
     def enlarge_upload(payload):
         picture = parse_editor(payload)[0]
         with show_errors():
-            image = enlarge(picture)
+            image = prepare(picture, "extent" in task.parameters)
         return gr.skip() if image.size == picture.size else image
 
     # The event is of every picture that is loaded, the page's too. To put one there again would lose what was drawn.

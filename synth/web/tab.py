@@ -9,11 +9,11 @@ from collections.abc import Callable
 import gradio as gr
 from PIL import Image
 
-from synth import Classifier, Task, pictures
+from synth import Classifier, Task
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import controls_at, presets
-from synth.web.editor import add_editor, add_masks, enlarge, take_brush
+from synth.web.editor import add_editor, add_masks, enlarge, is_photograph, parse_editor, prepare, take_brush
 from synth.web.events import PRIVATE, show_errors
 from synth.web.examples import (
     ExampleGallery,
@@ -103,6 +103,9 @@ class Tab:
             with show_errors():
                 return controls_at(self.task, settings, load(checkpoint), preset)
 
+        if "extent" in self.controls:
+            picture = self.controls["picture"]
+            picture.upload(extent, picture, self.controls["extent"], **PRIVATE)
         outputs = [self.controls[name] for name in settings]
         self.preset.input(fill_in, [self.checkpoint, self.preset], outputs, **PRIVATE)
         for gallery in self.galleries.values():
@@ -117,7 +120,7 @@ class Tab:
                 add_masks(self.controls[name])
         else:
             add(name, **{name: image})
-            refuse_damaged(self.controls[name])
+            refuse_damaged(self.controls[name], "extent" in self.task.parameters and name == "picture")
         self.galleries[name] = ExampleGallery(self.task, name, model)
         dataset_picture = self.dataset_picture
         if dataset_picture is not None and not self.task.drawn and kind.shelf != "styles":
@@ -211,12 +214,20 @@ class Tab:
         return dict(zip((self.controls[name] for name in names), parts, strict=True))
 
 
-def refuse_damaged(control: gr.Image) -> None:
-    """Show an upload as the task will see it, or refuse it in a sentence and take it away."""
+def extent(upload) -> str:
+    """How much of an uploaded picture is worked on at first: all of a photograph."""
+    return "whole" if is_photograph(parse_editor(upload)[0] if isinstance(upload, dict) else upload) else "square"
+
+
+def refuse_damaged(control: gr.Image, whole: bool) -> None:
+    """Show an upload as the task will see it, or refuse it in a sentence and take it away.
+
+    whole: whether the task can work on the whole of a photograph.
+    """
 
     def crop(upload: dict | None):
         with show_errors():
-            return None if upload is None else enlarge(pictures.read(upload["path"]))
+            return None if upload is None else prepare(upload["path"], whole)
 
     cropped = control.upload(crop, control, control, preprocess=False, **PRIVATE)
     cropped.failure(lambda: None, None, control, **PRIVATE)
