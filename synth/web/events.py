@@ -32,13 +32,6 @@ def as_text(error: gr.Error) -> gr.Error:
     return gr.Error(html.escape(error.message, quote=False), print_exception=False)
 
 
-def plain(markdown: gr.Markdown) -> gr.Markdown:
-    """The component, which from now on shows what it is given as it is: it may hold somebody else's names."""
-    render = markdown.postprocess
-    markdown.postprocess = lambda words: render(None if words is None else escape(words))
-    return markdown
-
-
 def escape(words: str) -> str:
     """``words`` as Markdown that shows them as they are: every mark by its number."""
     return "".join(f"&#{ord(letter)};" if letter in string.punctuation else letter for letter in words)
