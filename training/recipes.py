@@ -118,21 +118,12 @@ RECIPES = {
             presets={},
         ),
         TrainConfig(
-            "imagenet20-resnet18-slim-l2-first",
+            "imagenet20-resnet18-slim-l2",
             architecture="resnet18+convstem+silu",
             initial="tiny64-resnet18-slim-l2",
             **_IMAGENET20
             | {"epsilon": 3.0, "attack_steps": 1, "attack_step_size": 3.0, "attack_start": 0.5, "epsilon_warmup": 0.1}
             | {"epochs": 42, "phases": ((112, 30, 1), (160, 7, 1), (224, 2, 1), (112, 1, 1), (160, 1, 1), (224, 1, 1))},
-        ),
-        TrainConfig(
-            "imagenet20-resnet18-slim-l2",
-            architecture="resnet18+convstem+silu",
-            initial="imagenet20-resnet18-slim-l2-first",
-            **_IMAGENET20
-            | {"epsilon": 2.5, "attack_steps": 1, "attack_step_size": 2.5, "attack_start": 0.5}
-            | {"learning_rate": 0.05, "crop": 0.25}
-            | {"epochs": 24, "phases": ((112, 3, 1), (160, 2, 1), (224, 1, 1)) * 4},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",
