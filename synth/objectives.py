@@ -64,7 +64,8 @@ def resemblance(model: Classifier, mask: Tensor, depths: tuple[int, ...] = (1, 2
 
     def loss(x: Tensor) -> Tensor:
         maps = model.maps(x, max(depths))
-        losses = COLOURS * _unlike(F.adaptive_avg_pool2d(x, maps[min(depths) - 1].shape[2:]), mask, _spread)
+        height, width = maps[min(depths) - 1].shape[2:]
+        losses = COLOURS * _unlike(F.adaptive_avg_pool2d(x, (height, width)), mask, _spread)
         for depth in depths:
             losses = losses + _unlike(maps[depth - 1], mask, _angle)
         return losses

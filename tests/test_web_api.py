@@ -90,7 +90,9 @@ def test_the_documented_defaults_are_those_that_run(tiny, monkeypatch):
 
 def test_a_path_on_the_callers_machine_is_refused_in_a_sentence(server):
     for value in ("lion.png", {"name": "lion.png"}):
-        with pytest.raises(Exception, match="^picture: expected an uploaded file, such as gradio_client.handle_file makes"):
+        with pytest.raises(
+            Exception, match="^picture: expected an uploaded file, such as gradio_client.handle_file makes"
+        ):
             client.Client(server, verbose=False).predict(picture=value, api_name="/maximisation")
 
 

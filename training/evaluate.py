@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         model, measure = hub.load(options.checkpoint), measures[options.measure]
         own = {flag.removeprefix("--"): getattr(options, flag.removeprefix("--")) for flag in measure.options}
         if "judge" in own:
-            own["judge"] = load_judge(own["judge"], model)
+            own["judge"] = None if own["judge"] == "none" else load_judge(own["judge"], model)
         data = [_split(model, split, options.data) for split in measure.splits]
         count = options.count or measure.count
         figures = measure.measure(model, *data, count=count, accelerator=accelerator, **own)

@@ -16,7 +16,11 @@ EPSILON = {
         "help": "L2 radii of the attacks (default: 0.25, 0.5 and 1 for 32 pixels, in proportion for other sizes)",
     }
 }
-JUDGE = {"--judge": {"help": "another classifier that judges the pictures (default: the bundled judge that fits)"}}
+JUDGE = {
+    "--judge": {
+        "help": "another classifier that judges the pictures (default: the bundled one that fits; none: no judge)"
+    }
+}
 
 
 class Section(ABC):

@@ -45,6 +45,8 @@ class SampleQuality(Measure):
         "starts", "test pictures"}, "pixels": likewise, "inception": likewise, "absent": {}}; seconds aside, the same
         for any number of processes. ValueError for a judge, data or count that do not fit.
         """
+        if judge is None:
+            raise ValueError("judge: expected the name of one, got none")
         check(model, judge, train, test, count=count)
         samples = generate(model, count, accelerator=accelerator, batch=batch, **settings)
 
