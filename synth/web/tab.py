@@ -44,6 +44,7 @@ class Tab:
         self.controls: dict[str, gr.components.Component] = {}
         self.galleries: dict[str, ExampleGallery] = {}
         self.features: FeatureMenu | None = None
+        self.cropped = None
         model = load(checkpoint.value)
         look = {"id": task.name, "elem_id": f"tab-{task.name}", "visible": task.supports(model)}
         with gr.Tab(task.title, **look) as self.tab:
@@ -105,7 +106,8 @@ class Tab:
 
         if "extent" in self.controls:
             picture = self.controls["picture"]
-            picture.upload(extent, picture, self.controls["extent"], **PRIVATE)
+            arrived = picture.upload if self.cropped is None else self.cropped.success  # which says what is damaged
+            arrived(extent, picture, self.controls["extent"], **PRIVATE)
         outputs = [self.controls[name] for name in settings]
         self.preset.input(fill_in, [self.checkpoint, self.preset], outputs, **PRIVATE)
         for gallery in self.galleries.values():
@@ -120,7 +122,9 @@ class Tab:
                 add_masks(self.controls[name])
         else:
             add(name, **{name: image})
-            refuse_damaged(self.controls[name], "extent" in self.task.parameters and name == "picture")
+            whole = "extent" in self.task.parameters and name == "picture"
+            cropped = refuse_damaged(self.controls[name], whole)
+            self.cropped = cropped if name == "picture" else self.cropped
         self.galleries[name] = ExampleGallery(self.task, name, model)
         dataset_picture = self.dataset_picture
         if dataset_picture is not None and not self.task.drawn and kind.shelf != "styles":
@@ -219,8 +223,8 @@ def extent(upload) -> str:
     return "whole" if is_photograph(parse_editor(upload)[0] if isinstance(upload, dict) else upload) else "square"
 
 
-def refuse_damaged(control: gr.Image, whole: bool) -> None:
-    """Show an upload as the task will see it, or refuse it in a sentence and take it away.
+def refuse_damaged(control: gr.Image, whole: bool):
+    """Show an upload as the task will see it, or refuse it in a sentence and take it away; returns the event.
 
     whole: whether the task can work on the whole of a photograph.
     """
@@ -231,3 +235,4 @@ def refuse_damaged(control: gr.Image, whole: bool) -> None:
 
     cropped = control.upload(crop, control, control, preprocess=False, **PRIVATE)
     cropped.failure(lambda: None, None, control, **PRIVATE)
+    return cropped

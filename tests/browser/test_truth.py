@@ -36,12 +36,13 @@ def test_a_damaged_upload_is_refused_and_nothing_hangs(page, tmp_path, calls):
     (tmp_path / "notes.png").write_text("not a picture")
     cut = "expected a whole picture file, got a damaged or truncated one"
     no_picture = "expected a readable picture file, got 'notes.png'"
-    for task, name, sentence in (("translation", "cut.png", cut), ("maximisation", "notes.png", no_picture)):
+    for task, name, sentence in (("super_resolution", "cut.png", cut), ("maximisation", "notes.png", no_picture)):
         open_tab(page, task)
         in_tab(page, "button[aria-label='Remove Image']").evaluate("button => button.click()")
         page.set_input_files("div[role=tabpanel]:visible input[type=file]", tmp_path / name)
         page.locator(f':text("{sentence}")').first.wait_for()
         expect(in_tab(page, ".input .image-frame")).to_have_count(0)
+        assert page.locator(f'.toast-body:has-text("{sentence}")').count() == 1
         in_tab(page, "button:text-is('Run')").click()
         in_tab(page, ".status :text('picture: expected a still picture')").wait_for()
     choose(page, "Checkpoint", "plain")
@@ -85,6 +86,7 @@ def test_a_stopped_run_is_what_is_saved_and_used(page, calls):
     in_tab(page, "button:text-is('Stop')").click()
     in_tab(page, ":text-matches('^Stopped. Step')").wait_for()
     expect(save).to_be_enabled()
+    assert [call.settings["seed"] for call in calls] == [0, 5]
     saved = download(page, "button:text-is('Save PNG')")
     assert Record.read(saved).settings["seed"] == 5
     shown, kept = (np.asarray(image) for image in (result(page), Image.open(saved).convert("RGB")))
