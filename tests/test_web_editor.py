@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from synth import TASKS, pictures
-from synth.web.editor import SIDE, enlarge, parse_editor, task_settings
+from synth.web.editor import LONGEST, SIDE, enlarge, parse_editor, prepare, task_settings
 from synth.web.examples import checksum, is_unchanged
 from tests.conftest import draw_picture
 
@@ -112,3 +112,17 @@ def test_an_example_is_unchanged_until_it_is_painted_on_or_reexample_checksum():
         assert is_unchanged(shown, example_checksum)
     for shown in (None, {}, example.rotate(90), {"background": example, "layers": [clear, paint]}):
         assert not is_unchanged(shown, example_checksum)
+
+
+@pytest.mark.parametrize("name", ["inpainting", "super_resolution", "denoising"])
+@pytest.mark.parametrize("size, extent", [((448, 448), "square"), ((700, 500), "whole"), ((900, 900), "whole")])
+def test_a_photograph_is_worked_on_as_a_whole(name, size, extent):
+    photo = prepare(draw_picture(*size), True)
+    assert photo.size == size
+    layer = Image.new("RGBA", size)
+    layer.paste("white", (20, 20, 60, 60))
+    drawn = {"background": photo, "layers": [layer], "composite": None}
+    values = {"picture": drawn, "mask": None} if name == "inpainting" else {"picture": photo}
+    settings, note = task_settings(TASKS[name], values)
+    assert settings["extent"] == extent and settings["picture"].size == size and not note
+    assert prepare(draw_picture(4000, 2000), True).size == (LONGEST, LONGEST // 2)

@@ -82,19 +82,30 @@ def parse_editor(payload: dict | None, *, drawn: bool = False) -> tuple[Image.Im
 
 
 def task_settings(task: Task, values: dict) -> tuple[dict, str]:
-    """The task's settings from the values of its controls, and a note if nobody drew a mask."""
+    """The task's settings from the values of its controls, and a note if nobody drew a mask.
+
+    A photograph is worked on as a whole, where the task can and something of it is masked.
+    """
     if task.drawn:
         return values | {"picture": parse_editor(values["picture"], drawn=True)[0]}, ""
     kind = task.parameters.get("mask")
     if not isinstance(kind, Mask):
         shrunk = {name: shrink(value) for name, value in values.items() if isinstance(value, Image.Image)}
-        return values | shrunk, ""
+        return values | shrunk | extent(task, values.get("picture")), ""
     (picture, mask), uploaded = parse_editor(values["picture"]), values["mask"]
     if picture is not None and uploaded is not None:
         uploaded = ImageOps.fit(pictures.read_mask(uploaded).convert("L"), picture.size, Image.Resampling.NEAREST)
         mask = uploaded if mask is None else ImageChops.lighter(mask, uploaded)
-    note = "" if mask is not None else f" No mask was drawn, so {kind.blank} is used."
-    return values | {"picture": picture, "mask": mask}, note
+    if mask is None:
+        return values | {"picture": picture, "mask": mask}, f" No mask was drawn, so {kind.blank} is used."
+    return values | {"picture": picture, "mask": mask} | extent(task, picture), ""
+
+
+def extent(task: Task, picture) -> dict:
+    """The setting that has ``task`` work on the whole of a photograph."""
+    if "extent" not in task.parameters or not isinstance(picture, Image.Image):
+        return {}
+    return {"extent": "whole" if is_photograph(picture) else "square"}
 
 
 def take_brush(editor: gr.ImageEditor) -> str:

@@ -13,7 +13,7 @@ from synth import Classifier, Task
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import controls_at, presets
-from synth.web.editor import add_editor, add_masks, enlarge, is_photograph, parse_editor, prepare, take_brush
+from synth.web.editor import add_editor, add_masks, enlarge, prepare, take_brush
 from synth.web.events import PRIVATE, show_errors
 from synth.web.examples import (
     ExampleGallery,
@@ -68,7 +68,7 @@ class Tab:
         """The left half: what to do, the preset, and the settings that it fills in."""
         kinds, names = self.task.parameters, list(self.task.parameters)
         first = names.index(self.task.first_setting)
-        settings = [name for name in names[first:] if name != "seed"]
+        settings = [name for name in names[first:] if name not in ("seed", "extent")]
         chosen = {}
         if "picture" in kinds and needs_class(self.task, model):
             chosen["class_name"] = self.task.target_class(model, first_example(self.task, model))
@@ -78,7 +78,7 @@ class Tab:
             self.controls.update(zip(names, controls, strict=True))
 
         aside = [name for name in names[:first] if name == "size"]
-        for name in (name for name in names[:first] if name not in aside):
+        for name in (name for name in names[:first] if name not in (*aside, "extent")):  # it follows from the picture
             kind = kinds[name]
             if isinstance(kind, Mask):
                 with gr.Accordion("Upload a mask instead of drawing it", open=False):
@@ -104,10 +104,6 @@ class Tab:
             with show_errors():
                 return controls_at(self.task, settings, load(checkpoint), preset)
 
-        if "extent" in self.controls:
-            picture = self.controls["picture"]
-            arrived = picture.upload if self.cropped is None else self.cropped.success  # which says what is damaged
-            arrived(extent, picture, self.controls["extent"], **PRIVATE)
         outputs = [self.controls[name] for name in settings]
         self.preset.input(fill_in, [self.checkpoint, self.preset], outputs, **PRIVATE)
         for gallery in self.galleries.values():
@@ -216,11 +212,6 @@ class Tab:
     def _controls_at(self, names: list[str], model: Classifier, **values) -> dict:
         parts = controls_at(self.task, names, model, **values)
         return dict(zip((self.controls[name] for name in names), parts, strict=True))
-
-
-def extent(upload) -> str:
-    """How much of an uploaded picture is worked on at first: all of a photograph."""
-    return "whole" if is_photograph(parse_editor(upload)[0] if isinstance(upload, dict) else upload) else "square"
 
 
 def refuse_damaged(control: gr.Image, whole: bool):
