@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from synth import TASKS
@@ -22,6 +23,9 @@ def what_is_seen(run: Run) -> str:
     model = load(frame.record.checkpoint)
 
     def probabilities(x: Tensor) -> Tensor:
+        if settings.get("extent") == "whole":  # at the size that the model knows
+            scale = model.image_size / min(x.shape[2:])
+            x = F.interpolate(x, scale_factor=scale, mode="bilinear", antialias=True)
         with torch.no_grad():
             return model.engine()(x.to(model.device)).softmax(1).cpu()
 

@@ -24,6 +24,9 @@ ONE, FEW, MANY = 448, 160, 80
 """About how wide one picture is shown, each of a few, and each of more than 16."""
 GAP, LINE, OUTLINE = 4, 16, "#4f46e5"
 
+WIDEST = 1024
+"""Side in pixels of the largest picture on the page; files have all of it."""
+
 
 def zoom(frame: Frame) -> int:
     """How wide each pixel is in a file: one picture about 256 pixels a side, several about 128."""
@@ -81,9 +84,11 @@ def wrap(caption: str, width: int) -> list[str]:
 def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chosen: int | None = None) -> Image.Image:
     """Pictures (N, 3, H, W) on one image to look at, smoothly enlarged, or with crisp ``pixels``.
 
-    captions: what each one is; chosen: the one to outline.
+    captions: what each one is; chosen: the one to outline. What is more than WIDEST pixels wide or high is shrunk to it.
     """
     images = pictures.to_images(x)
+    for image in images:
+        image.thumbnail((WIDEST, WIDEST), reducing_gap=2)
     layout = Layout.of(len(images), images[0].width, captions, images[0].height)
     right, bottom = (max(corner) for corner in zip(*map(layout.corner, range(len(images))), strict=True))
     page = Image.new("RGB", (right + layout.side, bottom + layout.height + LINE * layout.lines), "white")
