@@ -84,7 +84,7 @@ def wrap(caption: str, width: int) -> list[str]:
 def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chosen: int | None = None) -> Image.Image:
     """Pictures (N, 3, H, W) on one image to look at, smoothly enlarged, or with crisp ``pixels``.
 
-    captions: what each one is; chosen: the one to outline. What is more than WIDEST pixels wide or high is shrunk to it.
+    captions: what each one is; chosen: the one to outline. Pictures of more than WIDEST pixels a side are shrunk.
     """
     images = pictures.to_images(x)
     for image in images:
