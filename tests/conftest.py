@@ -25,6 +25,7 @@ from synth.tasks import TASKS
 from synth.web import stored
 from synth.web.checkpoints import load_to
 from synth.web.run import Run
+from tests.chromium import browser  # noqa: F401, a fixture
 from tests.hub_client import Client, Server
 
 CLASSES = ["circle", "square", "stripe", "dot"]

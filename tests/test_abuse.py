@@ -19,4 +19,3 @@ from tests.abuse.places import *
 from tests.abuse.server import public_server, visitor
 from tests.abuse.trainings import *
 from tests.abuse.visits import *
-from tests.browser.conftest import browser

@@ -82,9 +82,11 @@ def test_a_decoder_comes_back_with_its_checkpoint_and_is_no_part_of_the_classifi
     assert list(again.decoders) == ["", "squares"] and again.decoder.info == model.decoder.info
     z = torch.rand(1, 64, 4, 4)
     torch.testing.assert_close(again.decoder(z, 4), model.decoder(z, 4), atol=2e-2, rtol=0)  # half precision
+    described = (tmp_path / "decoder.json").read_text()
     (tmp_path / "decoder.json").write_text("{")
     with pytest.raises(ValueError, match="^decoder: expected a whole decoder.safetensors and decoder.json, got "):
         synth.load(tmp_path)
+    (tmp_path / "decoder.json").write_text(described)
     (tmp_path / "decoder.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(ValueError, match="^checkpoint: .* is damaged: decoder.safetensors differs"):
         synth.load(tmp_path)

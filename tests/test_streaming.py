@@ -63,7 +63,7 @@ def test_every_picture_is_read_once_an_epoch(toy, on_disk, tmp_path, monkeypatch
     config = dataclasses.replace(TOY, batch_size=24, epochs=2)
     for process in range(processes):
         of = SimpleNamespace(process_index=process, num_processes=processes, is_main_process=False)
-        for batch in Run("toy", tmp_path, of, quiet=True).batches(data, config):
+        for batch in Run("toy", tmp_path, of, recipe={}, quiet=True).batches(data, config):
             assert len(batch.pictures) == len(batch.labels) == len(batch) / processes == 24 / processes
             assert torch.equal(batch.labels, data.labels[batch.indices[batch.part]])
     assert len(data) == 72 and sorted(read) == sorted([*range(72)] * 2)

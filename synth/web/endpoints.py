@@ -87,8 +87,9 @@ def uploaded(name: str, value) -> str:
 
     gradio has checked that a file with this mark was uploaded.
     """
-    if isinstance(value, dict) and value.get("meta") == {"_type": "gradio.FileData"} and value.get("path"):
-        return value["path"]
+    path = value.get("path") if isinstance(value, dict) and value.get("meta") == {"_type": "gradio.FileData"} else None
+    if isinstance(path, str) and path:
+        return path
     shown = pictures.show_value(value)
     raise ValueError(
         f"{name}: expected an uploaded file, such as gradio_client.handle_file makes of a path, got {shown}"

@@ -6,8 +6,6 @@ Every test leaves a screenshot in the folder SCREENSHOTS, if the environment nam
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +15,6 @@ import pytest
 from synth import TASKS
 from tests.conftest import bundled, serve
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
-FLAGS += " disable-component-update"
 CUT_OFF = ("Failed to load resource", "AbortError", "errored out")
 """What the console says of requests that a reload or the end of a test cut off."""
 
@@ -30,20 +25,6 @@ class Call(NamedTuple):
     task: str
     checkpoint: str
     settings: dict
-
-
-@pytest.fixture(scope="session")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no chromium")
-    with playwright.sync_playwright() as driver, tempfile.TemporaryDirectory() as profile:
-        arguments = [f"--{flag}" for flag in FLAGS.split()]
-        context = driver.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=arguments)
-        context.set_default_timeout(30_000)
-        playwright.expect.set_options(timeout=30_000)
-        yield context
-        context.close()
 
 
 @pytest.fixture(scope="session")
