@@ -60,9 +60,16 @@ def open_fold(page, title: str) -> None:
 
 
 def set_number(page, label: str, value) -> None:
+    """Type a number, again where the page was still building its slider and did not notice."""
     open_fold(page, "Settings")
-    in_tab(page, f"input[aria-label*='{label}']").fill(str(value))
-    in_tab(page, f"input[aria-label*='{label}']").press("Tab")
+    number = in_tab(page, f"input[type=number][aria-label*='{label}']")
+    slider = page.locator(f"div[role=tabpanel]:visible input[type=range][aria-label*='{label}']")
+    for _ in range(20):
+        number.fill(str(value))
+        number.press("Tab")
+        page.wait_for_timeout(100)
+        if not slider.count() or float(slider.first.input_value()) == float(value):
+            return
 
 
 def choose(page, label: str, value: str) -> None:
