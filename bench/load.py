@@ -131,7 +131,7 @@ async def run(client: httpx.AsyncClient, call: Call, functions: dict[str, int]) 
             elif name == "error":
                 call.outcome = "refused" if "queue is full" in str(data) else f"failed: {data}"
             elif name == "complete":
-                call.outcome = "finished" if data[1].startswith("Done") else f"failed: {data}"
+                call.outcome = "finished" if data[1].startswith(("Done", "Ended")) else f"failed: {data}"
                 call.status = data[1]
                 image = await client.get(data[0]["url"])
                 call.pixels = Image.open(io.BytesIO(image.raise_for_status().content)).convert("RGB").tobytes()

@@ -9,13 +9,14 @@ from synth import metrics, pictures
 from synth.classifier import Classifier
 from synth.constraints import L2, SameMean
 from synth.multiscale import enlarge
-from synth.objectives import Objective, consistency, cross_entropy, logit, smoothed
+from synth.objectives import Objective, consistency, smoothed
 from synth.parameters import Choice, ClassName, Float, Picture
 from synth.photographs import extent_parameter, tiled
 from synth.pictures import MOST_PIXELS
 from synth.tasks.synthesis import (
     Problem,
     Synthesis,
+    chosen_loss,
     class_loss,
     class_objective,
     class_or_predicted,
@@ -124,7 +125,7 @@ class SuperResolution(Synthesis):
 
 def each_as_its_class(model: Classifier, p: SimpleNamespace) -> Objective:
     """The loss of each tile's own class, what the model sees in it if none was named."""
-    loss = logit if p.objective == "logit" else cross_entropy
+    loss = chosen_loss(p)
     return Objective(lambda x: loss(model, class_or_predicted(model, p.class_name, x))(x))
 
 

@@ -218,8 +218,12 @@ def class_objective() -> dict[str, Parameter]:
 
 def class_loss(model: Classifier, labels: Tensor, p: SimpleNamespace, generators: Generators) -> Objective:
     """The loss of ``labels`` (N,) by the chosen objective, on augmented views."""
-    loss = logit if p.objective == "logit" else cross_entropy
-    return augment_view(loss(model, labels), p, generators)
+    return augment_view(chosen_loss(p)(model, labels), p, generators)
+
+
+def chosen_loss(p: SimpleNamespace) -> Callable[[Classifier, Tensor], Objective]:
+    """The loss of a class that the objective names."""
+    return logit if p.objective == "logit" else cross_entropy
 
 
 def augment_view(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:

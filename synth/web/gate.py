@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import gradio as gr
+from gradio.utils import LRUCache
 from PIL import Image
 
 from synth import access
@@ -88,6 +90,24 @@ class Gate:
         mine, everybodys = visitors.UPLOADED, visitors.UPLOADED_BY_ALL
         if not (self.bytes.take(who, mine, size) and self.bytes.take("", everybodys, size)):
             raise Refused(429, f"Expected uploads of at most {mine >> 20} MB a minute; wait a minute.")
+
+
+class Heard(LRUCache):
+    """What waits for each session to be told. Of too many, the one that nobody asked for longest is forgotten.
+
+    Whoever listens asks every ten seconds; gradio's own cache forgets the oldest, though somebody waits for it.
+    """
+
+    def __contains__(self, session: object) -> bool:
+        known = super().__contains__(session)
+        if known:
+            self.move_to_end(session)
+        return known
+
+
+def keep_listeners(page: gr.Blocks) -> None:
+    """A flood of calls that nobody listens to does not take the answers from those who do."""
+    page._queue.pending_messages_per_session = Heard(page._queue.pending_messages_per_session.max_size)
 
 
 async def answer(send, status: int, words: str) -> None:

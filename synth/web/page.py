@@ -14,6 +14,7 @@ from synth.web.checkpoints import first_checkpoint, menu, ordinary_box, other_me
 from synth.web.display import stored_files
 from synth.web.endpoints import add_endpoints
 from synth.web.evidence import add_evidence
+from synth.web.gate import keep_listeners
 from synth.web.navigation import Head, Navigation
 from synth.web.stored import cards, index
 from synth.web.tab import Tab
@@ -65,7 +66,9 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
             stored_files(one.run())
         Navigation(page, bar, every, head)
         add_endpoints()
-    return page.queue(max_size=64, default_concurrency_limit=4)
+    page.queue(max_size=64, default_concurrency_limit=4)
+    keep_listeners(page)
+    return page
 
 
 def add_head() -> Head:

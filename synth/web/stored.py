@@ -12,6 +12,7 @@ from PIL import Image
 
 from synth import TASKS, Frame, hub, pictures
 from synth.parameters import Mask, Picture
+from synth.randomness import Generators
 from synth.record import Record
 from synth.web.checkpoints import load
 from synth.web.examples import example
@@ -62,8 +63,11 @@ class Stored:
     def card(self) -> Image.Image:
         """What it came from beside it, or the first of several."""
         run = self.run()
-        parts = [run.frame.start[:1], run.frame.pictures[-1:]]
-        if run.other is None and "picture" not in TASKS[self.task].parameters:
+        task, start = TASKS[self.task], run.frame.start[:1]
+        hole = task.default_mask(start, Generators(run.frame.settings.get("seed", 0)))
+        before = start if hole is None else torch.where(hole > 0, 0.5, start)
+        parts = [before, run.frame.pictures[-1:]]
+        if run.other is None and "picture" not in task.parameters:
             parts = [run.frame.pictures[:1], run.frame.pictures[1:2]]
         if run.other is not None:
             parts = [run.frame.pictures[:1], run.other.pictures[:1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +16,10 @@ from PIL import Image
 
 from synth import TASKS, access
 from synth.recorder import Recorder
-from synth.web import gpu, running, visitors
+from synth.web import gate, gpu, running, visitors
 from synth.web.checkpoints import load
 from synth.web.line import LINE, Line
+from synth.web.page import build
 from synth.web.run import Run
 from tests.abuse.bombs import bomb
 from tests.abuse.measure import attack
@@ -42,6 +44,19 @@ def test_a_share_of_the_line(visitor):
         waiting.append(honest.join(**SHORT))
         wait_for(lambda: len(LINE) == 5)
     assert all(honest.wait(event)[0] == "complete" for event in waiting)
+
+
+@attack("harmless")
+def test_a_flood_of_calls_that_nobody_listens_to():
+    """a flood of calls whose answers nobody takes, while another visitor waits for one"""
+    sessions = gate.Heard(100)
+    sessions["waiting"] = "the answer"
+    for flood in range(1000):
+        sessions[f"flood {flood}"] = ""
+        assert flood % 50 or "waiting" in sessions, "who listens asks again and again"
+    assert sessions["waiting"] == "the answer" and len(sessions) == 100
+    with closing(build()) as page:
+        assert isinstance(page._queue.pending_messages_per_session, gate.Heard)
 
 
 @attack("refused")
