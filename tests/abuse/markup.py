@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -108,6 +109,8 @@ def test_links_that_are_markup(victim, marked_server, canary, case):
 @attack("refused")
 def test_a_picture_whose_settings_are_markup(victim, marked_server, canary, tmp_path):
     """in a browser: a dropped PNG with markup as settings"""
+    from playwright.sync_api import Error
+
     from tests.abuse.pictures import with_settings
 
     text = HANDLER.format(canary=canary.address)
@@ -115,7 +118,10 @@ def test_a_picture_whose_settings_are_markup(victim, marked_server, canary, tmp_
     with_settings(Path(tmp_path / "x.png"), json.dumps(record))
     ready(victim, marked_server.address)
     victim.locator("button:has-text('repeat a picture')").click()
-    victim.set_input_files(".repeat input[type=file]", tmp_path / "x.png")
     toast = victim.locator(".toast-body").first
-    toast.wait_for()
+    for patience in (5000, 10_000, 30_000):  # the page may not listen yet
+        victim.set_input_files(".repeat input[type=file]", tmp_path / "x.png")
+        with suppress(Error if patience < 30_000 else ()):
+            toast.wait_for(timeout=patience)
+            break
     assert "checkpoint: expected" in toast.inner_text() and toast.locator("img").count() == 0
