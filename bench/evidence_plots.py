@@ -27,11 +27,11 @@ TILE = 64
 
 
 def plates(docs: Path) -> None:
-    """robust.png, with the best settings of robust.json, and starts.png: the first seeds, without any selection."""
+    """robust.webp, with the best settings of robust.json, and starts.webp: the first seeds, without any selection."""
     reports = json.loads((docs / "robust.json").read_text())
     families = [Family(name) for name in FAMILIES if f"{name} generation" in reports]
-    stack([robust(family, reports[f"{family.name} generation"]["rows"]) for family in families], docs / "robust.png")
-    stack([starts(family) for family in families], docs / "starts.png")
+    stack([robust(family, reports[f"{family.name} generation"]["rows"]) for family in families], docs / "robust.webp")
+    stack([starts(family) for family in families], docs / "starts.webp")
 
 
 def robust(family: Family, rows: list[dict]) -> Image.Image:
@@ -78,7 +78,7 @@ def stack(pages: list[Image.Image], path: Path) -> None:
     whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
     for index, page in enumerate(pages):
         whole.paste(page, (0, sum(page.height for page in pages[:index])))
-    whole.save(path, optimize=True)
+    whole.save(path, quality=90, method=6)
 
 
 def plots(docs: Path) -> None:

@@ -198,7 +198,8 @@ def classes(output: Path) -> None:
     output.mkdir(exist_ok=True)
     model = synth.load(FAMILIES["cifar10"]["robust"])
     for name in model.classes:
-        synth.generation(model, class_name=name, count=32).save(output / f"{name}.png", zoom=2)
+        samples = synth.generation(model, class_name=name, count=32).pictures
+        pictures.sheet(samples, zoom=2).save(output / f"{name}.webp", quality=90, method=6)
 
 
 def inputs() -> None:
