@@ -1,6 +1,7 @@
 """The pictures of docs/evidence: ``python -m bench.evidence_plots plates`` and ``... plots``.
 
-plates: generated pictures, from the checkpoints and robust.json. plots: the figures of the JSON files.
+plates: generated pictures, from the checkpoints and robust.json. plots: the figures of the JSON files, and of
+the restorations that ``training.evaluate`` measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 from bench.evidence import DOCS
 from bench.experiments import BUDGET, VARIANTS, scale_reach
 from bench.runs import FAMILIES, Family, Inputs, make
-from synth import pictures
+from synth import checkpoint, hub, pictures
 from synth.starts import STARTS
 from training.sheets import label_columns, label_rows
 
@@ -88,7 +89,15 @@ def plots(docs: Path) -> None:
         if (docs / f"{name}.json").exists():
             figure = draw(json.loads((docs / f"{name}.json").read_text()))
             suffix = "-figures" if name in ("starts", "robust") else ""
-            figure.savefig(docs / f"{name}{suffix}.png", dpi=90, bbox_inches="tight", metadata={"Software": None})
+            _save(figure, docs / f"{name}{suffix}.png")
+    measured = {name: checkpoint.load_evaluation(hub.folder(name)).get("restoration") for name in hub.bundled()}
+    curves = {name: one for name, one in measured.items() if one and "apart" in one["inpainting"].get("curve", [{}])[0]}
+    if curves:
+        _save(_restoration(curves), docs / "restoration.png")
+
+
+def _save(figure, path: Path) -> None:
+    figure.savefig(path, dpi=90, bbox_inches="tight", metadata={"Software": None})
 
 
 def _axes(rows: int, columns: int, width: float = 4.6, height: float = 3.2):
@@ -195,6 +204,28 @@ def _inverse(reports: dict):
         axis.legend(handles.values(), handles, fontsize=6)
         axis.set(xlabel="PSNR, dB (right is nearer)", ylabel="judge's distance (lower is nearer)")
         axis.set_title(f"{key.replace('_', ' ')}, {report['count']} pictures", fontsize=9)
+    return figure
+
+
+def _restoration(reports: dict):
+    """Error against realism, both beside the baseline's, from no detail to all of it."""
+    figure, axes = _axes(1, len(reports), 4.2, 3.8)
+    for axis, (name, report) in zip(axes[0], reports.items(), strict=True):
+        tasks = {f"super-resolution {f}x": (rows, "bicubic") for f, rows in report["super_resolution"].items()}
+        for colour, (task, (rows, plain)) in enumerate(
+            (tasks | {"hole": (report["inpainting"], "smooth fill")}).items()
+        ):
+            error = "psnr_hole" if plain == "smooth fill" else "psnr"
+            zero = {key: rows[plain][key]["value"] for key in (error, "apart")}
+            line = [(one[error]["value"] - zero[error], one["apart"]["value"] / zero["apart"]) for one in rows["curve"]]
+            default = rows["ours"][error]["value"] - zero[error], rows["ours"]["apart"]["value"] / zero["apart"]
+            axis.plot(*zip(*line, strict=True), color=f"C{colour}", marker=".", linewidth=1, label=task)
+            axis.plot(*default, color=f"C{colour}", marker="o", markersize=9, fillstyle="none")
+        axis.plot(0, 1, "k+", markersize=12, label="bicubic, or the smooth fill")
+        axis.set(xlabel="PSNR less the baseline's, dB", title=f"{name}\n{report['count']} pictures")
+        axis.title.set_fontsize(9)
+    axes[0][0].set_ylabel("judge's distance, part of the baseline's")
+    axes[0][0].legend(fontsize=7)
     return figure
 
 

@@ -134,7 +134,7 @@ def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, 
     assert all(row["psnr"]["count"] == 10 for row in rows[:-1])
     pytest.importorskip("matplotlib")
     evidence_plots.plots(tmp_path)
-    assert (tmp_path / "grid.png").exists() and (tmp_path / "robust-figures.png").exists()
+    assert all((tmp_path / f"{name}.png").exists() for name in ("grid", "robust-figures"))
 
 
 @pytest.mark.parametrize("task", ["super_resolution", "inpainting"])

@@ -133,6 +133,9 @@ def test_the_report_sets_ours_beside_starts_and_baselines(model, accelerator, mo
         assert entry["settings"]["steps"] == 3 and entry["seconds_per_picture"] > 0
         for name in ("ours", "ours, told", "all detail", "all detail, told", "starts", baseline):
             assert {"psnr", "ssim", "judge_accuracy", "apart"} <= set(entry[name]) and "lpips" not in entry[name]
+        curve = {one["detail"]: {key: one[key] for key in entry["starts"]} for one in entry["curve"]}
+        assert list(curve) == [0, 0.25, 0.5, 0.75, 1]
+        assert curve[0] == entry["starts"] and curve[1] == entry["all detail"]
     assert "psnr_hole" in report["inpainting"]["ours"]
     easy, hard = (report["super_resolution"][factor]["bicubic"]["psnr"]["value"] for factor in ("2", "8"))
     assert easy > hard

@@ -30,6 +30,8 @@ FIGURES = {
     "lpips": "LPIPS",
     "apart": "judge's distance",
 }
+DETAILS = (0, 0.25, 0.5, 0.75, 1)
+"""Positions of the parameter detail, of which "curve" holds figures."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,14 @@ class Restored:
     seconds: float
     settings: dict
 
+    def at(self, detail: float) -> Tensor:
+        """With this part of the detail."""
+        return torch.lerp(self.starts, self.full, detail)
+
     @property
     def ours(self) -> Tensor:
         """With as much of the detail as the settings show."""
-        return torch.lerp(self.starts, self.full, self.settings["detail"])
+        return self.at(self.settings["detail"])
 
 
 class Restoration(Measure):
@@ -68,9 +74,10 @@ class Restoration(Measure):
         lpips: whether to add LPIPS, of torchmetrics on AlexNet, if its weights are here or can be downloaded.
 
         {"count", "precision", "super_resolution": {factor: {"settings", "seconds_per_picture", "ours", "ours, told",
-        "all detail", "all detail, told", "starts", "bicubic"}}, "inpainting": the same with "smooth fill", "absent":
-        {}}, with a judge also "judge" and "truth"; seconds aside, the same for any number of processes. Ours, starts
-        (before the ascent), baselines and truth hold means with intervals as ``reference_figures`` names them, and
+        "all detail", "all detail, told", "starts", "bicubic", "curve"}}, "inpainting": the same with "smooth fill",
+        "absent": {}}, with a judge also "judge" and "truth"; seconds aside, the same for any number of processes. Ours,
+        starts (before the ascent), baselines, truth and each "detail" of the curve, blind to the class, hold means with
+        intervals as ``reference_figures`` names them, and
         "judge_accuracy" and "apart", 1 minus the cosine between the judge's features and those of the truth. "absent"
         says why there is no LPIPS.
         ValueError for a judge, data, count or batch that does not fit.
@@ -112,7 +119,11 @@ class Restoration(Measure):
                     "starts": blind.starts,
                     baseline: blind.baseline,
                 }
-                return {"settings": blind.settings, "seconds_per_picture": round(blind.seconds, 4)} | {
+                curve = [
+                    {"detail": detail, **reference_figures(shown, truth, blind.holes), **judged(shown)}
+                    for detail, shown in ((detail, blind.at(detail)) for detail in DETAILS)
+                ]
+                return {"settings": blind.settings, "seconds_per_picture": round(blind.seconds, 4), "curve": curve} | {
                     name: reference_figures(pictures, truth, blind.holes, lpips=lpips and not absent) | judged(pictures)
                     for name, pictures in rows.items()
                 }
