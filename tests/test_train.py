@@ -45,6 +45,8 @@ def test_a_run_learns_and_reports(whole):
     assert {"train_accuracy", "held_out_clean", "held_out_pgd10_0.5", "minutes"} <= set(lines[1])
     model = synth.load(output / "checkpoint")
     assert model.classes == ["dark", "light"] and model.info["recipe"]["name"] == "toy"
+    best = max(lines, key=lambda line: (line["held_out_pgd10_0.5"], -line["epoch"]))
+    assert best["held_out_pgd10_0.5"] > 0 and synth.load(output / "best").info["epochs"] == best["epoch"]
 
 
 def test_an_ended_budget_leaves_a_usable_checkpoint_and_resumes_to_the_same_weights(toy, whole, tmp_path):

@@ -53,6 +53,8 @@ def train(
 
     Every epoch adds a line to ``output/metrics.jsonl``. Every epoch, every ``loop.SAVE_MINUTES`` and when the time is
     over, ``output`` gets a save to resume from, and ``output/checkpoint`` a model that can be used as it is.
+    ``output/best`` has the model after that epoch, among those at the final size, which is right most often about the
+    held-out pictures, under attack if the training attacks.
     names: of the classes, instead of those of the data set. change_recipe: whether it may continue a run of another.
     """
     accelerator = loop.accelerate()
@@ -71,8 +73,10 @@ def train(
 
     parts = {"model": model} | ({} if average is None else {"average": average}) | {"momentum": optimizer}
     curriculum = energy.Curriculum(config.energy_auc, config.energy_steps)
+    best = 0.0
     if saved := run.resume(parts):
         curriculum.restore(saved["curriculum"])
+        best = saved.get("best", best)
     for batch in run.batches(data, config, config.source_side):
         now = config.phase(batch.epoch)
         loop.set_learning_rate(optimizer, learning_rate(config, batch.progress))
@@ -117,9 +121,14 @@ def train(
             if config.energy_steps:
                 validation |= {"energy_steps": curriculum.steps, "auc": round(curriculum.area(), 4)}
             run.log(batch, validation, learning_rate(config, batch.progress))
+            at_last = now.image_size == config.phase(config.epochs - 1).image_size
+            if at_last and (score := held_out_score(validation, config)) > best:
+                best = score
+                result.info |= run.summary(batch)
+                checkpoint.save(output / "best", result)
         if run.save_due(batch):
             if accelerator.is_main_process:
-                run.save(batch, parts, curriculum=curriculum.facts())
+                run.save(batch, parts, curriculum=curriculum.facts(), best=best)
                 result.info |= run.summary(batch)
                 checkpoint.save(output / "checkpoint", result)
             accelerator.wait_for_everyone()
@@ -188,6 +197,12 @@ def validate(model: Classifier, data: Pictures, config: TrainConfig, accelerator
             correct += torch.tensor([(engine(pictures).argmax(1) == y).sum().item() for pictures in (x, moved)])
     clean, robust = (correct / len(data)).tolist()
     return {"held_out_clean": round(clean, 4), f"held_out_pgd10_{epsilon:g}": round(robust, 4)}
+
+
+def held_out_score(validation: dict[str, float], config: TrainConfig) -> float:
+    """Of what ``validate`` returned, the accuracy that the training is for; 0 if there is none."""
+    kind = "held_out_pgd10" if config.epsilon else "held_out_clean"
+    return next((value for name, value in validation.items() if name.startswith(kind)), 0.0)
 
 
 def _check(data: Pictures, names: list[str] | None) -> Pictures:
