@@ -130,7 +130,7 @@ RECIPES = {
             architecture="resnet18+convstem+silu",
             initial="tiny64-resnet18-slim-standard",
             epsilon=0,
-            **_IMAGENET20 | {"epochs": 26, "phases": ((112, 9, 1), (160, 3, 1), (224, 1, 1))},
+            **_IMAGENET20 | {"epochs": 14, "phases": ((112, 10, 1), (160, 3, 1), (224, 1, 1))},
         ),
         TrainConfig(
             "imagenet20-judge",
@@ -139,7 +139,7 @@ RECIPES = {
             epsilon=0,
             seed=1,
             **_IMAGENET20
-            | {"width": 1, "epochs": 26, "phases": ((112, 9, 1), (160, 3, 1), (224, 1, 1)), "presets": {}, "pairs": {}},
+            | {"width": 1, "epochs": 17, "phases": ((112, 12, 1), (160, 4, 1), (224, 1, 1)), "presets": {}, "pairs": {}},
         ),
         TrainConfig("cifar10-resnet18-l2"),
         TrainConfig(
