@@ -139,7 +139,13 @@ RECIPES = {
             epsilon=0,
             seed=1,
             **_IMAGENET20
-            | {"width": 1, "epochs": 17, "phases": ((112, 12, 1), (160, 4, 1), (224, 1, 1)), "presets": {}, "pairs": {}},
+            | {
+                "width": 1,
+                "epochs": 17,
+                "phases": ((112, 12, 1), (160, 4, 1), (224, 1, 1)),
+                "presets": {},
+                "pairs": {},
+            },
         ),
         TrainConfig("cifar10-resnet18-l2"),
         TrainConfig(

@@ -13,6 +13,11 @@ from synth.web.checkpoints import load
 from synth.web.gpu import run_on_worker
 from synth.web.run import Run
 
+SURE = 0.6
+"""Below this probability of the first class, others are named too."""
+LIKELY = 3
+"""Classes that are named then, with the first."""
+
 
 def what_is_seen(run: Run) -> str:
     """A sentence on the classes that the model sees in the result, and in what it came from."""
@@ -44,6 +49,9 @@ def what_is_seen(run: Run) -> str:
     assumed = ""
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         assumed = f" No class was chosen, so it assumed: {model.classes[int(before.argmax())]}."
+        if before.max() < SURE:
+            likely = before.topk(min(LIKELY, len(before))).indices.tolist()[1:]
+            assumed += f" It is not sure: you might choose {' or '.join(model.classes[index] for index in likely)}."
     return f"{words} (before: {top(model, before)}).{assumed}"
 
 

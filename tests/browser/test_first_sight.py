@@ -54,7 +54,11 @@ def test_a_first_click_says_what_the_model_sees(page):
     assert re.fullmatch(r"Done in \d+\.\d s, \d+ steps\. The model now sees: \w+ \d+% \(before: \w+ \d+%\)\.", words)
     open_tab(page, "super_resolution")
     run(page)
-    assert re.search(r" No class was chosen, so it assumed: \w+\.$", in_tab(page, ".status p").inner_text())
+    words = in_tab(page, ".status p").inner_text()
+    before, assumed = re.search(r"\(before: (\w+ \d+)%\)\. No class was chosen, so it assumed: (.*)\.$", words).groups()
+    others = assumed.split(". It is not sure: you might choose ")[1:]
+    assert before.startswith(assumed.split(".")[0])
+    assert len(others) == (int(before.split()[1]) < 60) and all(len(one.split(" or ")) == 2 for one in others)
     assert page.title() == TITLE == page.locator("h1").inner_text()
 
 
