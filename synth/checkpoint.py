@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -24,7 +24,8 @@ from synth.tensor_files import Damaged, Shapes, compare, read_tensors, shapes_of
 
 CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", "start.safetensors"
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
-FEATURES, FORMER_FEATURES = ("features.png", "features.json"), ("units.png", "units.json")
+FEATURES = ("features.webp", "features.json")
+FORMER_FEATURES = (("features.png", "features.json"), ("units.png", "units.json"))
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.webp", "examples/*.png"
 ONNX = "onnx"
 """The folder of its export, for use without PyTorch."""
@@ -59,7 +60,7 @@ FILES = (
     File(DECODER, sealed=True),
     File(DECODER_CONFIG, beside=DECODER),
     File(EVALUATION),
-    *(File(name) for name in FEATURES + FORMER_FEATURES),
+    *(File(name) for name in dict.fromkeys(chain(FEATURES, *FORMER_FEATURES))),
     File(EXAMPLES),
     File(SAMPLES, downloaded=False),
     File(f"{ONNX}/**/*", downloaded=False),
@@ -129,6 +130,8 @@ def add(
         _save_decoders(folder, decoders)
         written.append(DECODER)
     if features is not None:
+        for name in chain(*FORMER_FEATURES):
+            (folder / name).unlink(missing_ok=True)
         features.save(*(folder / name for name in FEATURES))
     if real_losses is not None:
         _write_config(folder, read_json(folder / CONFIG) | {"real_losses": real_losses})
@@ -222,13 +225,16 @@ def load(folder: str | Path, *, name: str | None = None, device: str = "cpu") ->
     return model.to(device)
 
 
+def feature_files(folder: Path) -> tuple[Path, Path] | None:
+    """The sheet and the descriptions of the feature gallery in ``folder``, None if there is none."""
+    files = ((folder / sheet, folder / rows) for sheet, rows in (FEATURES, *FORMER_FEATURES))
+    return next((pair for pair in files if all(map(Path.exists, pair))), None)
+
+
 def load_features(folder: Path) -> FeatureGallery:
     """Pictures of the features of the checkpoint in ``folder``, none if there are no such files."""
-    for names in (FEATURES, FORMER_FEATURES):
-        sheet, rows = (folder / name for name in names)
-        if sheet.exists() and rows.exists():
-            return FeatureGallery.load(sheet, rows)
-    return FeatureGallery()
+    files = feature_files(folder)
+    return FeatureGallery.load(*files) if files else FeatureGallery()
 
 
 def load_evaluation(folder: Path) -> dict:

@@ -13,6 +13,9 @@ from PIL import Image
 from synth.pictures import LARGEST
 from synth.sizes import FEATURES, SIDE, check_numbers, check_table, check_whole, read_json
 
+SHOWN = 112
+"""The largest side of a picture on the sheet, in pixels."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -41,13 +44,14 @@ class FeatureGallery(list[Feature]):
         self.settings = settings or {}
 
     def save(self, sheet: Path, rows: Path) -> None:
-        """Write one sheet of all pictures, at their own size, and JSON that describes each."""
+        """Write one sheet of all pictures, of at most SHOWN pixels a side each, and JSON that describes each."""
         features = sorted(self, key=lambda feature: feature.index)
-        size, columns = features[0].picture.width, math.ceil(math.sqrt(len(features)))
+        size, columns = min(SHOWN, features[0].picture.width), math.ceil(math.sqrt(len(features)))
         page = Image.new("RGB", (columns * size, math.ceil(len(features) / columns) * size))
         for index, feature in enumerate(features):
-            page.paste(feature.picture, (index % columns * size, index // columns * size))
-        page.save(sheet)
+            tile = feature.picture.resize((size, size), Image.Resampling.LANCZOS)
+            page.paste(tile, (index % columns * size, index // columns * size))
+        page.save(sheet, quality=90, method=6)
         described = [{"classes": one.classes, "activation": one.activation, "lifts": one.lifts} for one in features]
         content = {"image_size": size, "settings": self.settings, "features": described}
         rows.write_text(json.dumps(content, indent=0) + "\n")
@@ -65,7 +69,7 @@ class FeatureGallery(list[Feature]):
             for row in content["features"]:
                 check_table("classes", row["classes"])
                 check_numbers("features", [*row["classes"].values(), row["lifts"], row.get("activation", 0)])
-            with Image.open(sheet, formats=("PNG",)) as page:
+            with Image.open(sheet, formats=("WEBP", "PNG")) as page:
                 if page.width * page.height > LARGEST**2:
                     raise ValueError(f"expected at most {LARGEST**2:,} pixels, got {page.width}x{page.height}")
                 columns = page.width // size

@@ -49,7 +49,6 @@ ABSENT = {
 """Parameters that step.onnx does not follow, with the value at which they do nothing, if they have one."""
 OPTIONS = {"consistency": ("hard", "none")}
 """Those that it follows in part."""
-SHEET = "features.png"
 
 
 def describe(model: Classifier) -> dict[str, Any]:
@@ -75,9 +74,9 @@ def describe(model: Classifier) -> dict[str, Any]:
         "sketches": [{"class": name, "path": f"sketches/{name}.png"} for name in sketches(model.classes)],
         "masks": {name: f"masks/{name}.png" for name in _masks(model)},
     }
-    if gallery:
+    if gallery and (paths := checkpoint.feature_files(folder)):
         columns = math.ceil(math.sqrt(len(gallery)))
-        about["feature_sheet"] = {"path": SHEET, "size": gallery[0].picture.width, "columns": columns}
+        about["feature_sheet"] = {"path": paths[0].name, "size": gallery[0].picture.width, "columns": columns}
     return about
 
 
@@ -86,9 +85,8 @@ def files(model: Classifier) -> dict[str, bytes]:
     shown: dict[str, bytes] = {}
     if model.folder:
         shown = {f"examples/{path.name}": path.read_bytes() for path in checkpoint.examples(model.folder).values()}
-        if checkpoint.load_features(model.folder):
-            names = (names[0] for names in (checkpoint.FEATURES, checkpoint.FORMER_FEATURES))
-            shown[SHEET] = next(path for name in names if (path := model.folder / name).exists()).read_bytes()
+        if paths := checkpoint.feature_files(model.folder):
+            shown[paths[0].name] = paths[0].read_bytes()
     shown |= {f"sketches/{name}.png": _png(image) for name, image in sketches(model.classes).items()}
     return shown | {f"masks/{name}.png": _png(image) for name, image in _masks(model).items()}
 
