@@ -1,9 +1,10 @@
-"""How the app holds up: ``python -m bench.load``. Many clients at once for minutes, a third of whom leave midway.
+"""How the app holds up: ``python -m bench.load``. Many clients at once, a third of whom leave midway.
 
-The app is started on a free port of this machine with the bundled default checkpoint. Each client makes one call after
-another over HTTP: a random task, seed and step count. Those who leave cancel as the Stop button does, or just close
-the connection, half of them while they still wait. Then, alone: how soon the model is free after somebody left, and
-whether finished calls give the same pixels again. Exits 1 if anything is not as it should be.
+The app is started on a free port of this machine with the bundled default checkpoint, first so that one run waits for
+the other, then as it is. Each client makes one call after another over HTTP: a random task, seed and step count. Those
+who leave cancel as the Stop button does, or just close the connection, half of them while they still wait. Then, alone:
+how soon the model is free after somebody left, and whether finished calls give the same pixels again. Writes the tables
+of docs/performance.md; exits 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import json
 import os
 import random
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,8 +33,13 @@ from PIL import Image
 
 from synth import TASKS, Task, hub
 from synth.parameters import ClassName, Mask, Picture
+from training.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/performance.md"
+BEGIN, END = "<!-- load -->", "<!-- end of load -->"
+APP = ("app.py",)
+ONE_BY_ONE = ("-c", "import app; from synth.web import line; line.LINE._most = 1; app.main()")
 STEPS = (5, 10, 20, 40)
 FREE_WITHIN = 1.0  # seconds
 
@@ -51,19 +56,21 @@ class Call:
     outcome: str = ""
     status: str = ""  # what the server says at the end
     waited: float | None = None  # seconds until the first frame
+    first: str = ""  # what the server says with it
+    took: float = 0  # seconds until the last one
     left: float = 0  # when it was left, on the monotonic clock
     pixels: bytes = field(default=b"", repr=False)
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[tuple[str, psutil.Process, Path]]:
+def serving(*options: str, program: tuple[str, ...] = APP) -> Iterator[tuple[str, psutil.Process, Path]]:
     """The app as a process of its own: its address, the process, and the folder where it leaves files."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
         places = {"TMPDIR": folder, "GRADIO_TEMP_DIR": f"{folder}/gradio", "HF_HUB_OFFLINE": "1"}
-        command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), *options]
+        command = [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port), *options]
         with open(f"{folder}/log", "w+") as log:
             server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **places}, stdout=log, stderr=log)
             try:
@@ -78,7 +85,7 @@ def serving(*options: str) -> Iterator[tuple[str, psutil.Process, Path]]:
 def wait_for(address: str, server: subprocess.Popen, log) -> None:
     for _ in range(240):
         with suppress(httpx.HTTPError):
-            if httpx.get(f"{address}/config").is_success:
+            if httpx.get(f"{address}/config", timeout=60).is_success:
                 return
         if server.poll() is not None:
             break
@@ -132,12 +139,12 @@ async def run(client: httpx.AsyncClient, call: Call, functions: dict[str, int]) 
                 call.outcome = "refused" if "queue is full" in str(data) else f"failed: {data}"
             elif name == "complete":
                 call.outcome = "finished" if data[1].startswith(("Done", "Ended")) else f"failed: {data}"
-                call.status = data[1]
+                call.status, call.took = data[1], time.monotonic() - began
                 image = await client.get(data[0]["url"])
                 call.pixels = Image.open(io.BytesIO(image.raise_for_status().content)).convert("RGB").tobytes()
             elif name == "generating" and data[0] is not None:
                 frames += 1
-                call.waited = call.waited or time.monotonic() - began
+                call.waited, call.first = call.waited or time.monotonic() - began, call.first or data[1]
             if not call.outcome and call.leaves and (name == "impatience" or frames >= call.frames):
                 call.outcome = "left waiting" if call.waited is None else "left running"
                 call.left = time.monotonic()
@@ -188,39 +195,79 @@ async def record_memory(server: psutil.Process, levels: list[float]) -> None:
 
 
 async def until_free(client: httpx.AsyncClient, leaves: str, functions: dict[str, int]) -> float:
-    """Seconds from leaving a long run, the only one, to the first frame of the next."""
+    """Seconds from leaving a long run, the only one, to the first frame of a run that takes turns with no other."""
     long = Call(TASKS["generation"], {"steps": 1000}, leaves, 1e6, frames=3)
     await run(client, long, functions)
-    began = time.monotonic()  # closing the connection may have taken a moment
-    call = Call(TASKS["generation"], {"steps": 1, "count": 1})
-    await run(client, call, functions)
-    if (long.outcome, call.outcome) != ("left running", "finished"):
-        raise RuntimeError(f"expected a run that was left and one that finished, got {long} and {call}")
-    return began - long.left + call.waited
+    while True:
+        began = time.monotonic()
+        call = Call(TASKS["generation"], {"steps": 1, "count": 1})
+        await run(client, call, functions)
+        if (long.outcome, call.outcome) != ("left running", "finished"):
+            raise RuntimeError(f"expected a run that was left and one that finished, got {long} and {call}")
+        if "in turn" not in call.first:
+            return began - long.left + call.waited
 
 
-async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
-    """Everything that the module's first lines say; prints a table. Whether all is well."""
-    with serving() as (address, server, folder):
-        config = httpx.get(f"{address}/config").json()["dependencies"]
+@dataclass
+class Level:
+    """What some clients at once met: the calls, the seconds it took, and the server's memory in MB, each second."""
+
+    calls: list[Call]
+    seconds: float
+    memory: list[float]
+
+    @property
+    def finished(self) -> list[Call]:
+        return [call for call in self.calls if call.outcome == "finished"]
+
+    @property
+    def failed(self) -> list[Call]:
+        return [call for call in self.calls if call.outcome.startswith("failed")]
+
+    def waits(self) -> list[str]:
+        """Cells of the table: the first frame, the last, and how many runs are finished in a minute."""
+        first = sorted(call.waited for call in self.finished if call.waited is not None)
+        last = sorted(call.took for call in self.finished)
+        times = [f"{quantile(times, part):.1f}" for times in (first, last) for part in (0.5, 0.95)]
+        return [*times, f"{60 * len(self.finished) / self.seconds:.0f}"]
+
+    def facts(self) -> list[str]:
+        """Cells of the other table: what became of the calls, and the memory."""
+        counts = Counter(call.outcome.split(":")[0] for call in self.calls)
+        names = ("finished", "left running", "left waiting", "refused", "failed")
+        memory = f"{self.memory[0]:.0f}, {self.memory[-1]:.0f}, {max(self.memory):.0f}"
+        return [", ".join(str(counts[name]) for name in names), memory]
+
+
+async def crowd(
+    address: str, server: psutil.Process, clients: int, seconds: float, seed: int, functions: dict
+) -> Level:
+    """So many clients for so many seconds, and then until their last call has ended."""
+    calls, memory, began = [], [], time.monotonic()
+    watch = asyncio.create_task(record_memory(server, memory))
+    chances = [random.Random(f"{seed} {index}") for index in range(clients)]
+    await asyncio.gather(*(keep_calling(address, began + seconds, chance, functions, calls) for chance in chances))
+    watch.cancel()
+    return Level(calls, time.monotonic() - began, memory)
+
+
+async def load(program: tuple[str, ...], sizes: list[int], seconds: float, again: int, seed: int) -> tuple[list, dict]:
+    """A ``Level`` for each number of clients, and what is measured at the end: cells by their titles."""
+    with serving(program=program) as (address, server, folder):
+        config = httpx.get(f"{address}/config", timeout=60).json()["dependencies"]
         functions = {part["api_name"]: part["id"] for part in config if part["api_name"] in TASKS}
         client = httpx.AsyncClient(base_url=address, timeout=None)
         for task in TASKS.values():  # warm-up: every task once
             call = next(c for c in map(plan, itertools.repeat(random.Random(seed))) if c.task is task and not c.leaves)
             await run(client, call, functions)
             print(f"{task.name}: {call.outcome}", file=sys.stderr)
-        calls, levels, began = [], [], time.monotonic()
-        watch = asyncio.create_task(record_memory(server, levels))
-        chances = [random.Random(f"{seed} {index}") for index in range(clients)]
-        until = began + seconds
-        await asyncio.gather(*(keep_calling(address, until, chance, functions, calls) for chance in chances))
-        took = time.monotonic() - began
-        watch.cancel()
+        levels = [await crowd(address, server, clients, seconds, seed, functions) for clients in sizes]
         files = [path for path in folder.rglob("*") if path.is_file() and path.name != "log"]
-        size = sum(path.stat().st_size for path in files) / 2**20
         unknown = sum(path.parent == folder / "gradio" for path in files)
-        times = {way: [await until_free(client, way, functions) for _ in range(5)] for way in ("cancel", "disconnect")}
-        finished = [call for call in calls if call.outcome == "finished"]
+        free = [
+            await until_free(client, way, functions) for way in ("cancel", "disconnect") for _ in range(5 * bool(again))
+        ]
+        finished = [call for level in levels for call in level.finished if call.status.startswith("Done")]
         sample = random.Random(seed).sample(finished, min(again, len(finished)))
         different = 0
         for call in sample:
@@ -229,39 +276,20 @@ async def load(clients: int, seconds: float, again: int, seed: int) -> bool:
             different += repeated.pixels != call.pixels
         await client.aclose()
         log = (folder / "log").read_text()
-    failures = [call for call in calls if call.outcome.startswith("failed")]
-    for call in failures[:10]:
-        print(call, file=sys.stderr)
-    counts, waits = Counter(call.outcome.split(":")[0] for call in calls), [c.waited for c in finished]
-    waits = sorted(wait for wait in waits if wait is not None)
-    rows = {
-        "clients, seconds": f"{clients}, {took:.0f}",
-        "calls": len(calls),
-        "finished": counts["finished"],
-        "left while running": counts["left running"],
-        "left while waiting": counts["left waiting"],
-        "refused, queue full": counts["refused"],
-        "failed": len(failures),
-        "tracebacks in the server's log": log.count("Traceback"),
-        "wait for the first frame, median and 95%": f"{quantile(waits, 0.5):.1f} s, {quantile(waits, 0.95):.1f} s",
-        "memory: start, 30 s, end, peak": ", ".join(
-            f"{level:.0f}" for level in (levels[0], levels[min(30, len(levels) - 1)], levels[-1], max(levels))
-        )
-        + " MB",
-        "files left for gradio to remove, others": f"{len(files) - unknown}, {size:.1f} MB; {unknown}",
-        **{
-            f"model free after a {way}, median and worst": f"{statistics.median(t):.2f} s, {max(t):.2f} s"
-            for way, t in times.items()
-        },
-        "finished pictures repeated alone, different": f"{len(sample)}, {different}",
-    }
-    print(f"| `python -m bench.load`, {os.cpu_count()} CPU cores | |\n|---|---|")
-    for name, value in rows.items():
-        print(f"| {name} | {value} |")
     if "Traceback" in log:
-        print("\n" + log[log.index("Traceback") :][:4000])
-    free = max(max(t) for t in times.values()) <= FREE_WITHIN
-    return bool(finished) and not failures and not different and free and "Traceback" not in log
+        print("\n" + log[log.index("Traceback") :][:4000], file=sys.stderr)
+    return levels, {
+        "tracebacks": log.count("Traceback"),
+        "unknown files": unknown,
+        "free": free,
+        "repeated": len(sample),
+        "different": different,
+    }
+
+
+def write(tables: str) -> None:
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}")
 
 
 def quantile(values: list[float], part: float) -> float:
@@ -270,12 +298,33 @@ def quantile(values: list[float], part: float) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__.splitlines()[0])
-    parser.add_argument("--clients", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--seconds", type=float, default=60, help="for each number of clients")
     parser.add_argument("--again", type=int, default=20, help="finished pictures to make again, alone")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    return 0 if asyncio.run(load(options.clients, options.seconds, options.again, options.seed)) else 1
+    rows, well = [], True
+    for title, program in (("one after the other", ONE_BY_ONE), ("in turn", APP)):
+        again = options.again if program is APP else 0
+        levels, end = asyncio.run(load(program, options.clients, options.seconds, again, options.seed))
+        rows += [[f"{n}, {title}", *one.waits()] for n, one in zip(options.clients, levels, strict=True)]
+        for call in [call for level in levels for call in level.failed][:10]:
+            print(call, file=sys.stderr)
+        well &= all(level.finished and not level.failed for level in levels) and not end["tracebacks"]
+    head = ["clients, runs", "first frame, s: median", "95 %", "last frame, s: median", "95 %", "finished a minute"]
+    facts = [[str(n), *one.facts()] for n, one in zip(options.clients, levels, strict=True)]
+    outcomes = "calls: finished, left while running, left while waiting, refused, failed"
+    text = "\n\n".join([
+        table(head, rows),
+        "Of the runs in turn:",
+        table(["clients", outcomes, "memory in MB: start, end, peak"], facts),
+        f"Of {end['repeated']} finished pictures that were made again, alone, {end['different']} were different. "
+        f"{max(end['free'], default=float('nan')):.2f} s after a call was cancelled or closed, at the latest, the next "
+        f"had the models alone. {end['unknown files']} files were left that gradio does not know and remove.",
+    ])  # fmt: skip
+    print(text)
+    write(text)
+    return 0 if well and not end["different"] and max(end["free"], default=0) <= FREE_WITHIN else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import gradio as gr
@@ -18,6 +18,7 @@ from PIL import Image
 from synth import TASKS, hub
 from synth.web import line, running
 from synth.web.checkpoints import download, load
+from synth.web.gpu import run_on_worker
 from synth.web.line import LINE, Line
 from synth.web.reuse import next_seeds
 from synth.web.run import Run
@@ -29,12 +30,19 @@ from tests.conftest import EVERY_TASK, needed
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
+@pytest.fixture
+def every_step(monkeypatch):
+    """A turn is one step."""
+    monkeypatch.setattr(running, "RATE", 1e9)
+
+
 @EVERY_TASK
-def test_a_stream_begins_at_once_and_ends_with_what_python_gives(task):
+def test_a_stream_begins_at_once_and_ends_with_what_python_gives(task, every_step):
     settings, frames = needed(task), []
     expected = list(task.frames(load("tiny"), **settings))
     run, last = stream(task, "tiny", settings, frames.append), len(expected) - 1
     start = next(run)
+    assert run_on_worker(torch.is_grad_enabled), "as the next run needs it"
     assert start.frame.step == 0 and not start.done and sheet(start.frame.pictures).size[0] >= 128
     assert describe(start).startswith(f"Step 0 of {last}, 0.")
     *_, end = run
@@ -59,24 +67,99 @@ def test_a_bad_value_is_refused_as_in_python():
         assert error.value.message == str(expected.value) and len(LINE) == 0
 
 
-def test_a_second_run_waits_for_the_first():
+def test_runs_take_turns_and_each_gives_what_it_gives_alone(every_step):
+    settings = {"steps": 20, "count": 2, "seed": 1}
+    alone = TASKS["generation"](load("tiny"), **settings)
+    first, second = (stream(TASKS["generation"], "tiny", settings | {"steps": steps}) for steps in (20, 3))
+    assert next(first).frame.step == 0 and next(first).frame.step == 1
+    start = next(second)
+    assert start.frame.step == 0 and ", in turn with 1 other." in describe(start)
+    *_, end = second
+    assert end.done and end.frame.step == 3
+    assert next(first).frame.step == 2
+    *_, end = first
+    assert torch.equal(end.frame.pictures, alone.pictures)
+    assert len(LINE) == 0
+
+
+def test_a_run_waits_where_those_in_turn_hold_much_memory(monkeypatch):
+    monkeypatch.setattr(line, "PIXELS", 1)
     with closing(stream(TASKS["generation"], "tiny", {"steps": 50})) as first:
         next(first)
         second = stream(TASKS["generation"], "tiny", {"steps": 1})
         waiting = next(second)
-        assert isinstance(waiting, Waiting) and waiting.ahead == 1 and waiting.seconds > 0
-        assert describe(waiting).startswith("Waiting: 1 before you, about ")
+        assert isinstance(waiting, Waiting) and describe(waiting) == "Waiting: 1 before you."
     *_, end = second
     assert end.done and end.frame.step == 1
     assert len(LINE) == 0
 
 
-def test_the_line_is_first_come_first_served_and_says_when_it_is_full(monkeypatch):
-    queue, served = Line(), []
+def test_runs_in_turn_are_of_few_checkpoints():
+    queue = Line()
+    with ExitStack() as stack:
+        places = [stack.enter_context(queue.place(checkpoint=str(number))) for number in range(line.CHECKPOINTS + 1)]
+        for place in places[:-1]:
+            assert place.ahead() == 0
+            place.rest()
+        assert places[-1].ahead() == line.CHECKPOINTS
+        with queue.place(checkpoint="0") as other:
+            assert other.ahead() == 0
+            other.rest()
+            places[-1].asks = True
+            with queue.place(checkpoint="0") as later:
+                assert later.ahead() > 0, "who came first begins first"
+
+
+def test_the_next_turn_is_of_whoever_had_the_shortest_time(monkeypatch):
+    now, queue = [0.0], Line()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with queue.place() as one, queue.place() as other:
+        for place, seconds in ((one, 5), (other, 2)):
+            assert place.ahead() == 0
+            now[0] += seconds
+            place.rest()
+        one.asks = other.asks = True
+        with queue.place() as new:
+            assert new.ahead() == 0 < min(one.ahead(), other.ahead()), "who comes is next"
+            now[0] += 1
+            new.rest()
+            new.asks = one.asks = True
+            assert other.ahead() == 0, "and counted as 2 seconds, of which it had one more"
+
+
+def test_a_waiting_run_shows_the_same_frame_again_and_can_be_stopped(every_step):
+    run = stream(TASKS["generation"], "tiny", {"steps": 9})
+    frame = next(run).frame
+    with LINE.place() as place:
+        assert place.ahead() == 0
+        again = next(run)
+        assert again.frame is frame and not again.done
+        run.close()
+        assert len(LINE) == 1
+
+
+def test_a_run_gives_way_to_somebody_without_a_place(monkeypatch, every_step):
+    monkeypatch.setattr(line, "MOST", 2)
+    monkeypatch.setattr(running, "current", lambda: "somebody")
+    first, second = (stream(TASKS["generation"], "tiny", {"steps": 9}) for _ in range(2))
+    for run in (first, second, second):
+        shown = next(run).frame
+    with LINE.place("another"):
+        (end,) = second
+        assert end.frame is shown and end.ended_early and end.done
+        *_, end = first
+        assert end.frame.step == 9 and not end.ended_early
+
+
+def test_one_run_after_another_where_only_one_may_have_begun(monkeypatch):
+    queue, served = Line(most=1), []
 
     def visit(number):
-        with queue.place() as ahead:
-            while ahead(0.05):
+        with queue.place() as place:
+            while place.ahead(0.05):
+                pass
+            place.rest()
+            while place.ahead(0.05):
                 pass
             served.append(number)
             time.sleep(0.02)
@@ -90,23 +173,30 @@ def test_the_line_is_first_come_first_served_and_says_when_it_is_full(monkeypatc
     for person in people:
         person.join()
     assert served == [0, 1, 2, 3, 4] and len(queue) == 0
-    monkeypatch.setattr(line, "MOST_WAITING", 1)
-    with queue.place(), queue.place():
-        with pytest.raises(ValueError, match=r"^queue: .* the queue is full, try again"), queue.place():
+
+
+def test_a_full_line_says_so(monkeypatch):
+    monkeypatch.setattr(line, "MOST", 2)
+    with LINE.place(), LINE.place():
+        with pytest.raises(ValueError, match=r"^queue: .* the queue is full, try again"), LINE.place():
             pass
-        assert len(queue) == 2
-    assert len(queue) == 0
+        assert len(LINE) == 2
+    assert len(LINE) == 0
+
+
+def test_a_run_whose_pictures_come_to_rest_is_done(monkeypatch, every_step):
+    model = load("tiny")
+    monkeypatch.setitem(model.real_losses, "logit", [1e6] * len(model.classes))
+    *_, end = stream(TASKS["generation"], "tiny", {"steps": 50, "stop": "like real pictures"})
+    assert end.done and end.frame.step < 50 and describe(end).startswith("Done in ")
 
 
 def test_a_long_run_ends_only_if_others_wait(monkeypatch):
     monkeypatch.setattr(running, "PATIENCE", 0)
     *_, alone = stream(TASKS["generation"], "tiny", {"steps": 20, "count": 1})
     assert alone.frame.step == 20 and not alone.ended_early
-    with LINE.place() as runs_ahead:
-        long = stream(TASKS["generation"], "tiny", {"steps": 20, "count": 1})
-        assert isinstance(next(long), Waiting) and not runs_ahead()
-    with LINE.place():  # now behind it
-        *_, end = long
+    with LINE.place():
+        *_, end = stream(TASKS["generation"], "tiny", {"steps": 20, "count": 1})
     assert end.frame.step < 20 and end.done and end.ended_early
     assert describe(end).endswith("since others wait.")
 

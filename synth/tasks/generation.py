@@ -102,7 +102,8 @@ class Generation(Synthesis):
         decoder, total = model.decoder, p.latent_steps + p.coarse_steps + sum(steps_at_each_size(p).values())
         with torch.no_grad():
             z = decoder.normalise(model.maps(start, depth)[-1], depth)
-            yield frame(0, total, start, loss(start), start)
+            losses = loss(start)
+        yield frame(0, total, start, losses, start)
         climb = iterate(
             lambda z: loss(decoder.decode_stages(z, depth)[-1]),
             z,

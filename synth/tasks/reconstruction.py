@@ -62,7 +62,8 @@ class Reconstruction(Inversion):
 
         begun = torch.cat([*rows, start])
         with torch.no_grad():
-            yield at(0, start, loss(start))
+            value = loss(start)
+        yield at(0, start, value)
         size = cosine(p.step_size * x.shape[-1] / model.image_size)
         view = jittered(smoothed(loss, 1), p.jitter, generators)
         for state in iterate(view, start, L2(), steps=p.steps, step_size=size):

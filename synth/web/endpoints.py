@@ -59,14 +59,16 @@ def endpoint(task: Task):
         with sentences():
             settings |= {name: uploaded(name, settings[name]) for name in files if name in settings}
         with image_files() as save:
+            shown, sheet = None, None
             for progress in stream(task, str(checkpoint or hub.default()), settings):
                 if isinstance(progress, Waiting):
                     yield None, describe(progress), None
                     continue
                 frame = progress.frame
                 if not progress.done:
-                    page = pictures.sheet(frame.pictures, zoom=zoom(frame))
-                    yield save(page), describe(progress), None
+                    if frame is not shown:
+                        shown, sheet = frame, save(pictures.sheet(frame.pictures, zoom=zoom(frame)))
+                    yield sheet, describe(progress), None
                     continue
                 path, single = (new_file(save.folder, f"{file_name(frame.record)}.png") for _ in range(2))
                 frame.save(path, zoom=zoom(frame))

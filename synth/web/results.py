@@ -128,11 +128,15 @@ class Results:
         with sentences():
             recorder = Recorder(load(checkpoint))
         updates = {self.metrics: gr.Markdown(visible=False)} | self.display.clear() | self.plots.clear()
+        run = None
         for progress in stream(self.task, checkpoint, settings, recorder.add):
             if isinstance(progress, Waiting):
                 yield {self.status: show_progress(progress), self.stopped: "Stopped."}
                 continue
             words = describe(progress) + note
+            if run is not None and run.frame is progress.frame and not progress.done:
+                yield {self.status: show_progress(progress, words)}
+                continue
             run = Run(progress.frame, progress.rows, recorder, ended=ended)
             updates |= {self.status: show_progress(progress, words), self.stopped: f"Stopped. {words}"}
             yield updates | {self.run_state: run} | self.display.live(run, save, pixels)
@@ -142,7 +146,7 @@ class Results:
         for progress in stream(self.task, other, settings):
             words = f"{panel(other)}: {describe(progress)}"
             updates = {self.status: show_progress(progress, words), self.stopped: f"Stopped. {words}"}
-            if not isinstance(progress, Waiting):
+            if not isinstance(progress, Waiting) and run.other is not progress.frame:
                 run = replace(run, other=progress.frame)
                 updates |= {self.run_state: run} | self.display.live_other(run, save, pixels)
             yield updates

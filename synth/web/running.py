@@ -1,8 +1,7 @@
-"""Runs, one at a time, as a stream of what there is to show."""
+"""Runs, which take turns, as a stream of what there is to show."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,34 +14,36 @@ from synth.parameters import sentence
 from synth.web.checkpoints import load, load_to
 from synth.web.events import sentences
 from synth.web.gpu import borrow_gpu, closing_if_idle, run_on_worker, working_device
-from synth.web.line import LINE
-from synth.web.visitors import check_size, current, forget_oldest_runs
+from synth.web.line import LINE, Place
+from synth.web.visitors import check_size, current, forget_oldest_runs, pixels
 
 RATE = 8
 """Frames a second that the browser is sent, at most."""
+ASK = 0.25
+"""Seconds after which a run that waits for its turn can be stopped."""
 PATIENCE, PUBLIC_PATIENCE = 120, 30
-"""Seconds after which a run ends where it is if others wait; with visitors who do not know each other."""
+"""Seconds of turns after which a run ends where it is if others wait; with visitors who do not know each other."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run that has not begun: the number of runs ahead of it, and about how many seconds they take."""
+    """A run that has not begun, and the number of runs ahead of it."""
 
     ahead: int
-    seconds: float
 
 
 @dataclass(frozen=True)
 class Progress:
     """A frame of a run, and the seconds since the run began.
 
-    rows: what each picture is, where they differ; done: whether it is the last frame; ended_early: whether others
-    who wait are the reason.
+    rows: what each picture is, where they differ; others: runs with which it takes turns; done: whether it is the last
+    frame; ended_early: whether others who wait are the reason.
     """
 
     frame: Frame
     seconds: float
     rows: tuple[str, ...]
+    others: int
     done: bool
     ended_early: bool
 
@@ -50,14 +51,15 @@ class Progress:
 def describe(progress: Waiting | Progress) -> str:
     """The status of a run in words."""
     if isinstance(progress, Waiting):
-        return f"Waiting: {progress.ahead} before you, about {max(1, progress.seconds):.0f} s."
+        return f"Waiting: {progress.ahead} before you."
     frame, seconds = progress.frame, f"{progress.seconds:.1f} s"
     if progress.ended_early:
         parts = [f"Ended at step {frame.step} of {frame.steps} after {seconds}, since others wait."]
     elif progress.done:
-        parts = [f"Done in {seconds}, {frame.steps} step{'s' * (frame.steps != 1)}."]
+        parts = [f"Done in {seconds}, {frame.step} step{'s' * (frame.step != 1)}."]
     else:
-        parts = [f"Step {frame.step} of {frame.steps}, {seconds}."]
+        turns = f", in turn with {progress.others} other{'s' * (progress.others != 1)}" if progress.others else ""
+        parts = [f"Step {frame.step} of {frame.steps}, {seconds}{turns}."]
     if progress.rows:
         parts.append(f"Row by row: {', '.join(dict.fromkeys(progress.rows))}.")
     if frame.note:
@@ -76,7 +78,7 @@ def packed_frames(task: str, checkpoint: str, settings: dict) -> Iterator[Frame]
         with closing(TASKS[task].frames(model, **settings)) as frames:
             for frame in frames:
                 if frame.step == 0:
-                    check_size(frame.pictures, int(frame.settings.get("size", 1)))
+                    check_size(frame)
                 yield converted(frame, lambda tensor: tensor.detach().cpu().numpy())
 
 
@@ -88,32 +90,55 @@ def converted(frame: Frame, convert: Callable) -> Frame:
 def stream(
     task: Task, checkpoint: str, settings: dict, watch: Callable[[Frame], object] = lambda frame: None
 ) -> Iterator[Waiting | Progress]:
-    """The progress of a run: ``Waiting`` while others run, then the start at once, RATE frames a second, and the last.
+    """The progress of a run: ``Waiting`` for its first turn, then the start, RATE frames a second, and the last.
 
-    ``watch`` sees every frame. gr.Error, one sentence, for bad settings or a full queue.
+    While others have their turns, the same frame comes again. ``watch`` sees every frame. gr.Error, one sentence, for
+    bad settings or a full queue.
     """
-    with sentences(), LINE.place(current()) as runs_ahead:
-        ahead = runs_ahead()
+    with sentences(), LINE.place(current(), checkpoint) as place:
+        ahead = place.ahead()
         while ahead:
-            yield Waiting(ahead, LINE.estimate(ahead))
-            ahead = runs_ahead(0.25)
+            yield Waiting(ahead)
+            ahead = place.ahead(ASK)
         task.check_single(settings)
-        model = load(checkpoint)
-        patience = PUBLIC_PATIENCE if access.is_public() else PATIENCE
-        began, shown = time.monotonic(), -math.inf
+        model, began = load(checkpoint), time.monotonic()
         forget_oldest_runs()
         with closing_if_idle(packed_frames(task.name, checkpoint, settings)) as frames:
-            for packed in iter(lambda: run_on_worker(next, frames, None), None):
-                watch(frame := converted(packed, torch.from_numpy))
-                now = time.monotonic()
-                ended_early = now - began > patience and len(LINE) > 1
-                done = frame.step == frame.steps or ended_early
-                if done or now - shown >= 1 / RATE:
-                    yield Progress(frame, now - began, row_names(frame, model), done, ended_early)
-                    shown = time.monotonic()
+            turn = take_turn(frames, place, watch)
+            while True:
+                place.rest()
+                frame, done, ended_early = turn
+                rows, others = row_names(frame, model), len(LINE) - 1
+                progress = Progress(frame, time.monotonic() - began, rows, others, done, ended_early)
+                yield progress
                 if done:
                     break
-        LINE.record_duration(time.monotonic() - began)
+                while place.ahead(ASK):
+                    yield replace(progress, seconds=time.monotonic() - began)
+                turn = (frame, True, True) if place.lost else take_turn(frames, place, watch, frame)
+
+
+def take_turn(
+    frames: Iterator[Frame], place: Place, watch: Callable[[Frame], object], frame: Frame | None = None
+) -> tuple[Frame, bool, bool]:
+    """The newest frame at the end of a turn, whether it is the last, and whether others who wait are the reason.
+
+    frame: that of the turn before; the first turn ends with the start.
+    """
+    patience = PUBLIC_PATIENCE if access.is_public() else PATIENCE
+    began, first = time.monotonic(), frame is None
+    while True:
+        packed = run_on_worker(next, frames, None)
+        if packed is None:  # every picture has come to rest
+            assert frame is not None
+            return frame, True, False
+        watch(frame := converted(packed, torch.from_numpy))
+        used, done = time.monotonic() - began, frame.step == frame.steps
+        ended_early = not done and place.used + used > patience and len(LINE) > 1
+        if first:
+            place.pixels = pixels(frame)
+        if first or done or ended_early or used >= 1 / RATE:
+            return frame, done or ended_early, ended_early
 
 
 def row_names(frame: Frame, model: Classifier) -> tuple[str, ...]:

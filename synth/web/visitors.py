@@ -9,7 +9,7 @@ from collections import deque
 
 from gradio.context import LocalContext
 
-from synth import access
+from synth import Frame, access
 from synth.web.run import Run
 
 LOADS = 6
@@ -24,7 +24,7 @@ OPEN, OPEN_OF_ALL = 40, 600
 KEPT = 2**30
 """Bytes of the runs that all visits together remember."""
 PIXELS = 2**22
-"""Of all pictures of a run together, at its largest size."""
+"""Of all pictures of a run together, at its largest size; and of the runs in turn beside which another may begin."""
 
 
 class Rate:
@@ -80,16 +80,23 @@ def count_load() -> None:
         )
 
 
-def check_size(pictures, factor: int) -> None:
-    """ValueError, in public mode, for a run of so many pixels that it could take all memory.
+def pixels(frame: Frame) -> int:
+    """Those of all pictures of a run together, at its largest size, from its first frame."""
+    count, _, height, width = frame.pictures.shape
+    return count * height * width * factor(frame) ** 2
 
-    pictures: (N, 3, H, W) at the start of the run; factor: how many times as wide they end.
-    """
-    count, _, height, width = pictures.shape
-    pixels = count * height * width * factor**2
-    if access.is_public() and pixels > PIXELS:
-        largest = max(1, PIXELS // (height * width * factor**2))
-        raise ValueError(f"count: expected at most {largest} pictures of {width * factor} pixels a side, got {count}")
+
+def factor(frame: Frame) -> int:
+    """How many times as wide as at its start a run ends."""
+    return int(frame.settings.get("size", 1))
+
+
+def check_size(frame: Frame) -> None:
+    """ValueError, in public mode, for a run of so many pixels that it could take all memory, from its first frame."""
+    if access.is_public() and pixels(frame) > PIXELS:
+        count, side = len(frame.pictures), frame.pictures.shape[-1] * factor(frame)
+        largest = max(1, PIXELS * count // pixels(frame))
+        raise ValueError(f"count: expected at most {largest} pictures of {side} pixels a side, got {count}")
 
 
 def forget_oldest_runs() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,7 +36,8 @@ def finishes(client: Client) -> bool:
 def test_a_share_of_the_line(visitor):
     """one visitor with a fourth run in line; another one's first is taken"""
     hostile, honest = visitor(HOSTILE), visitor(HONEST)
-    with LINE.place():
+    with LINE.place() as first:
+        assert first.ahead() == 0
         waiting = [hostile.join(**SHORT) for _ in range(3)]
         wait_for(lambda: len(LINE) == 4)
         kind, data = hostile.call(**SHORT)
@@ -215,24 +216,21 @@ def test_pictures_of_the_visits_are_the_same(visitor, public_server):
 
 @attack("harmless")
 def test_a_full_line(monkeypatch):
-    """seven addresses that fill all 20 places: somebody with none still gets one, and goes before who has used more"""
+    """seven addresses that fill all 21 places: somebody with none still gets one, and goes before who has used more"""
     line, now = Line(), [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    places = [line.place(f"203.0.113.{index // 3}") for index in range(21)]
-    heads = [place.__enter__() for place in places]
-    assert heads[0]() == 0 and len(line) == 21
-    with line.place(HONEST) as ahead:
-        assert len(line) == 21 and ahead() == 20
-        with pytest.raises(ValueError, match="the last of them has left the line"):
-            heads[20]()
-        line._used = {"203.0.113.1": 1.0}
-        assert heads[1]() == 1
-        now[0] = 30
-        places[0].__exit__(None, None, None)
-        assert ahead() == 14, "who has used nothing comes before those who have"
-        assert heads[1]() == 18 and heads[6]() == 0
-    for place in places[1:]:
-        place.__exit__(None, None, None)
+    with ExitStack() as stack:
+        places = [stack.enter_context(line.place(f"203.0.113.{index // 3}")) for index in range(21)]
+        assert places[0].ahead() == 0 and len(line) == 21
+        with line.place(HONEST) as honest:
+            assert len(line) == 21 and honest.ahead() == 20
+            with pytest.raises(ValueError, match="the last of them has left the line"):
+                places[20].ahead()
+            now[0] = 30
+            places[0].rest()
+            for place in places[:3]:
+                place.asks = True
+            assert honest.ahead() == 0, "who has used nothing comes before all runs of who has used the model"
     assert len(line) == 0
 
 

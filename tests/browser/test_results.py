@@ -41,8 +41,8 @@ def test_the_first_click_makes_a_picture_and_stop_stops(page):
     in_tab(page, ":text-matches('^Step [1-9]')").wait_for()
     in_tab(page, "button:text-is('Stop')").click()
     in_tab(page, ":text-matches('^Stopped. Step')").wait_for()
-    with LINE.place() as runs_ahead:
-        assert runs_ahead(1) == 0
+    with LINE.place() as place:
+        assert place.ahead(1) == 0
 
 
 def test_a_run_is_scrubbed_and_exported(page):
