@@ -1,8 +1,9 @@
 """The app as a visitor sees it: ``python -m bench.browser``. Seconds from click to picture, and docs/app/TASK.webp.
 
-It starts the app, opens it in headless Chromium, takes a screenshot of each tab as it opens, and presses Run there
-several times, with the checkpoint that the app opens with, and in the tabs that this one cannot do with the default
-one. The table gives medians until the first frame is on the page and until the run is done.
+It starts the app and opens it in headless Chromium as newcomers do, with nothing stored, who press Run at once. Then it
+takes a screenshot of each tab as it opens, and presses Run there several times, with the checkpoint that the app opens
+with, and in the tabs that this one cannot do with the default one. It writes docs/performance.md: medians until the
+first picture is on the page, or the first frame, and until the run is done.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import io
 import shutil
 import statistics
 import time
+from contextlib import closing
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.load import ROOT, serving
 from synth import TASKS, Task, hub
 from synth.web.checkpoints import first_checkpoint, load
+from training.overview import fill
+from training.tables import table
 
 FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
 SAYS = """words => [...document.querySelectorAll('.status')].some(
@@ -27,6 +31,20 @@ SAYS = """words => [...document.querySelectorAll('.status')].some(
 LOADED = "() => ![...document.querySelectorAll('.run button')].some(button => button.disabled)"
 VIEW = {"width": 1280, "height": 1100}
 MENU = "input[aria-label^='Checkpoint']"
+
+
+def open_as_newcomer(driver: Browser, address: str) -> tuple[float, float]:
+    """Seconds from opening the page to its first picture, and to the one that pressing Run at once makes."""
+    with closing(driver.new_context(viewport=VIEW)) as context:
+        page = context.new_page()
+        page.set_default_timeout(120_000)
+        began = time.monotonic()
+        page.goto(address)
+        page.locator(".result img:visible").first.wait_for()
+        shown = time.monotonic() - began
+        page.locator("div[role=tabpanel]:visible button:text-is('Run')").click()
+        page.wait_for_function(SAYS, arg=["Done in"])
+        return shown, time.monotonic() - began
 
 
 def visit(page: Page, task: Task, times: int, folder: Path) -> tuple[float, float]:
@@ -62,15 +80,13 @@ def main() -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with serving() as (address, *_), sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=[f"--{flag}" for flag in FLAGS.split()])
+        newcomers = [open_as_newcomer(browser, address) for _ in range(options.times)]
         page = browser.new_page(viewport=VIEW)
         page.set_default_timeout(120_000)
-        began = time.monotonic()
         page.goto(address)
         page.locator(".result img:visible").first.wait_for()
-        print(f"first picture after {time.monotonic() - began:.1f} s\n")
         save_screenshot(page, options.output / "first.webp")
-        print("| tab | first frame, s | done, s |\n|---|---|---|")
-        model = load(first_checkpoint())
+        model, rows = load(first_checkpoint()), []
         tasks = sorted(TASKS.values(), key=lambda task: not task.supports(model))
         for task in tasks:
             if not task.supports(model) and hub.default() not in page.locator(MENU).input_value():
@@ -79,7 +95,15 @@ def main() -> None:
                 page.locator(f"#tab-{task.name}-button").wait_for()
                 page.wait_for_function(LOADED)
             first, done = visit(page, task, options.times, options.output)
-            print(f"| {task.title} | {first:.2f} | {done:.2f} |", flush=True)
+            rows.append([task.title, f"{first:.2f}", f"{done:.2f}"])
+            print(*rows[-1], flush=True)
+        if newcomers:
+            shown, made = (f"{statistics.median(times):.1f}" for times in zip(*newcomers, strict=True))
+            words = (
+                f"A newcomer sees the first picture after {shown} s, and one of their own, having pressed Run, after"
+            )
+            text = f"{words} {made} s.\n\n{table(['tab', 'first frame, s', 'done, s'], rows)}"
+            fill(ROOT / "docs/performance.md", "browser", text)
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(1000)
         save_screenshot(page, options.output / "dark.webp")

@@ -22,7 +22,7 @@ from synth.web.run import Run
 from synth.web.running import row_names
 
 LARGE, SMALL, ORDINARY = "imagenet20-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "tiny64-resnet18-slim-standard"
-OPENED = (LARGE, SMALL)
+OPENED = (LARGE, SMALL, "cifar10-resnet18-slim-l2-dual", "cifar10-resnet18-slim-l2")
 """Checkpoints whose tabs begin with a stored result."""
 CARDS = {
     f"{LARGE}-generation": "Make a picture from nothing",
@@ -39,18 +39,20 @@ CARDS = {
 """Titles of the cards, in order, by the name of the stored result."""
 MORE: dict[str, dict] = {
     f"{SMALL}-landscape": {
+        "checkpoint": SMALL,
         "task": "translation",
         "examples": {"picture": "alp"},
         "settings": {"class_name": "seashore"},
     },
     f"{SMALL}-ordinary": {
+        "checkpoint": SMALL,
         "task": "generation",
         "examples": {},
         "settings": {"class_name": "king penguin", "count": 1},
         "compare": ORDINARY,
     },
 }
-"""Results that are no tab's first click: the task, and what differs from its first click."""
+"""Results that are no tab's first click: the checkpoint and task, and what differs from its first click."""
 
 
 def make(name: str, task: Task, model: Classifier, examples: dict, settings: dict, compare: str = "") -> dict:
@@ -87,15 +89,16 @@ def main() -> None:
         model = synth.load(checkpoint)
         for task in TASKS.values():
             if task.supports(model):
-                plan[f"{checkpoint}-{task.name}"] = {"task": task.name, "examples": {}, "settings": {}}
+                first = {"checkpoint": checkpoint, "task": task.name, "examples": {}, "settings": {}}
+                plan[f"{checkpoint}-{task.name}"] = first
     plan |= MORE
     rows = {}
     for name in sorted(plan, key=lambda name: list(CARDS).index(name) if name in CARDS else len(CARDS)):
         if name in before and options.names and name not in options.names:
             rows[name] = before[name] | {"title": CARDS.get(name, "")}
             continue
-        checkpoint = next(one for one in OPENED if name.startswith(one))
-        model, row = synth.load(checkpoint), plan[name]
+        row = plan[name]
+        model = synth.load(row["checkpoint"])
         rows[name] = make(name, TASKS[row["task"]], model, row["examples"], row["settings"], row.get("compare", ""))
         print(f"{name}: {rows[name]['seen']}", file=sys.stderr)
         path.write_text(json.dumps(rows, indent=1) + "\n")

@@ -33,11 +33,11 @@ from PIL import Image
 
 from synth import TASKS, Task, hub
 from synth.parameters import ClassName, Mask, Picture
+from training.overview import fill
 from training.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/performance.md"
-BEGIN, END = "<!-- load -->", "<!-- end of load -->"
 APP = ("app.py",)
 ONE_BY_ONE = ("-c", "import app; from synth.web import line; line.LINE._most = 1; app.main()")
 STEPS = (5, 10, 20, 40)
@@ -287,11 +287,6 @@ async def load(program: tuple[str, ...], sizes: list[int], seconds: float, again
     }
 
 
-def write(tables: str) -> None:
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}")
-
-
 def quantile(values: list[float], part: float) -> float:
     return values[min(len(values) - 1, int(part * len(values)))] if values else float("nan")
 
@@ -323,7 +318,7 @@ def main() -> int:
         f"had the models alone. {end['unknown files']} files were left that gradio does not know and remove.",
     ])  # fmt: skip
     print(text)
-    write(text)
+    fill(PAGE, "load", text)
     return 0 if well and not end["different"] and max(end["free"], default=0) <= FREE_WITHIN else 1
 
 

@@ -26,10 +26,10 @@ from PIL import Image
 from bench.load import Call, plan, quantile, record_memory, run, serving
 from synth import TASKS, Classifier, hub
 from tests.abuse.bombs import bomb
+from training.overview import fill
 from training.tables import table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/security.md"
-BEGIN, END = "<!-- siege -->", "<!-- end of siege -->"
 ZOOM_LEAST = 128
 MARK = {"_type": "gradio.FileData"}
 
@@ -182,8 +182,7 @@ async def siege(clients: int, hostile: int, seconds: float, seed: int) -> bool:
     }
     text = table([f"{os.cpu_count()} CPU cores", ""], [[name, value] for name, value in facts.items()])
     print(text)
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+    fill(PAGE, "siege", text)
     return bool(finished) and len(finished) == len(calls) and not wrong
 
 

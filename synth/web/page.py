@@ -63,7 +63,8 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
             }
             add_evidence()
         for one in index().values():
-            stored_files(one.run())
+            if one.title or one.checkpoint == head.checkpoint.value:
+                stored_files(one.run())
         Navigation(page, bar, every, head)
         add_endpoints()
     page.queue(max_size=64, default_concurrency_limit=4)
