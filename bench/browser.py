@@ -30,7 +30,7 @@ SAYS = """words => [...document.querySelectorAll('.status')].some(
     part => part.offsetParent && words.some(word => part.innerText.trim().startsWith(word)))"""
 LOADED = "() => ![...document.querySelectorAll('.run button')].some(button => button.disabled)"
 VIEW = {"width": 1280, "height": 1100}
-MENU = "input[aria-label^='Checkpoint']"
+MENU = "input[aria-label^='Model']"
 
 
 def open_as_newcomer(driver: Browser, address: str) -> tuple[float, float]:

@@ -98,6 +98,10 @@ class Task(ABC):
         """The mask (N or 1, 1, S, S) for ``picture`` (N, 3, S, S) where the user passes none; None for no mask."""
         return None
 
+    def shown_start(self, frame: Frame) -> Tensor:
+        """What a result (N, 3, H, W) is shown beside, of its size: what it came from."""
+        return frame.start
+
     def compare(self, frame: Frame, original) -> dict[str, dict[str, float]] | None:
         """{"ours": {"psnr", "ssim"}, baseline: the same} against the original, or None where it is not known.
 

@@ -94,6 +94,13 @@ class Inpainting(Synthesis):
     def default_mask(self, picture, generators):
         return torch.cat([random_square(picture.shape[-1], generators[i]) for i in range(len(picture))]).to(picture)
 
+    def shown_start(self, frame):
+        """With a grey hole."""
+        mask = frame.settings.get("mask")
+        if mask is None:
+            mask = self.default_mask(frame.start, Generators(frame.settings["seed"]))
+        return torch.where(mask > 0, 0.5, frame.start)
+
     def hole(self, values: dict) -> torch.Tensor:
         """The mask (N, 1, S, S) of checked ``values``, or the random square that a run draws for them."""
         picture, mask = values["picture"], values["mask"]

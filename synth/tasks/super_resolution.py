@@ -109,6 +109,11 @@ class SuperResolution(Synthesis):
         """The bicubic enlargement of the small picture in checked ``values``, (N, 3, S, S)."""
         return enlarge(values["picture"], values["factor"], "bicubic")
 
+    def shown_start(self, frame):
+        """The pixels of the small picture."""
+        factor = frame.settings["factor"]
+        return enlarge(F.avg_pool2d(frame.start, factor), factor, "nearest")
+
     def compare(self, frame, original):
         """Beside bicubic enlargement.
 

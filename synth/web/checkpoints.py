@@ -75,7 +75,7 @@ def ordinary(checkpoint: str) -> str:
 def menu(checkpoint: str) -> gr.Dropdown:
     """The menu of checkpoints."""
     choices = [(title(name), name) for name in hub.selectable()]
-    label = "Checkpoint: one of these, a folder, or owner/name on the Hugging Face Hub"
+    label = "Model (or owner/name on the Hub)"
     return gr.Dropdown(choices, value=checkpoint, label=label, allow_custom_value=True, scale=3, min_width=300)
 
 

@@ -21,13 +21,13 @@ from synth.web.views import shared_file
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("English springer",)},
+    "translation": {"picture": ("lion", "golden retriever")},
     "painting": {"picture": ("church", "monarch")},
     "style_transfer": {"picture": ("alp",)},
     "interpolation": {"picture": ("alp",), "other": ("cliff",)},
     "inpainting": {"picture": ("church",)},
     "super_resolution": {"picture": ("church",)},
-    "maximisation": {"picture": ("English springer",)},
+    "maximisation": {"picture": ("garbage truck",)},
     "reconstruction": {"picture": ("king penguin",)},
     "anomaly_detection": {"picture": ("orange",)},
 }

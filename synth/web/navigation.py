@@ -22,10 +22,10 @@ from synth.web.words import TOUR
 
 @dataclass(frozen=True)
 class Head:
-    """What lies above the tabs.
+    """What lies above the tabs, and below them.
 
-    cards: stored results; note: says what is loaded, and what the tour shows; other and box: the second checkpoint;
-    dropped: a saved picture.
+    cards: stored results; note: says what is loaded, and what the tour shows; other (below) and box: the second
+    checkpoint; dropped (below): a saved picture.
     """
 
     cards: gr.Gallery

@@ -20,12 +20,16 @@ window.synth = {
         document.getElementById(editor).dataset.loaded = ''
     },
 
-    // The status at once after a click on Run; a phone goes to where the result will be.
+    // The status at once after a click on Run; where the result would lie outside the window, it is moved into view.
     starting() {
         const [result] = shown('.result'), panel = result?.closest('[role=tabpanel]')
         panel?.classList.remove('changed')
         panel?.classList.add('waiting')
-        if (innerWidth < 700) result?.scrollIntoView({behavior: 'smooth', block: 'center'})
+        const [buttons] = shown('.run'), narrow = innerWidth < 700
+        if (narrow) result?.scrollIntoView({behavior: 'smooth', block: 'center'})
+        else if (result?.getBoundingClientRect().top + 0.9 * result?.clientWidth > innerHeight) {
+            buttons.scrollIntoView({behavior: 'smooth', block: 'start'})
+        }
         return words('Starting ...')
     },
 
@@ -121,7 +125,7 @@ new MutationObserver((changes) => {
     }
     for (const {target} of changes) {
         const status = (target.closest ? target : target.parentElement)?.closest('.status')
-        if (/^(Step|Done|Ended|Stopped\. |Picture|A stored)/.test(status?.textContent.trim() ?? '')) {
+        if (/^(Step|Done|Ended|Stopped\. |Picture|Made earlier)/.test(status?.textContent.trim() ?? '')) {
             status.closest('[role=tabpanel]')?.classList.remove('waiting')
         }
     }

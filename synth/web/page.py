@@ -53,7 +53,7 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
     ``dataset_picture``: returns a picture of the data set, at a side in pixels, if there is a data set at hand.
     """
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE) as page:
-        gr.HTML("<a class='skip' href='#run' onclick='return synth.skip()'>Skip to Run</a>", padding=False)
+        gr.HTML("<a class='skip' href='#run' onclick='return synth.skip()'>Skip to Run</a>", elem_classes="skipper", padding=False)
         head = add_head()
         with gr.Tabs(overflow_behavior="wrap", elem_classes="bar") as bar:
             every = {
@@ -62,6 +62,9 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
                 for task in group
             }
             add_evidence()
+        with gr.Accordion("Compare two checkpoints, or repeat a picture from its PNG", open=False):
+            head.other.render()
+            head.dropped.render()
         for one in index().values():
             if one.title or one.checkpoint == head.checkpoint.value:
                 stored_files(one.run())
@@ -73,19 +76,18 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
 
 
 def add_head() -> Head:
-    """All that lies above the tabs."""
+    """All that lies above the tabs, and what is shown below them."""
     name = first_checkpoint()
     with gr.Row(elem_classes="title"):
-        gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a picture to see how it was made.")
-        tour = gr.Button("Take the tour", scale=0, min_width=160, visible=bool(cards()))
+        with gr.Column(scale=5, min_width=300):
+            gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a picture to see how it was made.")
+        with gr.Column(scale=4, min_width=300, elem_classes="which"):
+            checkpoint, box = menu(name), ordinary_box(name)
+        tour = gr.Button("Take the tour", scale=0, min_width=150, visible=bool(cards()))
     images = [(shared_file(one.card()), one.title) for one in cards()]
     look = {"allow_preview": False, "interactive": False, "buttons": [], "show_label": False, "height": "auto"}
     gallery = gr.Gallery(images, label="Examples", elem_classes="cards", visible=bool(images), **look)
     note = gr.HTML("", elem_classes="note")
-    with gr.Row(elem_classes="which"):
-        checkpoint, box = menu(name), ordinary_box(name)
-    with gr.Accordion("Compare two checkpoints, or repeat a picture from its PNG", open=False):
-        other = other_menu(name)
-        label = "Drop a saved PNG here, and its tab opens with all its settings."
-        dropped = gr.File(label=label, file_types=[".png"], height=120, elem_classes="repeat")
-    return Head(gallery, tour, note, checkpoint, box, other, dropped)
+    label = "Drop a saved PNG here, and its tab opens with all its settings."
+    dropped = gr.File(label=label, file_types=[".png"], height=120, elem_classes="repeat", render=False)
+    return Head(gallery, tour, note, checkpoint, box, other_menu(name).unrender(), dropped)

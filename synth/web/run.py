@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from synth import Frame, pictures
+from synth import TASKS, Frame, pictures
 from synth.recorder import Recorder
 from synth.web import views
 
@@ -70,7 +70,7 @@ class Run:
 
     def before(self, pixels: bool = False) -> Image.Image:
         """What the pictures came from."""
-        return views.sheet(self.frame.start, pixels=pixels)
+        return views.sheet(TASKS[self.frame.record.task].shown_start(self.frame), pixels=pixels)
 
     def at(self, x: float, y: float) -> int:
         """Which picture lies at pixel (x, y) of the sheet; the first for the original."""

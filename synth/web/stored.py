@@ -12,7 +12,6 @@ from PIL import Image
 
 from synth import TASKS, Frame, hub, pictures
 from synth.parameters import Mask, Picture
-from synth.randomness import Generators
 from synth.record import Record
 from synth.web.checkpoints import load
 from synth.web.examples import example
@@ -48,7 +47,7 @@ class Stored:
     @property
     def words(self) -> str:
         """The status beside it."""
-        return " ".join(filter(None, ["A stored result of these settings.", self.seen, "Press Run to make it again."]))
+        return " ".join(filter(None, ["Made earlier.", self.seen, "Press Run to watch it being made."]))
 
     def record(self) -> Record:
         """Its settings, with the pictures."""
@@ -63,10 +62,8 @@ class Stored:
     def card(self) -> Image.Image:
         """What it came from beside it, or the first of several."""
         run = self.run()
-        task, start = TASKS[self.task], run.frame.start[:1]
-        hole = task.default_mask(start, Generators(run.frame.settings.get("seed", 0)))
-        before = start if hole is None else torch.where(hole > 0, 0.5, start)
-        parts = [before, run.frame.pictures[-1:]]
+        task = TASKS[self.task]
+        parts = [task.shown_start(run.frame)[:1], run.frame.pictures[-1:]]
         if run.other is None and "picture" not in task.parameters:
             parts = [run.frame.pictures[:1], run.frame.pictures[1:2]]
         if run.other is not None:

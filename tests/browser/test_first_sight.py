@@ -16,7 +16,7 @@ from tests.conftest import draw_picture
 def test_a_card_opens_its_tab_with_settings_and_stored_result(page, calls):
     page.locator(".cards button.thumbnail-item:has-text('Turn a square into a dot')").click()
     page.locator("button[role=tab][aria-selected=true]:has-text('Translate')").wait_for()
-    in_tab(page, ".status :text('A stored result of these settings. The model now sees:')").wait_for()
+    in_tab(page, ".status :text('Made earlier. The model now sees:')").wait_for()
     expect(in_tab(page, "button:text-is('Save PNG')")).to_be_disabled()
     expect(in_tab(page, "button:text-is('Run')")).to_be_enabled()
     show_pixels(page)
@@ -36,7 +36,7 @@ def test_a_card_opens_its_tab_with_settings_and_stored_result(page, calls):
 
 def test_a_card_brings_its_checkpoint_and_its_comparison(page, calls):
     page.locator(".cards button.thumbnail-item:has-text('Two beside each other')").click()
-    expect(page.locator("input[aria-label^='Checkpoint']")).to_have_value("4 classes, 32 pixels (plain)")
+    expect(page.locator("input[aria-label^='Model']")).to_have_value("4 classes, 32 pixels (plain)")
     expect(page.locator(".result img:visible")).to_have_count(2)
     open_fold(page, "Compare two checkpoints")
     expect(page.locator("input[aria-label='Compare with']")).to_have_value("4 classes, 32 pixels (tiny)")

@@ -89,13 +89,13 @@ def test_a_picture_of_the_data_set(page, calls, tmp_path):
 
 def test_examples_follow_the_checkpoint_and_own_pictures_stay(page, calls, tmp_path):
     open_tab(page, "maximisation")
-    choose(page, "Checkpoint", "plain")
+    choose(page, "Model", "plain")
     in_tab(page, ".shelf :text-is('dot')").wait_for()
     run(page)
     assert torch.equal(to_tensor(calls[0].settings["picture"]), to_tensor(draw_picture().rotate(180)))
     draw_picture().rotate(90).save(tmp_path / "own.png")
     upload(page, tmp_path / "own.png")
-    choose(page, "Checkpoint", "tiny")
+    choose(page, "Model", "tiny")
     in_tab(page, ".shelf :text-is('square')").wait_for()
     run(page)
     assert calls[1].checkpoint == "tiny"

@@ -45,7 +45,7 @@ def test_a_damaged_upload_is_refused_and_nothing_hangs(page, tmp_path, calls):
         assert page.locator(f'.toast-body:has-text("{sentence}")').count() == 1
         in_tab(page, "button:text-is('Run')").click()
         in_tab(page, ".status :text('picture: expected a still picture')").wait_for()
-    choose(page, "Checkpoint", "plain")
+    choose(page, "Model", "plain")
     wait_for_input(page)
     run(page)
     assert calls[-1].checkpoint == "plain" and calls[-1].task == "maximisation"
@@ -128,14 +128,14 @@ def test_nothing_runs_while_a_checkpoint_is_loaded_and_a_failure_brings_the_old_
     button = in_tab(page, "button:text-is('Run')")
     with monkeypatch.context() as patch:
         patch.setattr(navigation, "download", slow)
-        choose(page, "Checkpoint", "plain")
+        choose(page, "Model", "plain")
         page.locator(".note :text('Loading')").wait_for()
         assert started.wait(20)
         expect(button).to_be_disabled()
         go_on.set()
         expect(button).to_be_enabled()
     expect(page.locator(".note :text('Loading')")).to_have_count(0)
-    menu = page.locator("input[aria-label^='Checkpoint']")
+    menu = page.locator("input[aria-label^='Model']")
     menu.fill("nowhere")
     menu.press("Enter")
     sentence = ":text(\"expected one of plain, tiny, a folder or owner/name on the Hub, got 'nowhere'\")"
