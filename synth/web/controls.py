@@ -19,7 +19,9 @@ LARGE, SEVERAL = 128, 4
 
 def control(name: str, kind: Parameter, model: Classifier, value) -> gr.components.Component:
     """The component for a parameter; returned from a handler, it updates the one on the page."""
-    words = {"label": label(name, kind), "info": kind.help}
+    words = {"label": label(name, kind)}
+    if kind.help != f"{words['label']}.":
+        words["info"] = kind.help
     if isinstance(kind, Normal):
         return gr.Dropdown([(kind.blank.capitalize(), ""), *kind.names(model)], value=value or "", **words)
     if isinstance(kind, Twin):

@@ -108,7 +108,7 @@ class Line:
             if self._holder is place:
                 used = time.monotonic() - self._since
                 self._holder, place.used = None, place.used + used
-                self._used[whose(place)] += used
+                self._used[whose(place)] = self._used.get(whose(place), 0) + used
                 self._changed.notify_all()
 
     def _key(self, place: Place) -> tuple:

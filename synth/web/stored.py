@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from synth import TASKS, Frame, hub, pictures
-from synth.parameters import Mask, Picture
+        said = ["Made earlier.", self.note, self.seen, "Press Run to watch it being made."]
+        return " ".join(filter(None, said))
 from synth.record import Record
 from synth.web.checkpoints import load
 from synth.web.examples import example
@@ -29,7 +30,7 @@ class Stored:
     """A result by ``python -m bench.cards``: its settings, without pictures, and what was said of it.
 
     examples: the names of the examples that its pictures are, by parameter; compare: the second checkpoint, if any;
-    title: of its card, "" for none; rows and captions: as for a run; seen: a sentence on what the model sees in it.
+    title: of its card, "" for none; rows, captions, note: as for a run; seen: a sentence on what the model sees in it.
     """
 
     name: str
@@ -41,13 +42,19 @@ class Stored:
     rows: list
     captions: list
     seen: str
+    note: str = ""
     compare: str = ""
     title: str = ""
 
     @property
     def words(self) -> str:
         """The status beside it."""
+<<<<<<< HEAD
         return " ".join(filter(None, ["Made earlier.", self.seen, "Press Run to watch it being made."]))
+=======
+        said = ["A stored result of these settings.", self.note, self.seen, "Press Run to make it again."]
+        return " ".join(filter(None, said))
+>>>>>>> 38e7117 (Stored results say what a run notes; a label is not said twice)
 
     def record(self) -> Record:
         """Its settings, with the pictures."""
@@ -115,7 +122,14 @@ def write(folder: Path, run: Run, **row) -> dict:
         "count": len(run.frame.pictures),
     }
     compare = run.other.record.checkpoint if run.other is not None else ""
-    said = {"rows": run.rows, "captions": run.frame.captions, "seen": what_is_seen(run), "compare": compare}
+    note = f"{sentence(run.frame.note)}." if run.frame.note else ""
+    said = {
+        "rows": run.rows,
+        "captions": run.frame.captions,
+        "note": note,
+        "seen": what_is_seen(run),
+        "compare": compare,
+    }
     return kept | said | row
 
 
