@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 
 from synth import TASKS, Frame, hub, pictures
-        said = ["Made earlier.", self.note, self.seen, "Press Run to watch it being made."]
-        return " ".join(filter(None, said))
+from synth.parameters import Mask, Picture, sentence
 from synth.record import Record
 from synth.web.checkpoints import load
 from synth.web.examples import example
@@ -49,12 +48,8 @@ class Stored:
     @property
     def words(self) -> str:
         """The status beside it."""
-<<<<<<< HEAD
-        return " ".join(filter(None, ["Made earlier.", self.seen, "Press Run to watch it being made."]))
-=======
-        said = ["A stored result of these settings.", self.note, self.seen, "Press Run to make it again."]
+        said = ["Made earlier.", self.note, self.seen, "Press Run to watch it being made."]
         return " ".join(filter(None, said))
->>>>>>> 38e7117 (Stored results say what a run notes; a label is not said twice)
 
     def record(self) -> Record:
         """Its settings, with the pictures."""
