@@ -14,9 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from synth import checkpoint, hub, objectives
-from synth.constraints import softened
-from synth.pgd import cosine
+from synth import checkpoint, hub
 from synth.starts import STARTS
 from synth.tasks import TASKS
 from synth.tasks.inpainting import fill_hole
@@ -24,8 +22,9 @@ from tests.conftest import draw_mask, draw_picture, make_model, needed
 from training import export
 from training.export import graphs, step
 from training.export.description import EXPORTED, describe
+from training.export.replay import Exported, Replay
 
-onnx, onnxruntime, _ = (pytest.importorskip(package) for package in export.PACKAGES)
+onnx, *_ = (pytest.importorskip(package) for package in export.PACKAGES)
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "without_pytorch.py"
 CASES = [
     ("generation", {"count": 3, "objective": "logit"}),
@@ -42,8 +41,6 @@ CASES = [
     ("painting", {"feature": 5, "outside": "penalty", "steps": 20}),
     ("maximisation", {}),
 ]
-
-FOLLOWED = {"detail": 1, "resemblance": 0}
 
 
 @pytest.fixture(scope="module")
@@ -65,90 +62,44 @@ def about(folder) -> dict:
 
 
 @pytest.fixture(scope="module")
-def session(folder):
-    return onnxruntime.InferenceSession(folder / "step.onnx", providers=["CPUExecutionProvider"])
-
-
-def given(about: dict, count: int, **known) -> dict[str, np.ndarray]:
-    """Inputs of a step of ``count`` pictures: ``known``, and what has no effect for the others."""
-    shapes = {key: [count if n == "N" else n for n in shape] for key, shape in about["step"]["inputs"].items()}
-    values = dict.fromkeys(shapes, 0) | {"inside": 1, "factor": 1} | known
-    assert values.keys() == shapes.keys()
-    return {key: np.broadcast_to(value, shapes[key]).astype(np.float32) for key, value in values.items()}
-
-
-def weights(count: int, size: int, indices, value: float) -> np.ndarray:
-    """Rows (count, size) with ``value`` at each of ``indices``."""
-    matrix = np.zeros((count, size))
-    matrix[np.arange(count), indices] = value
-    return matrix
+def exported(folder) -> Exported:
+    return Exported(folder.parent)
 
 
 @pytest.mark.parametrize("name, more", CASES, ids=[f"{name}-{index}" for index, (name, _) in enumerate(CASES)])
-def test_steps_equal_those_of_every_task(name, more, model, about, session, monkeypatch):
-    task, shifts = TASKS[name], []
+def test_steps_equal_those_of_every_task(name, more, model, exported):
+    task = TASKS[name]
     settings = (
         needed(task, steps=4, epsilon=2, step_size=0.1, jitter=3, smoothing=0.5, seed=8, detail=1, resemblance=0) | more
     )
     settings |= {"class_name": "horse"} if "class_name" in settings and "class_name" not in more else {}
-    drawn = objectives.draw
-
-    def record(*arguments):
-        shifts.append(drawn(*arguments))
-        return shifts[-1]
-
-    monkeypatch.setattr(objectives, "draw", record)
     first, *frames = task.frames(model, **settings)
-    p, start, shape = first.settings, first.start, about["step"]["inputs"]
-    count = len(start)
-    known = {"pictures": start, "center": start, "epsilon": p["epsilon"], "smoothing": p["smoothing"]}
-    if name == "painting":
-        known["feature_weights"] = weights(count, shape["feature_weights"][1], p["feature"], -p["strength"])
-    else:
-        if p["class_name"] is not None:
-            labels = [about["classes"].index(p["class_name"])]
-        elif name in ("generation", "maximisation"):
-            labels = np.arange(count) % len(about["classes"])
-        else:
-            labels = session.run(["logits"], given(about, count, **known | {"smoothing": 0}))[0].argmax(1)
-        if p["objective"] == "logit":
-            known["logit_weights"] = weights(count, len(about["classes"]), labels, -1)
-        else:
-            known["entropy_weights"] = weights(count, len(about["classes"]), labels, 1)
-    if "outside" in p and p["outside"] == "exact":
-        known["inside"] = softened(p["mask"])
-    elif "outside" in p:
-        known["change_weights"] = p["lam"] * (1 - p["mask"])
-    if p.get("consistency") == "hard":
-        known |= {"low": np.kron(p["picture"], np.ones((p["factor"], p["factor"]))), "factor": np.array(p["factor"])}
-    size = cosine(p["step_size"]) if p["schedule"] == "cosine" else lambda index, steps: p["step_size"]
-    assert len(shifts) == (len(frames) + 1) * (p["jitter"] > 0), "one for the loss of the start, one for each step"
+    replay = Replay(exported, model, name, **settings)
+    pictures = replay.start
+    assert np.array_equal(pictures, first.start)
     for index, frame in enumerate(frames):
-        shift = (shifts[index + 1] * (2 * p["jitter"] + 1)).long() - p["jitter"] if shifts else 0
-        inputs = given(about, count, **known, shift=shift, step_size=size(index, len(frames)))
-        known["pictures"], _, loss = session.run(None, inputs)
+        pictures, loss = replay.step(index, pictures)
         np.testing.assert_allclose(loss, frame.loss, atol=1e-3, rtol=1e-3)
-        assert np.abs(known["pictures"] - frame.pictures.numpy()).max() <= 1e-3
-    assert np.abs(known["pictures"] - start.numpy()).max() > 0.005, "nothing has moved"
+        assert np.abs(pictures - frame.pictures.numpy()).max() <= 1e-3
+    assert np.abs(pictures - first.start.numpy()).max() > 0.005, "nothing has moved"
 
 
-def test_one_step_of_no_size_gives_the_start_of_super_resolution(model, about, session):
+def test_one_step_of_no_size_gives_the_start_of_super_resolution(model, exported):
     settings = {"picture": draw_picture(), "class_name": "cat", "steps": 1, "factor": 4, "upsampling": "nearest"}
     first = next(TASKS["super_resolution"].frames(model, **settings))
     small = np.asarray(draw_picture(8, 8).rotate(90), np.float32).transpose(2, 0, 1)[None] / 255
     low = np.kron(small, np.ones((4, 4)))
-    inputs = given(about, 1, pictures=first.start, center=first.start, epsilon=1e9, low=low, factor=4)
-    result = session.run(["next"], inputs)[0]
+    result, _, _ = exported.step(1, pictures=first.start, center=first.start, epsilon=1e9, low=low, factor=4)
     means = result.reshape(3, 8, 4, 8, 4).mean((2, 4))
     assert np.abs(means - small[0]).max() < 1e-5 and result.min() >= 0 and result.max() <= 1
 
 
-def test_weights_are_halves_stored_once_and_lose_nothing(model, folder, about, session):
+def test_weights_are_halves_stored_once_and_lose_nothing(model, folder, exported):
     x = 0.3 + 0.4 * torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     (gradient,) = torch.autograd.grad(model(x.requires_grad_()).diagonal().sum(), x)
     x = x.detach().numpy()
-    inputs = given(about, 10, pictures=x, center=x, logit_weights=np.eye(10), epsilon=1, step_size=0.1)
-    moved = (x - session.run(["next"], inputs)[0]).reshape(10, -1)
+    after, _, _ = exported.step(10, pictures=x, center=x, logit_weights=np.eye(10), epsilon=1, step_size=0.1)
+    moved = (x - after).reshape(10, -1)
     assert torch.cosine_similarity(torch.from_numpy(moved), gradient.flatten(1)).min() > 0.9999
     for name in ("step.onnx", "model.onnx"):
         content = onnx.load(folder / name).graph.initializer
@@ -182,6 +133,15 @@ def test_presets_that_a_step_cannot_follow_are_left_out(model):
     tasks = describe(other)["tasks"]
     assert list(tasks["generation"]["presets"]) == ["tuned", "near", "paper"]
     assert list(tasks["super_resolution"]["presets"]) == ["tuned", "paper"]
+    coarse = {
+        "sketch": {"tuned": {"steps": 20, "coarse_steps": 50}},
+        "translation": {"tuned": {"coarse_steps": 5}, "near": {}},
+    }
+    tasks = describe(make_model(presets=coarse))["tasks"]
+    assert tasks["sketch"]["presets"]["tuned"]["steps"] == 70 and list(tasks["translation"]["presets"]) == [
+        "near",
+        "paper",
+    ]
     assert describe(other)["starts"] == {} and tasks["generation"]["parameters"]["start"]["options"] == ["noise"]
 
 

@@ -39,7 +39,8 @@ browser.json  What a page or program needs to know; ``training.export.descriptio
 
 Weights lie in each graph once and in half precision, as in a checkpoint; ONNX Runtime computes in single.
 Not exported: sizes 2 and 4, momentum, noise, soft consistency, the stop at real pictures' scores, steps at half the
-size or through a decoder; presets that need them are left out.
+size or through a decoder; presets that need them are left out. Where a checkpoint has no other for a task, its tuned
+one takes the steps at half the size at the whole size.
 """
 
 from __future__ import annotations

@@ -94,11 +94,15 @@ def files(model: Classifier) -> dict[str, bytes]:
 def _task(task: Task, model: Classifier) -> dict[str, Any]:
     parameters = {name: one for name, one in task.parameters.items() if name not in absent(task)}
     described = {name: _parameter(name, one, model) for name, one in parameters.items()}
-    presets = {}
-    for preset in {"tuned": 0} | model.presets.get(task.name, {}) | task.presets:
-        values = task.defaults(model, preset)
-        if followed(task, values):
-            presets[preset] = {name: values[name] for name, one in parameters.items() if not one.required}
+    own = {"tuned": 0} | model.presets.get(task.name, {})
+    known = {preset: task.defaults(model, preset) for preset in own | task.presets}
+    if not any(followed(task, known[preset]) for preset in own):
+        known["tuned"] = at_whole_size(known["tuned"])
+    presets = {
+        preset: {name: values[name] for name, one in parameters.items() if not one.required}
+        for preset, values in known.items()
+        if followed(task, values)
+    }
     return {
         "title": task.title,
         "sentence": (type(task).__doc__ or "").splitlines()[0],
@@ -118,6 +122,12 @@ def followed(task: Task, values: dict[str, Any]) -> bool:
     if any(values.get(name, nothing) != nothing for name, nothing in ABSENT.items() if nothing is not None):
         return False
     return all(values[name] in options for name, options in OPTIONS.items() if name in values)
+
+
+def at_whole_size(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with the steps at half the size taken at the whole size too."""
+    coarse = values.get("coarse_steps", 0)
+    return values | {"steps": values["steps"] + coarse, "coarse_steps": 0} if coarse else values
 
 
 def _parameter(name: str, parameter: Parameter, model: Classifier) -> dict[str, Any]:

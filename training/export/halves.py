@@ -21,7 +21,7 @@ def scales(model: Classifier, folded: Classifier) -> dict[bytes, tuple[np.ndarra
     known = {}
     for before, after in zip(_convolutions(model), _convolutions(folded), strict=True):
         weight, product = (one.weight.detach().cpu().float().numpy() for one in (before, after))
-        flat = weight.reshape(len(weight), -1)
+        flat = weight.reshape(len(weight), -1).astype(np.float64)  # so that the product is the same to the last bit
         power = (flat * flat).sum(1).clip(1e-30)
         factor = (flat * product.reshape(flat.shape)).sum(1) / power
         known[product.tobytes()] = weight, factor.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float32)
