@@ -23,6 +23,7 @@ from synth.pgd import pgd
 from training import energy, loop
 from training.config import TrainConfig, parse
 from training.data import Pictures, augment, crop_resized, hold_out, load
+from training.narrow import narrow
 from training.recipes import RECIPES, command, recipe
 from training.widen import widen
 
@@ -231,15 +232,17 @@ def _load_initial(model: Classifier, config: TrainConfig) -> None:
 
     A second stage continues with the same network. Any other run takes the tensors whose name and shape fit its own, so
     that a checkpoint of other classes or of another size lends its features; a narrower network of the same classes is
-    widened, and keeps its function.
+    widened, and keeps its function; of a wider one the strongest channels stay.
     """
     initial = hub.load(config.initial)
     own, theirs = (
         {name: value for name, value in one.state_dict().items() if name.startswith("backbone.")}
         for one in (model, initial)
     )
-    if initial.architecture == model.architecture and initial.width < model.width and not config.energy_steps:
-        model.load_state_dict(widen(theirs, own, torch.Generator().manual_seed(config.seed)), strict=False)
+    if initial.architecture == model.architecture and initial.width != model.width and not config.energy_steps:
+        wider = initial.width < model.width
+        changed = widen(theirs, own, torch.Generator().manual_seed(config.seed)) if wider else narrow(initial, own)
+        model.load_state_dict(changed, strict=False)
         return
     fitting = {n: value for n, value in theirs.items() if n in own and value.shape == own[n].shape}
     if len(fitting) < (len(own) if config.energy_steps else len(own) // 2):
