@@ -1,70 +1,127 @@
-"""A step of an exported checkpoint in ONNX Runtime against PyTorch's, on one thread: ``python -m bench.exported``.
+"""A step of an exported checkpoint in a browser, in ONNX Runtime and in PyTorch: ``python -m bench.exported``.
 
-Both take the tuned settings of generation, one step in turn. Then the whole of examples/without_pytorch.py beside the
-same pictures of ``python -m synth``, each in a process of its own.
+All take the steps of generation with the settings that the export begins with. The browser runs the static page, in
+WebAssembly, with as many threads as the headers of its server allow. Then the whole of examples/without_pytorch.py
+beside the same pictures of ``python -m synth``, each in a process of its own. Needs ``pip install onnx onnxruntime
+onnxscript``, and for the browser npm, Chromium and Playwright.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
+from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
+from statistics import median
 
-import numpy as np
 import torch
+from playwright.sync_api import Page, sync_playwright
 
+from bench.browser import FLAGS
 from synth import TASKS, hub
 from synth.classifier import Classifier
-from synth.constraints import L2
-from synth.pgd import iterate
-from synth.randomness import Generators
-from training.export import export
+from training import browser
+from training.export.replay import Exported, Replay
 from training.tables import table
 
-NAMES = ("tiny64-resnet18-slim-l2", "cifar10-resnet18-slim-l2")
-BATCHES = (1, 4)
+NAMES = ("cifar10-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "imagenet20-resnet18-slim-l2")
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "without_pytorch.py"
+RUN = """() => new Promise((done) => {
+    const status = document.getElementById("status"), said = [["", performance.now()]];
+    const observer = new MutationObserver(() => {
+        said.push([status.textContent, performance.now()]);
+        if (!status.textContent.startsWith("Done")) return;
+        observer.disconnect();
+        done(said);
+    });
+    observer.observe(status, { childList: true });
+    document.getElementById("run").click();
+})"""
+"""Presses Run; what the page says until it is done, and when, in milliseconds."""
 
 
-def compare(model: Classifier, folder: Path, batch: int, rounds: int) -> tuple[float, float]:
-    """Milliseconds of the fastest step of ``batch`` pictures: ours, ONNX Runtime's."""
-    import onnxruntime
+class Plain(browser.Handler):
+    """Sends no headers that allow several threads."""
 
-    task, engine, generators = TASKS["generation"], model.engine(), Generators(0)
-    p = SimpleNamespace(**task.check(model, class_name=0, count=batch))
-    problem = task.problem(engine, p, generators)
-    ours = iterate(problem.loss, problem.start, L2(p.epsilon), steps=rounds, step_size=p.step_size)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(folder / "onnx" / "step.onnx", options, ["CPUExecutionProvider"])
-    size, classes, features = model.image_size, len(model.classes), model.head.in_features
-    given = {
-        "pictures": problem.start.numpy(), "center": problem.start.numpy(), "low": problem.start.numpy(),
-        "logit_weights": np.eye(classes, dtype=np.float32)[[0] * batch] * -1,
-        "entropy_weights": np.zeros((batch, classes)), "feature_weights": np.zeros((batch, features)),
-        "change_weights": np.zeros((batch, 1, size, size)), "inside": np.ones((batch, 1, size, size)),
-        "shift": np.ones((batch, 2)), "factor": np.array(1),
-    }  # fmt: skip
-    given |= {name: np.full(batch, getattr(p, name)) for name in ("smoothing", "epsilon", "step_size")}
-    given = {name: value.astype(np.float32) for name, value in given.items()}
+    def end_headers(self):
+        SimpleHTTPRequestHandler.end_headers(self)
 
-    def theirs() -> None:
-        given["pictures"] = session.run(None, given)[0]
 
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+HANDLERS = {1: Plain, 2: browser.Handler}
+"""By the threads that a page has on two cores."""
+
+
+def settings(exported: Exported, count: int) -> dict:
+    preset = next(iter(exported.about["tasks"]["generation"]["presets"]))
+    return {"preset": preset, "class_name": 0, "count": count}
+
+
+def times(steps: Iterator) -> list[float]:
+    """Seconds of each of ``steps``."""
+    seconds, before = [], time.perf_counter()
+    for _ in steps:
+        now = time.perf_counter()
+        seconds.append(now - before)
+        before = now
+    return seconds
+
+
+def in_pytorch(model: Classifier, exported: Exported, count: int, threads: int) -> tuple[list[float], float]:
+    """Seconds of each step, and of the whole run, of ``count`` pictures."""
+    torch.set_num_threads(threads)
+    start, *steps = times(TASKS["generation"].frames(model, **settings(exported, count)))
+    return steps, start + sum(steps)
+
+
+def in_onnxruntime(model: Classifier, exported: Exported, count: int) -> tuple[list[float], float]:
+    """Likewise; the start is drawn in PyTorch."""
+    began = time.perf_counter()
+    steps = times(Replay(exported, model, "generation", **settings(exported, count)).states())
+    return steps, time.perf_counter() - began
+
+
+def in_browser(page: Page, address: str, name: str, count: int, threads: int) -> tuple[list[float], float]:
+    """Likewise, from the click to what the page says then."""
+    page.goto("about:blank")
+    page.goto(f"{address}#task=generation&count={count}&checkpoint={name}")
+    page.locator("#run:enabled").wait_for()
+    page.evaluate(RUN)  # loads the model
+    said, words = page.evaluate(RUN), page.inner_text("#backend")
+    if ("one thread" if threads == 1 else f"{threads} threads") not in words:
+        raise ValueError(f"threads: expected {threads} in the browser, got: {words}")
+    steps = [at / 1000 for words, at in said if words.startswith("Step")]
+    return [after - before for before, after in pairwise(steps)], (said[-1][1] - said[0][1]) / 1000
+
+
+def fastest(engines: dict[str, Callable[[], tuple[list[float], float]]], rounds: int) -> dict[str, list[str]]:
+    """The least median step in milliseconds, and the least run in seconds, of each engine, by turns."""
+    found: dict[str, list] = {kind: [] for kind in engines}
     for _ in range(rounds):
-        for name, step in (("ours", lambda: next(ours)), ("theirs", theirs)):
-            began = time.perf_counter()
-            step()
-            times[name].append(1000 * (time.perf_counter() - began))
-    return min(times["ours"]), min(times["theirs"])
+        for kind, run in engines.items():
+            steps, whole = run()
+            found[kind].append((1000 * median(steps), whole))
+    least = {kind: map(min, zip(*figures, strict=True)) for kind, figures in found.items()}
+    return {kind: [f"{step:.1f}", f"{whole:.2f}"] for kind, (step, whole) in least.items()}
+
+
+@contextmanager
+def serving(folder: Path, threads: int) -> Iterator[str]:
+    """The address of the page in ``folder``."""
+    with browser.server(folder, handler=HANDLERS[threads]) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 MEASURE = """
@@ -85,28 +142,58 @@ def cost(command: list[str]) -> list[str]:
     return [f"{min(map(float, seconds)):.1f}", f"{max(map(float, memory)):.0f}"]
 
 
+def processes(name: str, folder: Path) -> list[list[str]]:
+    """Rows of ``cost``: four pictures of the first class."""
+    label = hub.load(name).classes[0]
+    example = [str(EXAMPLE), str(folder / "onnx"), "--class", label, "--count", "4", "--output"]
+    whole = ["-m", "synth", "generation", "--checkpoint", name, "--class", label, "--count", "4", "--output"]
+    with tempfile.TemporaryDirectory() as made:
+        commands = {"PyTorch": [*whole, f"{made}/a.png"], "ONNX Runtime": [*example, f"{made}/b.png"]}
+        return [[name, kind, *cost(command)] for kind, command in commands.items()]
+
+
+def first_bytes(folder: Path, exported: Path) -> str:
+    """Megabytes that the page fetches before the first picture."""
+    page = [path for pattern in browser.PAGE_FILES for path in folder.glob(pattern)] + [folder / browser.LIST]
+    runtime = [
+        folder / "runtime" / name for name in browser.RUNTIME_FILES if "webgpu" not in name and "async" not in name
+    ]
+    model = [exported / "onnx" / name for name in ("browser.json", "step.onnx", "starts/0.bin")]
+    return " + ".join(f"{sum(path.stat().st_size for path in part) / 1e6:.1f}" for part in (page, runtime, model))
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.exported", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=100, help="steps of each row, of which the fastest counts")
+    parser.add_argument("--checkpoints", nargs="+", default=NAMES)
+    parser.add_argument("--counts", nargs="+", type=int, default=[1, 4], help="pictures at once (default 1 4)")
+    parser.add_argument("--threads", nargs="+", type=int, choices=HANDLERS, default=list(HANDLERS))
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the fastest counts (default 3)")
+    parser.add_argument("--page", type=Path, help="a folder with the page (default: made anew)")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    rows, costs = [], []
-    with tempfile.TemporaryDirectory() as temporary:
-        for name in NAMES:
-            model, folder = hub.load(name), Path(temporary) / name
-            export(model, folder)
-            for batch in BATCHES:
-                ours, theirs = compare(model, folder, batch, options.rounds)
-                ratio = f"{theirs / ours:.2f}"
-                rows.append([name, str(model.image_size), str(batch), f"{ours:.1f}", f"{theirs:.1f}", ratio])
-            label = model.classes[0]
-            example = [str(EXAMPLE), str(folder / "onnx"), "--class", label, "--count", "4", "--output"]
-            example.append(str(folder / "onnxruntime.png"))
-            whole = ["-m", "synth", "generation", "--checkpoint", name, "--class", label, "--count", "4"]
-            whole += ["--output", str(folder / "pytorch.png")]
-            for kind, command in (("PyTorch", whole), ("ONNX Runtime", example)):
-                costs.append([name, kind, *cost(command)])
-    print(table(["checkpoint", "pixels", "batch", "ours, ms", "ONNX Runtime, ms", "ratio"], rows), end="\n\n")
+    rows, costs, sizes = [], [], []
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as driver:
+        site = options.page or Path(temporary) / "page"
+        if options.page is None:
+            browser.make(site, options.checkpoints)
+        flags = [f"--{flag}" for flag in FLAGS.split()]
+        page = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags).new_page()
+        for name in options.checkpoints:
+            model, folder = hub.load(name), site / "checkpoints" / name
+            sizes.append([name, first_bytes(site, folder)])
+            for threads in options.threads:
+                exported = Exported(folder, threads)
+                with serving(site, threads) as address:
+                    for count in options.counts:
+                        engines = {
+                            "PyTorch": partial(in_pytorch, model, exported, count, threads),
+                            "ONNX Runtime": partial(in_onnxruntime, model, exported, count),
+                            "browser": partial(in_browser, page, address, name, count, threads),
+                        }
+                        for kind, figures in fastest(engines, options.rounds).items():
+                            rows.append([name, f"{count}", f"{threads}", kind, *figures])
+            costs += processes(name, folder)
+    print(table(["checkpoint", "pictures", "threads", "engine", "ms a step", "s a run"], rows), end="\n\n")
+    print(table(["checkpoint", "MB to the first picture: page, runtime, classifier"], sizes), end="\n\n")
     print(table(["checkpoint", "four pictures with", "s", "peak MB"], costs))
 
 

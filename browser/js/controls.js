@@ -12,7 +12,8 @@ export class Controls {
     this.values = { ...firstPreset(presets), class_name: firstClass(task, about) };
     if (parameters.count) this.values.count = FIRST_PICTURES;
     for (const [name, value] of Object.entries(chosen)) if (this.allows(name, value)) this.values[name] = value;
-    const shown = TASKS[task].shown.filter((name) => name in parameters && name !== "feature");
+    const inGallery = (name) => name === "feature" && about.features.length;
+    const shown = TASKS[task].shown.filter((name) => name in parameters && !inGallery(name));
     const folded = FOLDED.filter((name) => name in parameters);
     this.element = make(
       "div",
