@@ -20,7 +20,7 @@ from synth.tasks import TASKS
 from synth.tasks.inpainting import fill_hole
 from tests.conftest import draw_mask, draw_picture, make_model, needed
 from training import export
-from training.export import graphs, step
+from training.export import graphs, halves, step
 from training.export.description import EXPORTED, describe
 from training.export.replay import Exported, Replay
 
@@ -101,6 +101,8 @@ def test_weights_are_halves_stored_once_and_lose_nothing(model, folder, exported
     after, _, _ = exported.step(10, pictures=x, center=x, logit_weights=np.eye(10), epsilon=1, step_size=0.1)
     moved = (x - after).reshape(10, -1)
     assert torch.cosine_similarity(torch.from_numpy(moved), gradient.flatten(1)).min() > 0.9999
+    for product, (weight, factor) in halves.scales(model, model.folded_copy()).items():
+        assert ((weight * factor).ravel() == np.frombuffer(product, np.float32)).mean() > 0.999
     for name in ("step.onnx", "model.onnx"):
         content = onnx.load(folder / name).graph.initializer
         large = [one for one in content if np.prod(one.dims) >= 1024]
