@@ -53,7 +53,8 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
     ``dataset_picture``: returns a picture of the data set, at a side in pixels, if there is a data set at hand.
     """
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE) as page:
-        gr.HTML("<a class='skip' href='#run' onclick='return synth.skip()'>Skip to Run</a>", elem_classes="skipper", padding=False)
+        skip = "<a class='skip' href='#run' onclick='return synth.skip()'>Skip to Run</a>"
+        gr.HTML(skip, elem_classes="skipper", padding=False)
         head = add_head()
         with gr.Tabs(overflow_behavior="wrap", elem_classes="bar") as bar:
             every = {
