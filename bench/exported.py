@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, of which the fastest counts (default 3)")
     parser.add_argument("--page", type=Path, help="a folder with the page (default: made anew)")
     options = parser.parse_args(arguments)
-    rows, costs, sizes = [], [], []
+    rows, sizes = [], []
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as driver:
         site = options.page or Path(temporary) / "page"
         if options.page is None:
@@ -191,9 +191,12 @@ def main(arguments: list[str] | None = None) -> None:
                         }
                         for kind, figures in fastest(engines, options.rounds).items():
                             rows.append([name, f"{count}", f"{threads}", kind, *figures])
-            costs += processes(name, folder)
-    print(table(["checkpoint", "pictures", "threads", "engine", "ms a step", "s a run"], rows), end="\n\n")
-    print(table(["checkpoint", "MB to the first picture: page, runtime, classifier"], sizes), end="\n\n")
+        head = ["checkpoint", "pictures", "threads", "engine", "ms a step", "s a run"]
+        print(table(head, rows), end="\n\n")
+        print(
+            table(["checkpoint", "MB to the first picture: page, runtime, classifier"], sizes), end="\n\n", flush=True
+        )
+        costs = [row for name in options.checkpoints for row in processes(name, site / "checkpoints" / name)]
     print(table(["checkpoint", "four pictures with", "s", "peak MB"], costs))
 
 
