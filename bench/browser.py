@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.load import ROOT, serving
+from bench.clients import ROOT, serving
 from synth import TASKS, Task, hub
 from synth.web.checkpoints import first_checkpoint, load
 from training.overview import fill

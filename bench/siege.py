@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from bench.load import Call, plan, quantile, record_memory, run, serving
+from bench.clients import Call, plan, quantile, record_memory, run, serving
 from synth import TASKS, Classifier, hub
 from tests.abuse.bombs import bomb
 from training.overview import fill

@@ -24,8 +24,11 @@ from synth.tensor_files import Damaged, Shapes, compare, read_tensors, shapes_of
 
 CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", "start.safetensors"
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
-FEATURES = ("features.webp", "features.json")
-FORMER_FEATURES = (("features.png", "features.json"), ("units.png", "units.json"))
+FEATURES, *FORMER_FEATURES = (
+    ("features.webp", "features.json"),
+    ("features.png", "features.json"),
+    ("units.png", "units.json"),
+)
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.webp", "examples/*.png"
 ONNX = "onnx"
 """The folder of its export, for use without PyTorch."""
@@ -130,8 +133,8 @@ def add(
         _save_decoders(folder, decoders)
         written.append(DECODER)
     if features is not None:
-        for name in chain(*FORMER_FEATURES):
-            (folder / name).unlink(missing_ok=True)
+        for old in chain(*FORMER_FEATURES):
+            (folder / old).unlink(missing_ok=True)
         features.save(*(folder / name for name in FEATURES))
     if real_losses is not None:
         _write_config(folder, read_json(folder / CONFIG) | {"real_losses": real_losses})
@@ -227,8 +230,8 @@ def load(folder: str | Path, *, name: str | None = None, device: str = "cpu") ->
 
 def feature_files(folder: Path) -> tuple[Path, Path] | None:
     """The sheet and the descriptions of the feature gallery in ``folder``, None if there is none."""
-    files = ((folder / sheet, folder / rows) for sheet, rows in (FEATURES, *FORMER_FEATURES))
-    return next((pair for pair in files if all(map(Path.exists, pair))), None)
+    pairs = ((folder / sheet, folder / rows) for sheet, rows in (FEATURES, *FORMER_FEATURES))
+    return next((pair for pair in pairs if all(map(Path.exists, pair))), None)
 
 
 def load_features(folder: Path) -> FeatureGallery:
