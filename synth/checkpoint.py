@@ -24,11 +24,8 @@ from synth.tensor_files import Damaged, Shapes, compare, read_tensors, shapes_of
 
 CONFIG, WEIGHTS, SEAL, START = "config.json", "model.safetensors", "seal.json", "start.safetensors"
 DECODER, DECODER_CONFIG = "decoder.safetensors", "decoder.json"
-FEATURES, *FORMER_FEATURES = (
-    ("features.webp", "features.json"),
-    ("features.png", "features.json"),
-    ("units.png", "units.json"),
-)
+FEATURES = ("features.webp", "features.json")
+FORMER_FEATURES = (("features.png", "features.json"), ("units.png", "units.json"))
 EVALUATION, CARD, SAMPLES, EXAMPLES = "evaluation.json", "README.md", "samples.webp", "examples/*.png"
 ONNX = "onnx"
 """The folder of its export, for use without PyTorch."""
@@ -242,8 +239,7 @@ def load_features(folder: Path) -> FeatureGallery:
 
 def load_evaluation(folder: Path) -> dict:
     """What ``training.evaluate`` measured of the checkpoint in ``folder``, {} if nothing."""
-    path = folder / EVALUATION
-    return read_json(path) if path.exists() else {}
+    return read_json(path) if (path := folder / EVALUATION).exists() else {}
 
 
 def examples(folder: Path) -> dict[str, Path]:
