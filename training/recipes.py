@@ -135,7 +135,7 @@ RECIPES = {
         TrainConfig(
             "imagenet20-judge",
             architecture="mobilenet_v2",
-            initial="cifar10-mobilenetv2-l2",
+            initial="cifar10-mobilenetv2-l2-first",
             epsilon=0,
             seed=1,
             **_IMAGENET20
@@ -160,9 +160,15 @@ RECIPES = {
         ),
         TrainConfig("cifar10-resnet18-standard", epsilon=0),
         TrainConfig(
+            "cifar10-mobilenetv2-l2-first",
+            architecture="mobilenet_v2",
+            **_SLIM_ROBUST | {"width": 1, "learning_rate": 0.1, "epochs": 12},
+        ),
+        TrainConfig(
             "cifar10-mobilenetv2-l2",
             architecture="mobilenet_v2",
-            **_SLIM_ROBUST | {"width": 1, "learning_rate": 0.1},
+            initial="cifar10-mobilenetv2-l2-first",
+            **_SLIM_ROBUST | {"width": 1, "learning_rate": 0.08, "epochs": 14, "epsilon_warmup": 0},
         ),
         TrainConfig("cifar10-mobilenetv2-standard", architecture="mobilenet_v2", epsilon=0),
         TrainConfig(

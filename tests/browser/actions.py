@@ -60,7 +60,10 @@ def open_fold(page, title: str) -> None:
 
 
 def set_number(page, label: str, value) -> None:
-    """Type a number, again where the page was still building its slider and did not notice."""
+    """Type a number, again where the page was still building its slider and did not notice.
+
+    One that has no slider, such as the seed, comes after one that has, so that the page is ready for it.
+    """
     open_fold(page, "Settings")
     number = in_tab(page, f"input[type=number][aria-label*='{label}']")
     slider = page.locator(f"div[role=tabpanel]:visible input[type=range][aria-label*='{label}']")

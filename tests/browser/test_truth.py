@@ -77,8 +77,8 @@ def test_upload_and_paste_are_within_reach(page):
 def test_a_stopped_run_is_what_is_saved_and_used(page, calls):
     show_pixels(page)
     run(page)
-    set_number(page, "Seed", 5)
     set_number(page, "Steps", 1000)
+    set_number(page, "Seed", 5)
     save = in_tab(page, "button:text-is('Save PNG')")
     in_tab(page, "button:text-is('Run')").click()
     in_tab(page, ":text-matches('^Step [1-9]')").wait_for()
