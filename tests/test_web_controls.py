@@ -33,7 +33,7 @@ def test_every_parameter_has_a_component_that_shows_its_declaration(task):
                 assert component.choices[0] == (kind.blank.capitalize(), "")
         else:
             assert isinstance(component, (gr.Number, gr.Image))
-        assert kind.help in (component.label, component.info)
+        assert kind.help in (component.label, component.info, f"{component.label}.")
 
 
 @EVERY_TASK

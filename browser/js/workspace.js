@@ -33,7 +33,11 @@ export class Workspace {
     this.editor = new Editor(kind, about.image_size, () => this.changed());
     const mask = about.masks[task] && this.editor.suggestMask(folder + about.masks[task]);
     const examples = kind === "sketch" || !about.examples.length ? about.sketches : firstPairs(about);
-    const strip = shelf(examples, this.folder, (example, image) => this.takeExample(example, image));
+    let opening = true; // the first example, which comes late for whoever has begun on a blank page
+    const strip = shelf(examples, this.folder, (example, image) => {
+      if (!opening || !this.editor.picture) this.takeExample(example, image);
+      opening = false;
+    });
     this.input.append(this.hint(kind), this.editor.element, kind === "plain" ? make("p") : this.tools(kind), strip, this.own());
     this.ready = Promise.allSettled([mask, strip.firstElementChild?.onclick()]);
   }
