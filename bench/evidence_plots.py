@@ -211,11 +211,9 @@ def _restoration(reports: dict):
     """Error against realism, both beside the baseline's, from no detail to all of it."""
     figure, axes = _axes(1, len(reports), 4.2, 3.8)
     for axis, (name, report) in zip(axes[0], reports.items(), strict=True):
-        tasks = {f"super-resolution {f}x": (rows, "bicubic") for f, rows in report["super_resolution"].items()}
-        for colour, (task, (rows, plain)) in enumerate(
-            (tasks | {"hole": (report["inpainting"], "smooth fill")}).items()
-        ):
-            error = "psnr_hole" if plain == "smooth fill" else "psnr"
+        tasks = [(f"super-resolution {f}x", rows, "bicubic", "psnr") for f, rows in report["super_resolution"].items()]
+        tasks.append(("hole", report["inpainting"], "smooth fill", "psnr_hole"))
+        for colour, (task, rows, plain, error) in enumerate(tasks):
             zero = {key: rows[plain][key]["value"] for key in (error, "apart")}
             line = [(one[error]["value"] - zero[error], one["apart"]["value"] / zero["apart"]) for one in rows["curve"]]
             default = rows["ours"][error]["value"] - zero[error], rows["ours"]["apart"]["value"] / zero["apart"]

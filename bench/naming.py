@@ -30,10 +30,10 @@ def generated(model: Classifier, preset: str, count: int, chance: random.Random)
 
 def real(model: Classifier, folder: str, count: int, chance: random.Random) -> tuple[Tensor, list[str]]:
     """``count`` real pictures, of random classes each, and the names of these."""
-    pictures = data.of(model, "test", folder)
+    test = data.of(model, "test", folder)
     names = [chance.choice(model.classes) for _ in range(count)]
-    of_class = {name: (pictures.labels == pictures.classes.index(name)).nonzero().squeeze(1).tolist() for name in names}
-    return pictures[torch.tensor([chance.choice(of_class[name]) for name in names])][0], names
+    of_class = {name: (test.labels == test.classes.index(name)).nonzero().squeeze(1).tolist() for name in names}
+    return test[torch.tensor([chance.choice(of_class[name]) for name in names])][0], names
 
 
 def main(arguments: list[str] | None = None) -> None:

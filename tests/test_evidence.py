@@ -137,6 +137,23 @@ def test_each_experiment_writes_its_figures_and_plots_them(family, monkeypatch, 
     assert all((tmp_path / f"{name}.png").exists() for name in ("grid", "robust-figures"))
 
 
+def test_restoration_is_plotted_beside_its_baseline():
+    pytest.importorskip("matplotlib")
+
+    def figures(psnr: float, apart: float) -> dict:
+        return {"psnr": {"value": psnr}, "psnr_hole": {"value": psnr}, "apart": {"value": apart}}
+
+    curve = [{"detail": 0, **figures(21, 0.4)}, {"detail": 1, **figures(19, 0.1)}]
+    rows = {"curve": curve, "ours": figures(20, 0.2), "bicubic": figures(20, 0.4), "smooth fill": figures(20, 0.4)}
+    report = {"count": 8, "super_resolution": {"2": rows}, "inpainting": rows}
+    (axis,) = evidence_plots._restoration({"tiny": report}).axes
+    labels = ["super-resolution 2x", "hole", "bicubic, or the smooth fill"]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == labels
+    assert axis.lines[0].get_xydata().tolist() == [[1, 1], [-1, 0.25]] and axis.lines[1].get_xydata().tolist() == [
+        [0, 0.5]
+    ]
+
+
 @pytest.mark.parametrize("task", ["super_resolution", "inpainting"])
 def test_inverse_problems_have_adjoint_operators_of_norm_one_and_measure_the_truth(family, task):
     pytest.importorskip("deepinv")
