@@ -149,9 +149,8 @@ def test_restoration_is_plotted_beside_its_baseline():
     (axis,) = evidence_plots._restoration({"tiny": report}).axes
     labels = ["super-resolution 2x", "hole", "bicubic, or the smooth fill"]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == labels
-    assert axis.lines[0].get_xydata().tolist() == [[1, 1], [-1, 0.25]] and axis.lines[1].get_xydata().tolist() == [
-        [0, 0.5]
-    ]
+    line, default = (axis.lines[index].get_xydata().tolist() for index in (0, 1))
+    assert line == [[1, 1], [-1, 0.25]] and default == [[0, 0.5]]
 
 
 @pytest.mark.parametrize("task", ["super_resolution", "inpainting"])
