@@ -40,7 +40,7 @@ class Objective:
 
 
 def cross_entropy(model: nn.Module, labels: Tensor) -> Objective:
-    """Cross-entropy to ``labels`` (N,): the paper's class loss."""
+    """Cross-entropy to ``labels`` (N,), or probabilities (N, K) of the classes: the paper's class loss."""
     return Objective(lambda x: F.cross_entropy(model(x).float(), labels, reduction="none"))
 
 

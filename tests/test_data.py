@@ -13,9 +13,9 @@ from PIL import Image
 
 import training
 from training.config import TrainConfig
-from training.data import augment, crop_resized, hold_out, load
+from training.data import augment, crop_resized, hold_out, load, mixed
 from training.data import main as write_domains
-from training.loop import batches
+from training.loop import batches, share
 
 SUBSET = "restricted_tiny_imagenet.json"
 
@@ -140,6 +140,29 @@ def test_resized_crops_show_enough_of_the_picture_and_a_process_sees_its_part():
     assert 0.7 < shapes.min() < 0.85 and 1.2 < shapes.max() < 1.4
     part = slice(1, None, 2)
     assert torch.equal(crop_resized(x[part], torch.Generator().manual_seed(0), 0.4, 20, part, 200), crops[part])
+
+
+def test_mixed_pictures_show_their_neighbours_and_targets_tell_how_much_of_each():
+    shades = torch.arange(41) / 41
+    x, one_hot = shades[:, None, None, None].expand(41, 3, 10, 10), torch.eye(41)
+    pictures, targets = mixed(x, one_hot, torch.Generator().manual_seed(0), 0.75)
+    assert pictures.mean((1, 2, 3)).numpy() == pytest.approx((targets @ shades).numpy(), abs=1e-5)
+    assert targets.sum(1).numpy() == pytest.approx(1)
+    own = targets.diagonal()
+    assert 5 < (own == 1).sum() < 18 and own[:40].min() < 0.5 and own[40] == 1
+    assert all(set(row.nonzero().flatten().tolist()) <= {i, i ^ 1} for i, row in enumerate(targets[:40]))
+    assert torch.equal(mixed(x, one_hot, torch.Generator().manual_seed(0), 0)[0], x)
+    part = share(41, 1, 3)
+    again = mixed(x[part], one_hot[part], torch.Generator().manual_seed(0), 0.75, part, 41)
+    assert torch.equal(again[0], pictures[part]) and torch.equal(again[1], targets[part])
+
+
+def test_processes_share_a_batch_in_pairs_that_stay_together():
+    for count in (1, 2, 7, 128):
+        parts = [list(range(count))[share(count, process, 3)] for process in range(3)]
+        assert [one for part in parts for one in part] == list(range(count)) and all(
+            part[0] % 2 == 0 for part in parts if part
+        )
 
 
 def test_augment_crops_and_mirrors():

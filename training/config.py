@@ -56,6 +56,8 @@ class TrainConfig:
     """Pixels by which pictures are padded before they are cropped to their own size again."""
     crop: float = 0
     """Smallest part of a picture's area that random crops show, resized, instead of those after padding; 0 for none."""
+    mix: float = 0
+    """Part of the pictures that get a rectangle of another one, and a target between the two classes (CutMix)."""
     validation: int = 500
     seed: int = 0
     initial: str = ""
@@ -85,8 +87,9 @@ class TrainConfig:
             raise ValueError("momentum, ema and label_smoothing: expected less than 1, got 1 or more")
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ValueError(f"mean and std: expected three numbers each, got {len(self.mean)} and {len(self.std)}")
-        if self.crop > 1:
-            raise ValueError(f"crop: expected at most 1, got {self.crop:g}")
+        for name in ("crop", "mix"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name}: expected at most 1, got {getattr(self, name):g}")
         for side, weight, steps in self.phases:
             if side < LEAST["image_size"] or not weight or not steps:
                 least = f"sides of at least {LEAST['image_size']}, weights above 0 and at least one step"

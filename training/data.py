@@ -176,6 +176,35 @@ def crop_resized(
     return crops.contiguous(memory_format=torch.channels_last)
 
 
+def mixed(
+    pictures: Tensor,
+    targets: Tensor,
+    generator: torch.Generator,
+    chance: float,
+    part: slice = slice(None),
+    count: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """CutMix (Yun et al. 2019): with probability ``chance``, a rectangle of a picture is that of its neighbour.
+
+    pictures: (N, 3, S, S), two by two neighbours; targets: (N, K), the probabilities of their classes, which become
+    those of the two pictures by the areas that are seen of them. The area of the rectangle is uniform, and so is its
+    centre. The randomness is that of ``count`` pictures, as above.
+    """
+    area, x, y, whether = torch.rand(4, count or len(pictures), generator=generator)[:, part].to(pictures.device)
+    half = torch.where(whether < chance, area.sqrt() / 2, 0)
+    line = (torch.arange(pictures.shape[-1], device=pictures.device) + 0.5) / pictures.shape[-1]
+    inside = ((line - x[:, None]).abs() < half[:, None])[:, None] & ((line - y[:, None]).abs() < half[:, None])[
+        ..., None
+    ]
+    neighbour = torch.arange(len(pictures), device=pictures.device) ^ 1
+    neighbour = neighbour.clamp_max(len(pictures) - 1)  # the last of an odd number stays alone
+    covered = inside.float().mean((1, 2))[:, None]
+    return (
+        torch.where(inside[:, None], pictures[neighbour], pictures),
+        (1 - covered) * targets + covered * targets[neighbour],
+    )
+
+
 def _only_present(labels: Tensor, classes: list[str] | None, named: bool) -> tuple[Tensor, list[str]]:
     """Class names for the labels; a parquet subset of a larger data set keeps its own classes only."""
     if named:

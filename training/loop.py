@@ -94,6 +94,12 @@ def batches(count: int, config, first: int = 0) -> Iterator[Batch]:
         yield Batch(step, steps, config.epochs, indices, config.seed * 1_000_003 + step)
 
 
+def share(count: int, process: int, processes: int) -> slice:
+    """What one of ``processes`` takes of ``count`` pictures: neighbours, in pairs that stay together."""
+    start, stop = (2 * (count * one // (2 * processes)) for one in (process, process + 1))
+    return slice(start, count if process + 1 == processes else stop)
+
+
 def feed(data: Pictures, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     """Pictures, float in [0, 1], and labels of ``data`` for each of ``parts``, indices (N,), in that order.
 
@@ -179,10 +185,10 @@ class Run:
         follows from the step too.
         """
         total = config.epochs * (len(data) // min(config.batch_size, len(data)))
-        part = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         with tqdm(total=total, initial=self.step, desc=self.name, disable=self.quiet, mininterval=2) as bar:
             for epoch, plan in groupby(batches(len(data), config, self.step), lambda batch: batch.epoch):
                 steps = list(plan)
+                part = share(len(steps[0]), self.accelerator.process_index, self.accelerator.num_processes)
                 source = data.at(side(epoch)) if side else data
                 for batch, (x, y) in zip(steps, feed(source, [one.indices[part] for one in steps]), strict=True):
                     torch.manual_seed(batch.seed)

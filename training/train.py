@@ -22,7 +22,7 @@ from synth.objectives import cross_entropy
 from synth.pgd import pgd
 from training import energy, loop
 from training.config import TrainConfig, parse
-from training.data import Pictures, augment, crop_resized, hold_out, load
+from training.data import Pictures, augment, crop_resized, hold_out, load, mixed
 from training.narrow import narrow
 from training.recipes import RECIPES, command, recipe
 from training.widen import widen
@@ -90,21 +90,25 @@ def train(
             x = crop_resized(x, batch.generator, config.crop, now.image_size, batch.part, count)
         else:
             x = augment(x, batch.generator, now.padding, batch.part, count)
+        targets = batch.labels
+        if config.mix:
+            one_hot = F.one_hot(targets, len(data.classes)).float()
+            x, targets = mixed(x, one_hot, batch.generator, config.mix, batch.part, count)
         directions = torch.randn((count, *x.shape[1:]), generator=batch.generator)[batch.part]
         negatives = [tensor[batch.part].to(accelerator.device) for tensor in negatives]
-        x, y, directions = (tensor.to(accelerator.device) for tensor in (x, batch.labels, directions))
+        x, y, targets, directions = (tensor.to(accelerator.device) for tensor in (x, batch.labels, targets, directions))
 
-        inputs = attack(model, x, y, epsilon, now, directions, accelerator)
+        inputs = attack(model, x, targets, epsilon, now, directions, accelerator)
         if negatives:
-            starts, targets = negatives
+            starts, sought = negatives
             with accelerator.autocast():
-                climbed = energy.climb(model, starts, targets, curriculum.steps, config.energy_step_size)
+                climbed = energy.climb(model, starts, sought, curriculum.steps, config.energy_step_size)
             inputs = torch.cat([inputs, x, climbed])
         logits = wrapped(inputs)
         logits, rest = logits[: len(y)], logits[len(y) :]
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=config.label_smoothing)
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
         if negatives:
-            real, fake = energy.scores(rest, torch.cat([y, targets])).chunk(2)
+            real, fake = energy.scores(rest, torch.cat([y, sought])).chunk(2)
             loss = loss + energy.loss(real, fake)
             curriculum.add(*accelerator.gather((real.detach(), fake.detach())))
         accelerator.backward(loss)
@@ -163,7 +167,8 @@ def attack(
 ) -> Tensor:
     """Training examples: ``x`` moved within ``epsilon`` to raise the cross-entropy of the model in eval mode.
 
-    It runs on a copy: two forward passes through a distributed wrapper before one backward fail.
+    y: labels (N,), or the probabilities (N, K) of the classes. It runs on a copy: two forward
+    passes through a distributed wrapper before one backward fail.
     """
     if not epsilon:
         return x
