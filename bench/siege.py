@@ -170,7 +170,7 @@ async def siege(clients: int, hostile: int, seconds: float, seed: int, kept: int
     for one in calls:
         if one.outcome != "finished":
             print(one, file=sys.stderr)
-    half = levels[len(levels) // 2 :]
+    quarters = [statistics.median(levels[len(levels) * i // 4 : len(levels) * (i + 1) // 4 + 1]) for i in range(4)]
     facts = {
         "visitors, hostile ones, seconds": f"{clients}, {hostile}, {took:.0f}",
         "honest pictures: asked for, finished, lost, wrong": f"{len(calls)}, {len(finished)}, "
@@ -179,8 +179,8 @@ async def siege(clients: int, hostile: int, seconds: float, seed: int, kept: int
         "wait of the honest for the first frame, median and 95%": f"{quantile(waits, 0.5):.1f} s, "
         f"{quantile(waits, 0.95):.1f} s",
         "hostile deeds": ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()),
-        "memory: start, median of the second half, end, peak": f"{levels[0]:.0f}, {statistics.median(half):.0f}, "
-        f"{levels[-1]:.0f}, {max(levels):.0f} MB",
+        "memory: start, medians of the four quarters, end": f"{levels[0]:.0f}, "
+        f"{', '.join(f'{level:.0f}' for level in quarters)}, {levels[-1]:.0f} MB, {max(levels):.0f} MB at most",
         "files on the disk at the end": f"{size:.0f} MB",
     }
     text = table([f"{os.cpu_count()} CPU cores", ""], [[name, value] for name, value in facts.items()])

@@ -22,6 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def launch(options: argparse.Namespace, dataset_picture: Callable[[int], Image.Image] | None = None) -> int:
     """Serve the page until it is interrupted; ``dataset_picture`` as for ``page.build``. The exit status."""
+    from synth.web.memory import share_heaps
+
+    share_heaps()
     from synth import access
 
     print(access.choose(options.public), flush=True)

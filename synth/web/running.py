@@ -15,6 +15,7 @@ from synth.web.checkpoints import load, load_to
 from synth.web.events import sentences
 from synth.web.gpu import borrow_gpu, closing_if_idle, run_on_worker, working_device
 from synth.web.line import LINE, Place
+from synth.web.memory import returning_memory
 from synth.web.visitors import check_size, current, forget_oldest_runs, pixels
 
 RATE = 8
@@ -95,7 +96,7 @@ def stream(
     While others have their turns, the same frame comes again. ``watch`` sees every frame. gr.Error, one sentence, for
     bad settings or a full queue.
     """
-    with sentences(), LINE.place(current(), checkpoint) as place:
+    with sentences(), returning_memory(), LINE.place(current(), checkpoint) as place:
         ahead = place.ahead()
         while ahead:
             yield Waiting(ahead)
