@@ -23,7 +23,7 @@ from bench.runs import command_line
 from synth import hub, metrics, pictures
 from synth.classifier import Classifier
 from synth.constraints import L2
-from synth.drawings import styles
+from synth.examples import styles
 from synth.objectives import feature_distance
 from synth.pgd import cosine, pgd
 from synth.randomness import draw

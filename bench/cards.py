@@ -16,8 +16,8 @@ from synth import TASKS, Classifier, Task
 from synth.parameters import Picture
 from synth.web import stored
 from synth.web.controls import controls_at
-from synth.web.editor import shrink
-from synth.web.examples import example, first_example, needs_class
+from synth.web.editor import extent, shrink
+from synth.web.examples import example, first_example, needs_class, target_class
 from synth.web.run import Run
 from synth.web.running import row_names
 
@@ -72,9 +72,12 @@ def first_click(task: Task, model: Classifier) -> dict:
     names = [name for name, kind in task.parameters.items() if name != "mask" and not isinstance(kind, Picture)]
     chosen = {}
     if "picture" in task.parameters and needs_class(task, model):
-        chosen["class_name"] = task.target_class(model, first_example(task, model))
+        chosen["class_name"] = target_class(task, model, first_example(task, model))
     parts = controls_at(task, names, model, **chosen)
-    return {name: None if part.value == "" else part.value for name, part in zip(names, parts, strict=True)}
+    values = {name: None if part.value == "" else part.value for name, part in zip(names, parts, strict=True)}
+    if "picture" not in task.parameters or "mask" in task.parameters:
+        return values
+    return values | extent(task, example(task, model, "picture", first_example(task, model)))
 
 
 def main() -> None:

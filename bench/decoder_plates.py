@@ -12,7 +12,7 @@ from torch import Tensor
 import synth
 from bench.plates import DOCS, Sheets
 from synth import pictures
-from synth.drawings import styles
+from synth.examples import styles
 from synth.randomness import Generators, draw
 
 FAMILY = "tiny64"

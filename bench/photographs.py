@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 import synth
-from synth.drawings import styles
+from synth.examples import styles
 from synth.pictures import read
 
 OUTPUT = Path(__file__).resolve().parent.parent / "docs" / "photographs"

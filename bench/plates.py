@@ -21,7 +21,7 @@ from torch import Tensor
 import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
-from synth.drawings import sketches
+from synth.examples import sketches
 from synth.record import Record
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis

@@ -15,7 +15,8 @@ import training
 from training.config import TrainConfig
 from training.data import augment, crop_resized, hold_out, load, mixed
 from training.data import main as write_domains
-from training.loop import batches, share
+from training.loop import batches
+from training.processes import share
 
 SUBSET = "restricted_tiny_imagenet.json"
 

@@ -260,8 +260,7 @@ def _trained(info: dict, recipe: dict) -> str:
         return f"The weights were not trained here: {info.get('note', 'their origin is unknown')}."
     attack = ("epsilon", "attack_steps", "attack_step_size", "attack_start") if recipe["epsilon"] else ()
     names = (*attack, "initial", "batch_size", "learning_rate", "schedule", "weight_decay", "ema")
-    names += ("crop",) if recipe.get("crop") else ("padding",)
-    names += ("mix",) if recipe.get("mix") else ()
+    names += ("crop" if recipe.get("crop") else "padding", *(["mix"] if recipe.get("mix") else []))
     settings = ", ".join(f"{name} {recipe[name]}" for name in names if recipe.get(name, "") != "")
     note = f" ({info['note']})" if "note" in info else ""
     cost = f"{info['epochs']:g} epochs took {info['minutes']:g} minutes on {info['machine']}{note}"

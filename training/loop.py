@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from training import train_state
 from training.data import Pictures
+from training.processes import share
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
@@ -92,12 +93,6 @@ def batches(count: int, config, first: int = 0) -> Iterator[Batch]:
             shuffled = epoch
         indices = order[place * size : (place + 1) * size]
         yield Batch(step, steps, config.epochs, indices, config.seed * 1_000_003 + step)
-
-
-def share(count: int, process: int, processes: int) -> slice:
-    """What one of ``processes`` takes of ``count`` pictures: neighbours, in pairs that stay together."""
-    start, stop = (2 * (count * one // (2 * processes)) for one in (process, process + 1))
-    return slice(start, count if process + 1 == processes else stop)
 
 
 def feed(data: Pictures, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

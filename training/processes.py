@@ -37,6 +37,12 @@ def spread(
     return gather_object(results), seconds
 
 
+def share(count: int, process: int, processes: int) -> slice:
+    """What one of ``processes`` takes of ``count`` pictures: neighbours, in pairs that stay together."""
+    start, stop = (2 * (count * one // (2 * processes)) for one in (process, process + 1))
+    return slice(start, count if process + 1 == processes else stop)
+
+
 def once(compute: Callable[[], Result], accelerator: Accelerator) -> Result:
     """The result of ``compute()``, which only the main process calls, on every process."""
     return broadcast_object_list([compute() if accelerator.is_main_process else None])[0]

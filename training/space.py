@@ -12,7 +12,8 @@ THUMBNAIL = "docs/tasks.png"
 FILES = (
     "app.py",
     "synth/**/*.py",
-    "synth/drawings/*.png",
+    "synth/examples/*.png",
+    "synth/examples/*.webp",
     "synth/web/page.*",
     "docs/evidence/*.png",
     THUMBNAIL,

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from synth import Classifier, Task, checkpoint, pictures
-from synth.drawings import sketch_files, style_files
+from synth.examples import photograph_files, photographed, sketch_files, style_files
 from synth.parameters import ClassName, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import FEW
-from synth.web.editor import enlarge, parse_editor
+from synth.web.editor import is_photograph, parse_editor, prepare
 from synth.web.events import PRIVATE, show_errors
 from synth.web.views import shared_file
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "golden retriever")},
+    "translation": {"picture": ("lion", "white dog", "golden retriever")},
     "painting": {"picture": ("church", "monarch")},
-    "style_transfer": {"picture": ("alp",)},
+    "style_transfer": {"picture": ("cat's face",)},
+    "denoising": {"picture": ("white dog",)},
     "interpolation": {"picture": ("alp",), "other": ("cliff",)},
-    "inpainting": {"picture": ("church",)},
-    "super_resolution": {"picture": ("church",)},
-    "maximisation": {"picture": ("garbage truck",)},
+    "inpainting": {"picture": ("white dog's head",)},
+    "maximisation": {"picture": ("white dog", "lion", "garbage truck")},
     "reconstruction": {"picture": ("king penguin",)},
     "anomaly_detection": {"picture": ("orange",)},
 }
@@ -37,20 +37,39 @@ NOISE = 30
 
 
 def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[str, Path]:
-    """Files of pictures for ``parameter``, by what they show: the checkpoint's own, the one to begin with first.
+    """Files of pictures for ``parameter``, by what they show, the one to begin with first.
 
+    Photographs, of a class of the checkpoint's where the task asks for a class, and the checkpoint's own pictures.
     Drawings where there are none or for tasks that want them; styles, or the last picture first, where declared.
     """
     kind = task.parameters[parameter]
     assert isinstance(kind, Picture)  # nothing else has examples
     if kind.shelf == "styles":
-        files = style_files()
-    else:
-        own = {} if task.drawn or model.folder is None else checkpoint.examples(model.folder)
-        files = own or sketch_files(model.classes)
-    names = [name for name in model.pairs if name in files] or list(files)
-    order = [*FIRST.get(task.name, {}).get(parameter, ()), *(names[::-1] if kind.shelf == "others" else names), *files]
+        return style_files()
+    own = {} if task.drawn or model.folder is None else checkpoint.examples(model.folder)
+    if not own:
+        own = sketch_files(model.classes)
+    photographs = {} if task.drawn or kind.shelf == "others" else _photographs(task, model)
+    names = [name for name in model.pairs if name in own] or list(own)
+    first = FIRST.get(task.name, {}).get(parameter, ())
+    order = [*first, *photographs, *(names[::-1] if kind.shelf == "others" else names), *own]
+    files = photographs | own
     return {name: files[name] for name in dict.fromkeys(order) if name in files}
+
+
+def _photographs(task: Task, model: Classifier) -> dict[str, Path]:
+    """Those that the task can begin with: it knows their class if it asks for one, and makes nothing huge of them."""
+    files = photograph_files()
+    if needs_class(task, model):
+        files = {name: path for name, path in files.items() if photographed(name, model.classes)}
+    if "factor" in task.parameters:
+        files = {name: path for name, path in files.items() if not is_photograph(pictures.read(path))}
+    return files
+
+
+def target_class(task: Task, model: Classifier, example: str) -> str:
+    """The class to choose beside an example."""
+    return task.target_class(model, photographed(example, model.classes) or example)
 
 
 def first_example(task: Task, model: Classifier, parameter: str = "picture") -> str:
@@ -62,7 +81,8 @@ def example(task: Task, model: Classifier, parameter: str, name: str) -> Image.I
     """The example called ``name``, enlarged for the page, and noisy where that is declared."""
     image = pictures.read(examples(task, model, parameter)[name])
     kind = task.parameters[parameter]
-    return enlarge(add_noise(image) if isinstance(kind, Picture) and kind.shelf == "noisy" else image)
+    noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
+    return prepare(add_noise(image) if noisy else image, "extent" in task.parameters and parameter == "picture")
 
 
 def add_noise(image: Image.Image) -> Image.Image:
@@ -76,7 +96,7 @@ def thumbnail(path: Path, noisy: bool) -> str:
     """A small file of the picture in ``path``."""
     image = pictures.read(path)
     image = add_noise(image) if noisy else image
-    return shared_file(image.resize((128, 128), Image.Resampling.BICUBIC))
+    return shared_file(ImageOps.fit(image, (128, 128), Image.Resampling.BICUBIC))
 
 
 def needs_class(task: Task, model: Classifier) -> bool:
@@ -120,7 +140,7 @@ class ExampleGallery:
         kind, thumbnails = self.task.parameters[self.parameter], []
         noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
         for name, path in examples(self.task, model, self.parameter).items():
-            target = self.task.target_class(model, name) if self.task.shows_target else name
+            target = target_class(self.task, model, name) if self.task.shows_target else name
             caption = name if target == name else f"{name} \u2192 {target}"
             thumbnails.append((thumbnail(path, noisy), caption))
         return thumbnails
@@ -135,6 +155,6 @@ class ExampleGallery:
             model = load(checkpoint)
             name = list(examples(self.task, model, self.parameter))[at.index]
             image = example(self.task, model, self.parameter, name)
-        target = self.task.target_class(model, name)
+        target = target_class(self.task, model, name)
         brings = needs_class(self.task, model) and target in model.classes
         return [checksum(image), image, *([target if brings else gr.skip()] * self.brings_class)]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from synth import TASKS, Frame, hub, pictures
 from synth.parameters import Mask, Picture, sentence
@@ -72,7 +72,7 @@ class Stored:
             parts = [run.frame.pictures[:1], run.other.pictures[:1]]
         page = Image.new("RGB", (2 * HALF, HALF), "white")
         for index, part in enumerate(parts):
-            image = pictures.to_images(part)[0].resize((HALF, HALF), Image.Resampling.BICUBIC)
+            image = ImageOps.fit(pictures.to_images(part)[0], (HALF, HALF), Image.Resampling.BICUBIC)
             page.paste(image, (index * HALF, 0))
         return page
 
@@ -132,10 +132,10 @@ def write(folder: Path, run: Run, **row) -> dict:
 def _run(folder: Path, name: str) -> Run:
     one = index()[name]
     with Image.open(folder / f"{name}.webp") as page:
-        side = page.width // one.count
+        width, height = page.width // one.count, page.height // (3 if one.compare else 2)
         tiles = torch.cat([
-            pictures.to_tensor(page.convert("RGB").crop((x, y, x + side, y + side)), side)
-            for y in range(0, page.height, side) for x in range(0, page.width, side)
+            pictures.to_tensor(page.convert("RGB").crop((x, y, x + width, y + height)), 0)
+            for y in range(0, page.height, height) for x in range(0, page.width, width)
         ])  # fmt: skip
     made, start, *others = tiles.split(one.count)
     loss, record, captions = torch.zeros(one.count), one.record(), tuple(one.captions)

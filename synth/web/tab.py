@@ -24,6 +24,7 @@ from synth.web.examples import (
     is_empty,
     is_unchanged,
     needs_class,
+    target_class,
 )
 from synth.web.features import FeatureMenu, find_features
 from synth.web.results import Results
@@ -71,7 +72,7 @@ class Tab:
         settings = [name for name in names[first:] if name not in ("seed", "extent")]
         chosen = {}
         if "picture" in kinds and needs_class(self.task, model):
-            chosen["class_name"] = self.task.target_class(model, first_example(self.task, model))
+            chosen["class_name"] = target_class(self.task, model, first_example(self.task, model))
 
         def add(*names: str, **values) -> None:
             controls = controls_at(self.task, names, model, **chosen, **values)
@@ -149,7 +150,7 @@ class Tab:
                 name = first_example(self.task, model, parameter)
                 updates |= self._show_example(parameter, model, name)
                 if gallery.brings_class and needs_class(self.task, model):
-                    chosen["class_name"] = self.task.target_class(model, name)
+                    chosen["class_name"] = target_class(self.task, model, name)
         if self.features is not None:
             updates |= self.features.renew(model)
         return updates | self._controls_at(names, model, **chosen) | self.results.renew(model)
@@ -200,7 +201,7 @@ class Tab:
             shown = name if parameter == "picture" else shown
         values: dict = {"seed": random.randrange(2**31)}
         if "class_name" in self.controls and (not shown or needs_class(self.task, model)):
-            target = self.task.target_class(model, shown) if shown else random.choice(model.classes)
+            target = target_class(self.task, model, shown) if shown else random.choice(model.classes)
             if self.task.shows_target and target == shown:
                 target = random.choice([one for one in model.classes if one != shown])
             values["class_name"] = target if target in model.classes else random.choice(model.classes)

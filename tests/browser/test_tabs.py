@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from synth import TASKS
-from synth.drawings import styles
+from synth.examples import styles
 from synth.web.editor import enlarge
 from tests.browser.actions import TWO_FRAMES, choose, expect, in_tab, open_tab, run, to_tensor
 from tests.conftest import draw_picture

@@ -26,7 +26,7 @@ from PIL import Image
 
 from synth import checkpoint
 from synth.classifier import Classifier
-from synth.drawings import sketches
+from synth.examples import sketches
 from synth.parameters import ClassName, Parameter
 from synth.pictures import to_images
 from synth.randomness import Generators

@@ -1,4 +1,9 @@
-"""Flat colour drawings to start from and patterns to take a style from, PNG files of 256x256 pixels beside this one."""
+"""Pictures to begin with, files beside this one: flat drawings, patterns to take a style from, and photographs.
+
+Drawings and patterns are made by the project. The white dog is images/dog.jpg of github.com/pytorch/hub, which is under
+the BSD licence, and the cat is Chelsea of github.com/scikit-image/scikit-image, which its photographer, Stefan van der
+Walt, put in the public domain (CC0).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,12 @@ SKETCHES = {
 }
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
+PHOTOGRAPHS = {
+    "white dog": ("Samoyed", "dog"),
+    "white dog's head": ("Samoyed", "dog"),
+    "cat's face": ("tabby", "cat"),
+}
+"""{photograph: classes that it shows, the narrowest first}."""
 
 
 def sketches(classes: list[str]) -> dict[str, Image.Image]:
@@ -38,8 +49,19 @@ def style_files() -> dict[str, Path]:
     return {name: _path(f"style-{name}") for name in STYLES}
 
 
-def _path(name: str) -> Path:
-    return Path(__file__).with_name(f"{name}.png")
+def photograph_files() -> dict[str, Path]:
+    """The files of the photographs by name."""
+    stems = {name: name.replace(" ", "-").replace("'", "") for name in PHOTOGRAPHS}
+    return {name: _path(f"photograph-{stem}", "webp") for name, stem in stems.items()}
+
+
+def photographed(name: str, classes: list[str]) -> str | None:
+    """Which of ``classes`` the photograph called ``name`` shows; None for none of them, or for another picture."""
+    return next((shown for shown in PHOTOGRAPHS.get(name, ()) if shown in classes), None)
+
+
+def _path(name: str, kind: str = "png") -> Path:
+    return Path(__file__).with_name(f"{name}.{kind}")
 
 
 def _read(path: Path) -> Image.Image:
