@@ -18,7 +18,7 @@ from synth.sizes import parse_json
 
 HEADER_BYTES = 2**20
 """Of the description of its tensors with which a safetensors file begins."""
-KINDS = {"F16": 2, "BF16": 2, "F32": 4, "I64": 8}
+KINDS = {"I8": 1, "F16": 2, "BF16": 2, "F32": 4, "I64": 8}
 """Bytes of a number of each type that a checkpoint may hold."""
 
 

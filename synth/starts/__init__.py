@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isqrt
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,6 +16,9 @@ from synth.tensor_files import Damaged, Shapes, read_tensors
 
 STARTS: dict[str, Start] = discover("synth.starts", Start)
 
+STEP = ".step"
+"""After the name of a tensor in eight bits: what its whole numbers are multiplied by."""
+
 
 def available(tensors: dict[str, Tensor]) -> list[str]:
     """Names of the starts that can be sampled with ``tensors``."""
@@ -22,8 +26,24 @@ def available(tensors: dict[str, Tensor]) -> list[str]:
 
 
 def save(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write ``tensors`` in half precision."""
-    save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, path)
+    """Write ``tensors`` in half precision; those of three dimensions and more in eight bits a number, ``rounded``.
+
+    What was read from such a file gives the same file again.
+    """
+    written = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim < 3:
+            written[name] = tensor.half().contiguous()
+        else:
+            written[name], written[name + STEP] = rounded(tensor)
+    save_file(written, path)
+
+
+def rounded(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """int8 (..., K) and the power of two (..., 1), in half precision, that times these is ``tensor``, rounded."""
+    largest = tensor.float().abs().amax(-1, keepdim=True)
+    step = torch.where(largest > 0, largest / 127, 1).log2().ceil().clamp(-24, 8).exp2()
+    return (tensor.float() / step).round().clamp(-127, 127).to(torch.int8).contiguous(), step.half()
 
 
 def load(path: Path, checksum: str | None = None, classes: int | None = None) -> dict[str, Tensor]:
@@ -32,7 +52,7 @@ def load(path: Path, checksum: str | None = None, classes: int | None = None) ->
     checksum, classes: what the file must have, and of how many classes, where that is known.
     """
     try:
-        tensors = read_tensors(path, checksum, lambda shapes: _check_shapes(shapes, classes))
+        tensors = _joined(read_tensors(path, checksum, lambda shapes: _check_shapes(shapes, classes)))
         _check_values(tensors)
     except Damaged:
         raise
@@ -43,10 +63,23 @@ def load(path: Path, checksum: str | None = None, classes: int | None = None) ->
     return tensors
 
 
+def _joined(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Half-precision tensors for those that were ``rounded``."""
+    steps = {name: tensors.pop(name) for name in list(tensors) if name.endswith(STEP)}
+    for name, step in steps.items():
+        whole = name.removesuffix(STEP)
+        tensors[whole] = tensors[whole].half() * step
+    return tensors
+
+
 def _check_shapes(shapes: Shapes, classes: int | None) -> None:
     """ValueError unless some fitted start of ``classes`` classes can be sampled with tensors of these ``shapes``."""
     if not any(start.tensors and start.tensors.keys() <= shapes.keys() for start in STARTS.values()):
         raise ValueError(f"no start has the tensors {', '.join(shapes)[:160]}")
+    for name, shape in shapes.items():
+        whole = shapes.get(name.removesuffix(STEP))
+        if name.endswith(STEP) and (whole is None or list(shape) != [*whole[:-1], 1]):
+            raise ValueError(f"{name} of shape {tuple(shape)} for a tensor of shape {whole and tuple(whole)}")
     sizes = {} if classes is None else {"C": classes}
     for start in STARTS.values():
         for name in start.tensors.keys() & shapes.keys():
