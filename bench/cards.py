@@ -21,7 +21,7 @@ from synth.web.examples import example, first_example, needs_class, target_class
 from synth.web.run import Run
 from synth.web.running import row_names
 
-LARGE, SMALL, ORDINARY = "imagenet20-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "tiny64-resnet18-slim-standard"
+LARGE, SMALL, ORDINARY = "imagenet20-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "imagenet20-resnet18-slim-standard"
 OPENED = (LARGE, SMALL, "cifar10-resnet18-slim-l2-dual", "cifar10-resnet18-slim-l2")
 """Checkpoints whose tabs begin with a stored result."""
 CARDS = {
@@ -34,7 +34,7 @@ CARDS = {
     f"{SMALL}-denoising": "Clean a noisy picture",
     f"{SMALL}-landscape": "Turn mountains into a seashore",
     f"{SMALL}-interpolation": "Walk between two pictures",
-    f"{SMALL}-ordinary": "Robust beside ordinary",
+    f"{LARGE}-ordinary": "Robust beside ordinary",
 }
 """Titles of the cards, in order, by the name of the stored result."""
 MORE: dict[str, dict] = {
@@ -44,11 +44,11 @@ MORE: dict[str, dict] = {
         "examples": {"picture": "alp"},
         "settings": {"class_name": "seashore"},
     },
-    f"{SMALL}-ordinary": {
-        "checkpoint": SMALL,
+    f"{LARGE}-ordinary": {
+        "checkpoint": LARGE,
         "task": "generation",
         "examples": {},
-        "settings": {"class_name": "king penguin", "count": 1},
+        "settings": {"class_name": "golden retriever", "count": 1},
         "compare": ORDINARY,
     },
 }

@@ -37,7 +37,7 @@ FAMILIES = {
         "standard": "cifar10-resnet18-slim-standard",
         "before": "cifar10-resnet18-slim-l2",
     },
-    "imagenet20": {"robust": "imagenet20-resnet18-slim-l2"},
+    "imagenet20": {"robust": "imagenet20-resnet18-slim-l2", "standard": "imagenet20-resnet18-slim-standard"},
     "tiny64": {"robust": "tiny64-resnet18-slim-l2", "standard": "tiny64-resnet18-slim-standard"},
 }
 """Checkpoints by their role on the sheets: the robust one, its standard twin, and its first stage if bundled."""

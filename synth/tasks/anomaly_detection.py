@@ -25,7 +25,7 @@ RELATIVE = ("everything", "nothing")
 
 
 class AnomalyDetection(Inversion):
-    """Score how odd a picture is, and show where, by what a decoder of normal pictures cannot rebuild.
+    """Score how odd a picture is, and show where: bright is what a decoder of normal pictures cannot rebuild.
 
     Rojas-Gomez et al. 2021: the residual after optimising the features (the preset "paper"). Ours is the residual of
     the decoded features, over what a decoder of everything leaves of the same features.

@@ -29,7 +29,7 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "inpainting": {"picture": ("white dog's head",)},
     "maximisation": {"picture": ("white dog", "lion", "garbage truck")},
     "reconstruction": {"picture": ("king penguin",)},
-    "anomaly_detection": {"picture": ("orange",)},
+    "anomaly_detection": {"picture": ("white dog",)},
 }
 """Examples that tasks begin with, chosen by looking at all of them; else the first of the checkpoint's pairs."""
 NOISE = 30
