@@ -22,7 +22,7 @@ class Display:
         slider = first is not None and first.has_slider
         with gr.Row(elem_classes="result"):
             image, before, _ = stored_files(first) if first is not None else (None, None, None)
-            look = IMAGE | {"label": "Before and after: move the line", "max_height": 620, "slider_position": 25}
+            look = IMAGE | {"label": "Before and after: move the line", "max_height": 620, "slider_position": 15}
             self.slider = gr.ImageSlider((before, image) if slider else None, visible=slider, **look)
             self.result = gr.Image(None if slider else image, label="Result", visible=not slider, **IMAGE)
             self.other = gr.Image(visible=False, **IMAGE)

@@ -21,13 +21,13 @@ from synth.web.views import shared_file
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "white dog", "golden retriever")},
+    "translation": {"picture": ("lion", "white dog's head", "golden retriever")},
     "painting": {"picture": ("church", "monarch")},
     "style_transfer": {"picture": ("cat's face",)},
     "denoising": {"picture": ("white dog",)},
     "interpolation": {"picture": ("alp",), "other": ("cliff",)},
     "inpainting": {"picture": ("white dog's head",)},
-    "maximisation": {"picture": ("white dog", "lion", "garbage truck")},
+    "maximisation": {"picture": ("lion", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin",)},
     "anomaly_detection": {"picture": ("white dog",)},
 }
@@ -82,6 +82,9 @@ def example(task: Task, model: Classifier, parameter: str, name: str) -> Image.I
     image = pictures.read(examples(task, model, parameter)[name])
     kind = task.parameters[parameter]
     noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
+    if "factor" in task.parameters:  # as small as the task wants it
+        side = model.image_size // task.defaults(model)["factor"]
+        image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
     return prepare(add_noise(image) if noisy else image, "extent" in task.parameters and parameter == "picture")
 
 

@@ -52,8 +52,9 @@ def what_is_seen(run: Run) -> str:
         if before.max() < SURE:
             likely = before.topk(min(LIKELY, len(before))).indices.tolist()[1:]
             assumed += f" It is not sure: you might choose {' or '.join(model.classes[index] for index in likely)}."
-    was = top(model, before)
-    return f"{words} ({'as before' if was == top(model, after[0]) else f'before: {was}'}).{assumed}"
+    if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
+        return f"The model still sees: {top(model, after[0])}.{assumed}"
+    return f"{words} (before: {top(model, before)}).{assumed}"
 
 
 def top(model, probabilities: Tensor) -> str:
