@@ -1,8 +1,7 @@
 """Pictures to begin with, files beside this one: flat drawings, patterns to take a style from, and photographs.
 
-Drawings and patterns are made by the project. The white dog is images/dog.jpg of github.com/pytorch/hub, which is under
-the BSD licence, and the cat is Chelsea of github.com/scikit-image/scikit-image, which its photographer, Stefan van der
-Walt, put in the public domain (CC0).
+Drawings and patterns are made by the project. The photographs are in the public domain: the cat is Chelsea of
+scikit-image, by Stefan van der Walt (CC0), and the raccoon is that of scipy.datasets.face, from pixnio.com.
 """
 
 from __future__ import annotations
@@ -21,11 +20,12 @@ SKETCHES = {
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
-    "white dog": ("Samoyed", "dog"),
-    "white dog's head": ("Samoyed", "dog"),
-    "cat's face": ("tabby", "cat"),
+    "cat": ("lion", "dingo", "dog"),
+    "cat's face": ("lion", "dingo", "dog"),
+    "raccoon": ("lesser panda", "dingo", "cat"),
+    "raccoon's face": ("lesser panda", "dingo", "cat"),
 }
-"""{photograph: classes that it shows, the narrowest first}."""
+"""{photograph: classes to turn it into, of which a checkpoint has one or none}."""
 
 
 def sketches(classes: list[str]) -> dict[str, Image.Image]:
@@ -55,9 +55,9 @@ def photograph_files() -> dict[str, Path]:
     return {name: _path(f"photograph-{stem}", "webp") for name, stem in stems.items()}
 
 
-def photographed(name: str, classes: list[str]) -> str | None:
-    """Which of ``classes`` the photograph called ``name`` shows; None for none of them, or for another picture."""
-    return next((shown for shown in PHOTOGRAPHS.get(name, ()) if shown in classes), None)
+def becoming(name: str, classes: list[str]) -> str | None:
+    """Which of ``classes`` to turn the photograph called ``name`` into, if any; None for other pictures."""
+    return next((one for one in PHOTOGRAPHS.get(name, ()) if one in classes), None)
 
 
 def _path(name: str, kind: str = "png") -> Path:

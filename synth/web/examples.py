@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from synth import Classifier, Task, checkpoint, pictures
-from synth.examples import photograph_files, photographed, sketch_files, style_files
+from synth.examples import becoming, photograph_files, sketch_files, style_files
 from synth.parameters import ClassName, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import FEW
@@ -21,15 +21,16 @@ from synth.web.views import shared_file
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "white dog's head", "golden retriever")},
+    "translation": {"picture": ("lion", "raccoon's face", "golden retriever")},
     "painting": {"picture": ("church", "monarch")},
-    "style_transfer": {"picture": ("cat's face",)},
-    "denoising": {"picture": ("white dog",)},
+    "style_transfer": {"picture": ("cat",)},
+    "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp",), "other": ("cliff",)},
-    "inpainting": {"picture": ("white dog's head",)},
+    "inpainting": {"picture": ("cat's face",)},
+    "super_resolution": {"picture": ("raccoon's face",)},
     "maximisation": {"picture": ("lion", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin",)},
-    "anomaly_detection": {"picture": ("white dog",)},
+    "anomaly_detection": {"picture": ("lion",)},
 }
 """Examples that tasks begin with, chosen by looking at all of them; else the first of the checkpoint's pairs."""
 NOISE = 30
@@ -58,10 +59,10 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
 
 
 def _photographs(task: Task, model: Classifier) -> dict[str, Path]:
-    """Those that the task can begin with: it knows their class if it asks for one, and makes nothing huge of them."""
+    """Those that the task can begin with: with a class to turn them into if it needs one, and not huge in the end."""
     files = photograph_files()
     if needs_class(task, model):
-        files = {name: path for name, path in files.items() if photographed(name, model.classes)}
+        files = {name: path for name, path in files.items() if becoming(name, model.classes)}
     if "factor" in task.parameters:
         files = {name: path for name, path in files.items() if not is_photograph(pictures.read(path))}
     return files
@@ -69,7 +70,7 @@ def _photographs(task: Task, model: Classifier) -> dict[str, Path]:
 
 def target_class(task: Task, model: Classifier, example: str) -> str:
     """The class to choose beside an example."""
-    return task.target_class(model, photographed(example, model.classes) or example)
+    return becoming(example, model.classes) or task.target_class(model, example)
 
 
 def first_example(task: Task, model: Classifier, parameter: str = "picture") -> str:
