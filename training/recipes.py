@@ -43,6 +43,7 @@ _IMAGENET20 = dict(
     presets=IMAGENET20_PRESETS,
     pairs=IMAGENET20_PAIRS,
 )
+_IMAGENET20_ROBUST = _IMAGENET20 | dict(epsilon=3.0, attack_steps=1, attack_step_size=3.0, attack_start=0.5)
 _DUAL = dict(schedule="constant", learning_rate=0.001, freeze_norm=True, energy_steps=40)
 
 # What each reached is in checkpoints/README.md, together with those that have not been trained yet.
@@ -118,12 +119,19 @@ RECIPES = {
             presets={},
         ),
         TrainConfig(
-            "imagenet20-resnet18-slim-l2",
+            "imagenet20-resnet18-slim-l2-first",
             architecture="resnet18+convstem+silu",
             initial="tiny64-resnet18-slim-l2",
-            **_IMAGENET20
-            | {"epsilon": 3.0, "attack_steps": 1, "attack_step_size": 3.0, "attack_start": 0.5, "epsilon_warmup": 0.1}
+            epsilon_warmup=0.1,
+            **_IMAGENET20_ROBUST
             | {"epochs": 42, "phases": ((112, 30, 1), (160, 7, 1), (224, 2, 1), (112, 1, 1), (160, 1, 1), (224, 1, 1))},
+        ),
+        TrainConfig(
+            "imagenet20-resnet18-slim-l2",
+            architecture="resnet18+convstem+silu",
+            initial="imagenet20-resnet18-slim-l2-first",
+            **_IMAGENET20_ROBUST
+            | {"mix": 0.5, "learning_rate": 0.05, "epochs": 15, "phases": ((112, 10, 1), (160, 3, 1), (224, 2, 1))},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",
