@@ -22,7 +22,7 @@ from synth.web.views import shared_file
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
     "translation": {"picture": ("lion", "raccoon's face", "golden retriever")},
-    "painting": {"picture": ("church", "monarch")},
+    "painting": {"picture": ("monarch", "horse", "raccoon's face")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp",), "other": ("cliff",)},
