@@ -76,10 +76,10 @@ def _check_shapes(shapes: Shapes, classes: int | None) -> None:
     """ValueError unless some fitted start of ``classes`` classes can be sampled with tensors of these ``shapes``."""
     if not any(start.tensors and start.tensors.keys() <= shapes.keys() for start in STARTS.values()):
         raise ValueError(f"no start has the tensors {', '.join(shapes)[:160]}")
-    for name, shape in shapes.items():
-        whole = shapes.get(name.removesuffix(STEP))
-        if name.endswith(STEP) and (whole is None or list(shape) != [*whole[:-1], 1]):
-            raise ValueError(f"{name} of shape {tuple(shape)} for a tensor of shape {whole and tuple(whole)}")
+    for name in filter(lambda name: name.endswith(STEP), shapes):
+        whole = shapes.get(name.removesuffix(STEP), [])
+        if list(shapes[name]) != [*whole[:-1], 1]:
+            raise ValueError(f"{name} of shape {tuple(shapes[name])} for a tensor of shape {tuple(whole)}")
     sizes = {} if classes is None else {"C": classes}
     for start in STARTS.values():
         for name in start.tensors.keys() & shapes.keys():
