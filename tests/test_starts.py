@@ -142,9 +142,10 @@ def test_statistics_in_half_precision_are_read_too(tmp_path):
     assert all(torch.equal(loaded[name], tensor.half()) for name, tensor in SMALL.items())
 
 
-def test_steps_must_fit_what_they_multiply(tmp_path):
+@pytest.mark.parametrize("steps", [{"basis.step": torch.ones(2, 1)}, {"other.step": torch.ones(1)}])
+def test_steps_must_fit_what_they_multiply(tmp_path, steps):
     path = tmp_path / "start.safetensors"
-    save_file({name: tensor.half() for name, tensor in SMALL.items()} | {"basis.step": torch.ones(2, 1)}, path)
+    save_file({name: tensor.half() for name, tensor in SMALL.items()} | steps, path)
     with pytest.raises(ValueError, match=r"^start: expected .* of shape"):
         starts.load(path)
 

@@ -77,9 +77,9 @@ def _check_shapes(shapes: Shapes, classes: int | None) -> None:
     if not any(start.tensors and start.tensors.keys() <= shapes.keys() for start in STARTS.values()):
         raise ValueError(f"no start has the tensors {', '.join(shapes)[:160]}")
     for name in filter(lambda name: name.endswith(STEP), shapes):
-        whole = shapes.get(name.removesuffix(STEP), [])
-        if list(shapes[name]) != [*whole[:-1], 1]:
-            raise ValueError(f"{name} of shape {tuple(shapes[name])} for a tensor of shape {tuple(whole)}")
+        whole = shapes.get(name.removesuffix(STEP))
+        if not whole or list(shapes[name]) != [*whole[:-1], 1]:
+            raise ValueError(f"{name} of shape {tuple(shapes[name])} beside {tuple(whole or ())}")
     sizes = {} if classes is None else {"C": classes}
     for start in STARTS.values():
         for name in start.tensors.keys() & shapes.keys():
