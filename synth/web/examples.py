@@ -14,7 +14,7 @@ from synth import Classifier, Task, checkpoint, pictures
 from synth.examples import becoming, photograph_files, sketch_files, style_files
 from synth.parameters import ClassName, Picture
 from synth.web.checkpoints import load
-from synth.web.controls import FEW
+from synth.web.controls import FEW, LARGE
 from synth.web.editor import is_photograph, parse_editor, prepare
 from synth.web.events import PRIVATE, show_errors
 from synth.web.views import shared_file
@@ -52,10 +52,20 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
         own = sketch_files(model.classes)
     photographs = {} if task.drawn or kind.shelf == "others" else _photographs(task, model)
     names = [name for name in model.pairs if name in own] or list(own)
+    names = [*(names[::-1] if kind.shelf == "others" else names), *own]
     first = FIRST.get(task.name, {}).get(parameter, ())
-    order = [*first, *photographs, *(names[::-1] if kind.shelf == "others" else names), *own]
+    if shows_photographs(task, model):
+        order = [*first, *photographs, *names]
+    else:
+        order = [*(name for name in first if name in own), *names, *photographs]
     files = photographs | own
     return {name: files[name] for name in dict.fromkeys(order) if name in files}
+
+
+def shows_photographs(task: Task, model: Classifier) -> bool:
+    """Whether photographs come first: they are worked on as a whole, or as large as a person looks at."""
+    whole = "extent" in task.parameters and not {"mask", "factor"} & task.parameters.keys()
+    return whole or model.image_size >= LARGE
 
 
 def _photographs(task: Task, model: Classifier) -> dict[str, Path]:
