@@ -93,7 +93,7 @@ def example(task: Task, model: Classifier, parameter: str, name: str) -> Image.I
     image = pictures.read(examples(task, model, parameter)[name])
     kind = task.parameters[parameter]
     noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
-    if "factor" in task.parameters:  # as small as the task wants it
+    if "factor" in task.parameters and name in photograph_files():  # as small as the task wants it
         side = model.image_size // task.defaults(model)["factor"]
         image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
     return prepare(add_noise(image) if noisy else image, "extent" in task.parameters and parameter == "picture")
