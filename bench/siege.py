@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from bench.clients import APP, Call, plan, quantile, record_memory, run, serving
+from bench.clients import Call, plan, quantile, record_memory, run, serving
 from synth import TASKS, Classifier, hub
 from tests.abuse.bombs import bomb
 from training.overview import fill
@@ -135,11 +135,8 @@ def expected(model: Classifier, call: Call) -> bytes:
         return image.convert("RGB").tobytes()
 
 
-async def siege(clients: int, hostile: int, seconds: float, seed: int, kept: int = 0) -> bool:
-    program = APP
-    if kept:
-        program = ("-c", f"import app; from synth.web import visitors; visitors.KEPT = {kept} * 2**20; app.main()")
-    with serving("--public", program=program) as (address, server, folder):
+async def siege(clients: int, hostile: int, seconds: float, seed: int) -> bool:
+    with serving("--public") as (address, server, folder):
         calls, levels, counts = [], [], {deed.__name__: 0 for deed in HOSTILE}
         first = Call(TASKS["generation"], {"steps": 5, "seed": 0})
         warm = visitor(address, 1, 99)
@@ -185,8 +182,7 @@ async def siege(clients: int, hostile: int, seconds: float, seed: int, kept: int
     }
     text = table([f"{os.cpu_count()} CPU cores", ""], [[name, value] for name, value in facts.items()])
     print(text)
-    if not kept:
-        fill(PAGE, "siege", text)
+    fill(PAGE, "siege", text)
     return bool(finished) and len(finished) == len(calls) and not wrong
 
 
@@ -196,7 +192,6 @@ def main() -> int:
     parser.add_argument("--hostile", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kept", type=int, default=0, help="MB of remembered runs, instead of what the app allows")
     options = parser.parse_args()
     return 0 if asyncio.run(siege(**vars(options))) else 1
 

@@ -190,12 +190,11 @@ def mixed(
     those of the two pictures by the areas that are seen of them. The area of the rectangle is uniform, and so is its
     centre. The randomness is that of ``count`` pictures, as above.
     """
-    area, x, y, whether = torch.rand(4, count or len(pictures), generator=generator)[:, part].to(pictures.device)
+    area, x, y, whether = torch.rand(4, count or len(pictures), 1, generator=generator)[:, part].to(pictures.device)
     half = torch.where(whether < chance, area.sqrt() / 2, 0)
     line = (torch.arange(pictures.shape[-1], device=pictures.device) + 0.5) / pictures.shape[-1]
-    inside = ((line - x[:, None]).abs() < half[:, None])[:, None] & ((line - y[:, None]).abs() < half[:, None])[
-        ..., None
-    ]
+    columns, rows = (line - x).abs() < half, (line - y).abs() < half
+    inside = rows[:, :, None] & columns[:, None, :]
     neighbour = torch.arange(len(pictures), device=pictures.device) ^ 1
     neighbour = neighbour.clamp_max(len(pictures) - 1)  # the last of an odd number stays alone
     covered = inside.float().mean((1, 2))[:, None]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from synth import Classifier, Task, checkpoint, pictures
-from synth.examples import becoming, photograph_files, sketch_files, style_files
+from synth.examples import PHOTOGRAPHS, becoming, photograph_files, sketch_files, style_files
 from synth.parameters import ClassName, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import FEW, LARGE
@@ -54,7 +54,7 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
     names = [name for name in model.pairs if name in own] or list(own)
     names = [*(names[::-1] if kind.shelf == "others" else names), *own]
     first = FIRST.get(task.name, {}).get(parameter, ())
-    if shows_photographs(task, model):
+    if _photographs_come_first(task, model):
         order = [*first, *photographs, *names]
     else:
         order = [*(name for name in first if name in own), *names, *photographs]
@@ -62,7 +62,7 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
     return {name: files[name] for name in dict.fromkeys(order) if name in files}
 
 
-def shows_photographs(task: Task, model: Classifier) -> bool:
+def _photographs_come_first(task: Task, model: Classifier) -> bool:
     """Whether photographs come first: they are worked on as a whole, or as large as a person looks at."""
     whole = "extent" in task.parameters and not {"mask", "factor"} & task.parameters.keys()
     return whole or model.image_size >= LARGE
@@ -93,7 +93,7 @@ def example(task: Task, model: Classifier, parameter: str, name: str) -> Image.I
     image = pictures.read(examples(task, model, parameter)[name])
     kind = task.parameters[parameter]
     noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
-    if "factor" in task.parameters and name in photograph_files():  # as small as the task wants it
+    if "factor" in task.parameters and name in PHOTOGRAPHS:  # as small as the task wants it
         side = model.image_size // task.defaults(model)["factor"]
         image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
     return prepare(add_noise(image) if noisy else image, "extent" in task.parameters and parameter == "picture")
