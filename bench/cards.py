@@ -29,7 +29,7 @@ CARDS = {
     f"{SMALL}-style_transfer": "Redraw it in another style",
     f"{LARGE}-sketch": "Turn a sketch into a picture",
     f"{SMALL}-denoising": "Clean a noisy picture",
-    f"{LARGE}-translation": "Turn one animal into another",
+    f"{LARGE}-translation": "Change the animal",
     f"{LARGE}-inpainting": "Fill a hole",
     f"{LARGE}-super_resolution": "Add detail to a small picture",
     f"{LARGE}-ordinary": "Robust beside ordinary",
