@@ -79,6 +79,14 @@ def test_each_loss_counts_and_can_be_left_out(change, whole, encoder, data, tmp_
     assert all(one.isfinite().all() for one in decoder.state_dict().values()) and not same_weights(decoder, plain)
 
 
+def test_pictures_smaller_than_the_encoders_teach_a_decoder_of_its_own_size(encoder, folder, tmp_path):
+    settings = ["--side", "16", "--depth", "2", "--epochs", "1", "--batch-size", "16", "--quiet"]
+    main([encoder.source, "--data", str(folder), "--output", str(tmp_path), *settings])
+    model = synth.load(tmp_path / "checkpoint")
+    assert model.decoder.info["plan"]["side"] == 16
+    assert model.decoder(model.maps(torch.rand(1, 3, 32, 32), 2)[-1]).shape == (1, 3, 32, 32)
+
+
 def test_several_decoders_live_in_one_checkpoint(whole, data, tmp_path):
     output, decoder = whole
     config = dataclasses.replace(CONFIG, name="light", depth=1)
@@ -106,6 +114,8 @@ def test_two_processes_train_one_decoder(folder, encoder, tmp_path):
             ["--pixel", "0", "--feature", "0"],
             "pixel: expected one of pixel, feature and adversarial above 0, got none",
         ),
+        (["--side", "-8"], "side: expected at least 0, got -8"),
+        (["--side", "20"], "side: expected a multiple of 8 pixels, which the stages make one, got 20"),
         (["--depth", "9"], "depth: expected 1 to 4, the stages of tiny, got 9"),
         (["--only", "grey"], "only: expected classes of the data, dark, light, got grey"),
         (["--data", "nowhere/at/all"], "data: expected a folder or a Hub data set, got 'nowhere/at/all'"),

@@ -125,10 +125,13 @@ def _decode(stored: Stored) -> tuple[Tensor, Tensor, list[str]]:
     return torch.tensor(indices, dtype=torch.long), torch.stack(pictures) if pictures else torch.empty(0), skipped
 
 
-def of(model: Classifier, split: str, source: str | Path | None = None) -> Pictures:
-    """The ``split`` of the data that ``model`` was trained on, at its size; from ``source`` instead of its own name."""
+def of(model: Classifier, split: str, source: str | Path | None = None, side: int = 0) -> Pictures:
+    """The ``split`` of the data that ``model`` was trained on, at its size; from ``source`` instead of its own name.
+
+    side: another side than the model's, in pixels.
+    """
     recipe = model.info.get("recipe", {})
-    return load(source or model.info["data"], split, model.image_size, recipe.get("subset", ""))
+    return load(source or model.info["data"], split, side or model.image_size, recipe.get("subset", ""))
 
 
 def hold_out(data: Pictures, config) -> tuple[Pictures, Pictures]:

@@ -37,6 +37,8 @@ class DecoderConfig:
 
     name: str = ""
     """What its pictures show, "" for all pictures; a checkpoint may have several decoders."""
+    side: int = 0
+    """Side of the training pictures in pixels, 0 for the encoder's own; a smaller one costs less."""
     depth: int = 4
     """Stages of the encoder to invert, together with all that come before."""
     width: float = 1.0
@@ -64,9 +66,9 @@ class DecoderConfig:
         for name in ("pixel", "feature", "stages", "adversarial"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a weight of at least 0, got {getattr(self, name)}")
-        for name in ("epochs", "batch_size", "depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name, least in {"side": 0, "epochs": 1, "batch_size": 1, "depth": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
         if not self.pixel + self.feature + self.adversarial:
             raise ValueError("pixel: expected one of pixel, feature and adversarial above 0, got none")
 
@@ -117,7 +119,11 @@ class DecoderTrainer:
         self.config, self.source, self.accelerator = config, encoder, accelerator
         device = accelerator.device
         self.encoder = encoder.inference_copy().to(device)
-        decoder = Decoder(*encoder.stage_shapes(config.depth), config.width)
+        channels, scales = encoder.stage_shapes(config.depth)
+        side, shrinks = data.pictures.shape[-1], math.prod(scales)
+        if side % shrinks:
+            raise ValueError(f"side: expected a multiple of {shrinks} pixels, which the stages make one, got {side}")
+        decoder = Decoder(channels, scales, config.width)
         self.decoder = decoder.to(device, memory_format=torch.channels_last)
         decoder.info = {"encoder": encoder.name, "plan": dataclasses.asdict(config), "classes": data.classes}
         with torch.no_grad():
@@ -234,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         config = DecoderConfig(**{field.name: getattr(options, field.name) for field in fields})
         encoder = hub.load(options.checkpoint)
-        data = of(encoder, "train", options.data)
+        data = of(encoder, "train", options.data, config.side)
         if options.only:
             data = data.only(options.only)
         output = options.output or Path("runs") / f"{encoder.name}-decoder"
