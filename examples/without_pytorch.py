@@ -77,12 +77,20 @@ class Exported:
         """The pictures after all steps."""
         steps, most = values["steps"], values["jitter"]
         for step in range(steps):
+            given["zoom"] = self.draw_zoom(len(given["zoom"]), values["zoom"])
             given["shift"] = self.random.integers(-most, most + 1, given["shift"].shape).astype(np.float32)
             if values["schedule"] == "cosine":
                 falling = 0.5 * (1 + np.cos(np.pi * step / steps)) * values["step_size"]
                 given["step_size"] = np.full(len(given["pictures"]), falling, np.float32)
             given["pictures"], _, _ = self.session.run(None, given)
         return given["pictures"]
+
+    def draw_zoom(self, count, most):
+        """Random parts of ``count`` pictures, at least 1 - ``most`` as wide, perhaps mirrored, as a step takes them."""
+        width, signs = 1 - most * self.random.random((count, 1)), np.ones((count, 2))
+        signs[:, 1] = self.random.choice([-1, 1], count) if most else 1
+        offsets = (1 - width) * self.random.uniform(-1, 1, (count, 2))
+        return np.stack([width * signs - 1, offsets], 2).astype(np.float32)
 
 
 def fill(picture, mask):

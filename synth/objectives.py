@@ -129,6 +129,35 @@ def jittered(objective: Objective, most: int, generator: Randomness) -> Objectiv
     return Objective(loss) if most else objective
 
 
+def zoomed(objective: Objective, most: float, generator: Randomness) -> Objective:
+    """``objective`` of a random part of each picture, at least 1 - ``most`` as wide, enlarged, and perhaps mirrored.
+
+    What is right at one size and place alone, such as a second pair of eyes, does not last (Olah et al. 2017).
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        across = torch.zeros(len(x), 2, 3, device=x.device)
+        rows, columns = random_part(x, most, generator).unbind(1)
+        across[:, 0, 0], across[:, 0, 2] = columns.T
+        across[:, 1, 1], across[:, 1, 2] = rows.T
+        grid = F.affine_grid(across.to(x.dtype), list(x.shape), align_corners=False)
+        return objective(F.grid_sample(x, grid, padding_mode="border", align_corners=False))
+
+    return Objective(loss) if most else objective
+
+
+def random_part(x: Tensor, most: float, generator: Randomness) -> Tensor:
+    """A part of each picture (N, 3, H, W): (N, 2, 2), the factor and offset of its rows, then of its columns.
+
+    Line u of the part, from -1 to 1, is line factor * u + offset of the picture.
+    """
+    size, down, right, mirror = draw(x[:, 0, 0, :4].float(), generator, torch.rand).T
+    width = 1 - most * size
+    factors = torch.stack([width, torch.where(mirror < 0.5, -width, width)], 1)
+    offsets = (1 - width)[:, None] * (2 * torch.stack([down, right], 1) - 1)
+    return torch.stack([factors, offsets], 2)
+
+
 def smoothed(objective: Objective, strength: float) -> Objective:
     """``objective`` of the pictures blurred by a 3x3 binomial filter, mixed in by ``strength`` (0 to 1).
 

@@ -30,6 +30,8 @@ CASES = [
     ("generation", {"count": 3, "objective": "logit"}),
     ("generation", {"count": 1, "start": "mixture", "objective": "cross-entropy"}),
     ("generation", {"count": 2, "steps": 20, "schedule": "cosine"}),
+    ("generation", {"count": 2, "zoom": 0.4}),
+    ("translation", {"zoom": 0.6, "jitter": 0, "smoothing": 0}),
     ("inpainting", {"picture": [draw_picture(), draw_picture().rotate(90)]}),
     ("inpainting", {"outside": "penalty", "objective": "cross-entropy"}),
     ("translation", {"epsilon": 0.2}),

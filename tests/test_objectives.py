@@ -14,6 +14,7 @@ from synth.objectives import (
     logit,
     resemblance,
     smoothed,
+    zoomed,
 )
 from synth.randomness import Generators
 
@@ -98,6 +99,32 @@ def test_jitter_passes_gradients_to_the_pixels_it_shows(x):
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(jittered(Objective(lambda x: x.sum((1, 2, 3))), 2, Generators(0))(x).sum(), x)
     torch.testing.assert_close(gradient.sum((1, 2, 3)), torch.full((3,), 3.0 * 32 * 32))
+
+
+def test_zoom_shows_an_enlarged_part_of_each_picture_perhaps_mirrored():
+    """On pictures that say where each pixel lies, the view's lines are evenly spaced and inside."""
+    line = torch.linspace(-1, 1, 65)[1::2]
+    places = torch.stack([line[:, None].expand(32, 32), line.expand(32, 32), torch.zeros(32, 32)]).expand(30, 3, 32, 32)
+    seen = []
+    loss = zoomed(Objective(lambda x: seen.append(x) or x.sum((1, 2, 3))), 0.5, Generators(0))
+    for _ in range(5):
+        loss(places)
+    views = torch.cat(seen)
+    rows, columns = views[:, 0], views[:, 1]
+    assert (rows.std(2) < 1e-5).all() and (columns.std(1) < 1e-5).all(), "no rotation, no shear"
+    height, width = (rows[:, -1, 0] - rows[:, 0, 0]) / 2, (columns[:, 0, -1] - columns[:, 0, 0]) / 2
+    assert 0.3 < (width < 0).float().mean() < 0.7 and (height > 0).all(), "mirrored half the time, never upside down"
+    torch.testing.assert_close(height, width.abs(), atol=0.01, rtol=0)  # half a pixel at the rim
+    assert 0.47 < height.min() < 0.55 and 0.92 < height.max() <= 1 and views.abs().max() <= 1
+
+
+def test_zoom_repeats_by_seed_and_zero_is_none(x):
+    plain = Objective(lambda x: x[:, :, 3, 4].sum(1))
+    assert zoomed(plain, 0, Generators(0)) is plain
+    first, second = zoomed(plain, 0.3, Generators(4)), zoomed(plain, 0.3, Generators(5))
+    values, alone = first(x), second(x[1:])
+    torch.testing.assert_close(values[1:], alone, msg="picture i of seed s is picture 0 of seed s + i")
+    assert not torch.equal(values, first(x)), "another part at each call"
 
 
 def test_smoothing_hides_checkerboards_and_keeps_flat_pictures():

@@ -3,7 +3,7 @@
 /**
  * The state after each step: {step, pictures, logits}; step 0 is the start.
  *
- * engine: has step(inputs). problem: as of problems.js. settings: steps, step_size, schedule, epsilon, jitter, smoothing.
+ * engine: has step(inputs). problem: as of problems.js. settings: steps, step_size, schedule, epsilon, zoom, jitter, smoothing.
  * randoms: one Random a picture. Where the settings have `detail`, the pictures are shown that part of the way.
  */
 export async function* iterate(engine, problem, settings, randoms) {
@@ -11,8 +11,8 @@ export async function* iterate(engine, problem, settings, randoms) {
   yield { step: 0, pictures, logits: null };
   for (let step = 0; step < settings.steps; step++) {
     const falls = settings.schedule === "cosine" ? 0.5 * (1 + Math.cos((Math.PI * step) / settings.steps)) : 1;
-    const shifts = randoms.map((random) => drawShift(random, settings.jitter));
-    const inputs = stepInputs(problem, pictures, shifts, { ...settings, step_size: settings.step_size * falls });
+    const views = randoms.map((random) => ({ zoom: drawZoom(random, settings.zoom), shift: drawShift(random, settings.jitter) }));
+    const inputs = stepInputs(problem, pictures, views, { ...settings, step_size: settings.step_size * falls });
     const outputs = await engine.step(inputs);
     pictures = outputs.next;
     yield { step: step + 1, pictures: between(problem.start, pictures, settings.detail ?? 1), logits: outputs.logits };
@@ -24,6 +24,15 @@ function between(one, other, part) {
   return part === 1 ? other : other.map((value, index) => one[index] + part * (value - one[index]));
 }
 
+/** The part that the network sees of a picture, at least 1 - `most` as wide and perhaps mirrored: the graph's "zoom". */
+function drawZoom(random, most) {
+  if (!most) return [0, 0, 0, 0];
+  const width = 1 - most * random.uniform();
+  const [down, right] = [random.uniform(), random.uniform()].map((place) => (1 - width) * (2 * place - 1));
+  const mirrored = random.uniform() < 0.5;
+  return [width - 1, down, (mirrored ? -width : width) - 1, right];
+}
+
 /** How far the network sees a picture shifted: whole pixels down and to the right, at most `most` each way. */
 function drawShift(random, most) {
   if (!most) return [0, 0];
@@ -31,10 +40,10 @@ function drawShift(random, most) {
   return [draw(), draw()];
 }
 
-/** The inputs of the graph, as training/export/step.py describes them: {name: {data, dims}}. */
-export function stepInputs(problem, pictures, shifts, { epsilon, step_size, smoothing }) {
+/** The inputs of the graph, as training/export describes them: {name: {data, dims}}. views: {zoom, shift} a picture. */
+export function stepInputs(problem, pictures, views, { epsilon, step_size, smoothing }) {
   const { size, classes, features } = problem.shape;
-  const count = shifts.length;
+  const count = views.length;
   const image = [count, 3, size, size];
   const region = [count, 1, size, size];
   const each = (value) => ({ data: new Float32Array(count).fill(value), dims: [count] });
@@ -46,7 +55,8 @@ export function stepInputs(problem, pictures, shifts, { epsilon, step_size, smoo
     feature_weights: { data: problem.featureWeights, dims: [count, features] },
     change_weights: { data: problem.changeWeights, dims: region },
     inside: { data: problem.inside, dims: region },
-    shift: { data: Float32Array.from(shifts.flat()), dims: [count, 2] },
+    zoom: { data: Float32Array.from(views.flatMap((view) => view.zoom)), dims: [count, 2, 2] },
+    shift: { data: Float32Array.from(views.flatMap((view) => view.shift)), dims: [count, 2] },
     smoothing: each(smoothing),
     epsilon: each(epsilon),
     step_size: each(step_size),

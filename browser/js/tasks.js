@@ -13,8 +13,8 @@ export const TASKS = {
 
 /** Parameters that are folded away, where a task has them; others, such as momentum, keep their default, 0. */
 export const FOLDED = [
-  "epsilon", "steps", "step_size", "objective", "schedule", "jitter", "smoothing", "start", "start_scale", "texture",
-  "fill", "outside", "lam", "strength", "upsampling", "consistency",
+  "epsilon", "steps", "step_size", "objective", "schedule", "zoom", "jitter", "smoothing", "start", "start_scale",
+  "texture", "fill", "outside", "lam", "strength", "upsampling", "consistency",
 ];
 
 export const MOST_PICTURES = 8;

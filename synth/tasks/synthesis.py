@@ -14,7 +14,7 @@ from torch import Tensor
 from synth.classifier import Classifier
 from synth.constraints import L2, Constraint, Inside
 from synth.multiscale import REACH, at_both_sizes, changed, enlarge, factors, shrink
-from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed
+from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed, zoomed
 from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
 from synth.pgd import cosine, iterate
 from synth.photographs import Surroundings
@@ -179,6 +179,13 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             unit="pixels",
             help="Random shift of what the model sees at each step; smooths checkerboards.",
         ),
+        "zoom": Float(
+            default=0,
+            minimum=0,
+            maximum=0.7,
+            more=True,
+            help="How much the model's view is enlarged at most, and mirrored or not, at random; steadies shapes.",
+        ),
         "smoothing": Float(
             default=0,
             minimum=0,
@@ -227,8 +234,8 @@ def chosen_loss(p: SimpleNamespace) -> Callable[[Classifier, Tensor], Objective]
 
 
 def augment_view(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
-    """``loss`` of the pictures smoothed, and shifted at random at each step."""
-    return jittered(smoothed(loss, p.smoothing), p.jitter, generators)
+    """``loss`` of the pictures smoothed, and shifted, enlarged and mirrored at random at each step."""
+    return zoomed(jittered(smoothed(loss, p.smoothing), p.jitter, generators), p.zoom, generators)
 
 
 def class_or_predicted(model: Classifier, label: int | Tensor | None, x: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from synth import checkpoint
 from synth.classifier import Classifier
 from synth.constraints import softened
+from synth.objectives import random_part
 from synth.pgd import cosine
 from synth.randomness import Generators, draw
 from synth.tasks import TASKS
@@ -51,8 +53,7 @@ class Replay:
         problem: Any = task.problem(model.engine(), p, generators)  # type: ignore[attr-defined]
         start = problem.start
         self.start, count = start.numpy(), len(start)
-        draws = [draw(start[:, 0, 0, :2], generators, torch.rand) for _ in range(p.steps + 1)] if p.jitter else []
-        self.shifts = [(one * (2 * p.jitter + 1)).long() - p.jitter for one in draws[1:]]  # the first: the start's loss
+        self.views = [random_view(start, p, generators) for _ in range(p.steps + 1)][1:]  # the first: the start's loss
         self.size = cosine(p.step_size) if p.schedule == "cosine" else lambda *_: p.step_size
         self.known: dict[str, Any] = {"center": self.start, "epsilon": p.epsilon, "smoothing": p.smoothing}
         if name == "painting":
@@ -78,9 +79,8 @@ class Replay:
 
     def step(self, index: int, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pictures after step ``index`` (from 0) from ``pictures``, and the loss of these."""
-        shift = self.shifts[index] if self.shifts else 0
-        size = self.size(index, self.p.steps)
-        after, _, loss = self.exported.step(len(pictures), **self.known, pictures=pictures, shift=shift, step_size=size)
+        own = {"pictures": pictures, "step_size": self.size(index, self.p.steps)} | self.views[index]
+        after, _, loss = self.exported.step(len(pictures), **self.known, **own)
         return after, loss
 
     def states(self) -> Iterator[np.ndarray]:
@@ -93,6 +93,17 @@ class Replay:
     def run(self) -> np.ndarray:
         """The pictures after all steps."""
         return deque(self.states(), maxlen=1).pop()
+
+
+def random_view(x: Tensor, p: SimpleNamespace, generators: Generators) -> dict[str, Tensor]:
+    """What the model sees of pictures ``x`` at one step: the inputs "zoom" and "shift", drawn as a task does."""
+    view = {}
+    if p.zoom:
+        view["zoom"] = random_part(x, p.zoom, generators) - torch.tensor([1, 0])
+    if p.jitter:
+        shift = draw(x[:, 0, 0, :2], generators, torch.rand)
+        view["shift"] = (shift * (2 * p.jitter + 1)).long() - p.jitter
+    return view
 
 
 def _rows(count: int, size: int, indices, value: float) -> np.ndarray:

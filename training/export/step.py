@@ -31,6 +31,7 @@ def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
         "feature_weights": torch.zeros(count, model.head.in_features),
         "change_weights": torch.zeros(count, 1, size, size),
         "inside": torch.ones(count, 1, size, size),
+        "zoom": torch.zeros(count, 2, 2),
         "shift": torch.zeros(count, 2),
         "smoothing": none,
         "epsilon": none.clone(),
@@ -56,12 +57,16 @@ class Gradient(nn.Module):
         feature_weights: Tensor,
         change_weights: Tensor,
         inside: Tensor,
+        zoom: Tensor,
         shift: Tensor,
         smoothing: Tensor,
         epsilon: Tensor,
         step_size: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        rows, columns = (view_matrix(shift[:, axis], smoothing, pictures.shape[-1]) for axis in range(2))
+        size = pictures.shape[-1]
+        rows, columns = (
+            view_matrix(shift[:, axis], smoothing, size) @ part_matrix(zoom[:, axis], size) for axis in range(2)
+        )
         with torch.enable_grad():
             x = pictures.detach().requires_grad_()
             view = rows[:, None] @ x @ columns[:, None].mT
@@ -93,6 +98,16 @@ def view_matrix(shift: Tensor, smoothing: Tensor, size: int) -> Tensor:
         place = (size - 1) - ((size - 1) - place.abs()).abs()
         matrix = matrix + weight[:, None, None] * (place[:, :, None] == line).float()
     return matrix
+
+
+def part_matrix(zoom: Tensor, size: int) -> Tensor:
+    """Matrices (N, size, size) that enlarge a part of lines, for ``zoom`` (N, 2): factors - 1, and offsets.
+
+    What ``synth.objectives.zoomed`` does, by linear interpolation.
+    """
+    line = torch.arange(size, dtype=torch.float32)
+    place = ((1 + zoom[:, :1]) * ((2 * line + 1) / size - 1) + zoom[:, 1:] + 1) * (size / 2) - 0.5
+    return (1 - (place.clamp(0, size - 1)[:, :, None] - line).abs()).clamp(0, 1)
 
 
 class Step(nn.Module):
