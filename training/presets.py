@@ -98,10 +98,11 @@ TINY64_PRESETS = {
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
 _CALM = {"jitter": 8, "smoothing": 1, **_FALLING}
+_STEADY = {"zoom": 0.3, **_CALM}
 _FILLED = {"epsilon": 25, "coarse_steps": 15, "steps": 20, "step_size": 4.2, **_CALM, "smoothing": 0.5}
 IMAGENET20_PRESETS = {
     "generation": {
-        "tuned": {"start": "mixture", "epsilon": 60, "coarse_steps": 40, "steps": 20, "step_size": 2, **_CALM},
+        "tuned": {"start": "mixture", "epsilon": 60, "coarse_steps": 40, "steps": 20, "step_size": 2, **_STEADY},
         "fast": {"start": "mixture", "epsilon": 60, "coarse_steps": 12, "steps": 8, "step_size": 6, "jitter": 4},
         "softer": {
             "start": "mixture",
@@ -110,7 +111,7 @@ IMAGENET20_PRESETS = {
             "steps": 20,
             "step_size": 2,
             "stop": "like real pictures",
-            **_CALM,
+            **_STEADY,
         },
         "own size alone": {"start": "mixture", "epsilon": 60, "steps": 30, "step_size": 3, "jitter": 4},
     },
@@ -119,13 +120,13 @@ IMAGENET20_PRESETS = {
         "remove things": {"detail": 0.85, "resemblance": 1000, **_FILLED},
         "class alone": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5},
     },
-    "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_CALM}},
+    "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_STEADY}},
     "super_resolution": {"tuned": {"detail": 0.5, "epsilon": 12, "steps": 20, "step_size": 2, **_CALM}},
     "sketch": {
-        "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_CALM},
+        "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_STEADY},
     },
     "painting": {"tuned": {"feature": 92, "epsilon": 40, "steps": 50, "step_size": 1.4, **_CALM}},
-    "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_CALM}},
+    "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_STEADY}},
 }
 """Chosen by looking at the checkpoint's own sheets at 224 pixels; the shape is settled at 112."""
 IMAGENET20_PAIRS = {
