@@ -15,7 +15,8 @@ from tqdm import tqdm
 from synth import checkpoint, hub
 from synth.classifier import Classifier
 from synth.constraints import L2
-from synth.features import Feature, FeatureGallery
+from synth.features import SHOWN, Feature, FeatureGallery
+from synth.multiscale import shrink
 from synth.objectives import Objective, jittered, smoothed
 from synth.pgd import pgd
 from synth.pictures import to_images
@@ -41,6 +42,8 @@ BATCH = 64
 def draw(model: Classifier, quiet: bool = True) -> tuple[Tensor, FeatureGallery]:
     """Pictures (features, 3, S, S) that drive up one feature each, and the gallery that shows them.
 
+    S is the model's size, or half of it where that is larger than a gallery shows.
+
     A feature's classes come with their share of its positive weights in the last layer; what it lifts is the logit of
     the first one, by its value in the picture times its weight.
     """
@@ -52,11 +55,12 @@ def draw(model: Classifier, quiet: bool = True) -> tuple[Tensor, FeatureGallery]
         scale=SETTINGS["start_scale"],
         generator=generators,
     )
+    pool = shrink(pool) if model.image_size > SHOWN else pool
     with torch.no_grad():
         best = torch.cat([engine.representation(x) for x in pool.split(BATCH)]).argmax(0)
     parts = []
     strided = model.image_size > 48  # such stems draw checkerboards
-    ratio = model.image_size / 32  # an L2 radius grows with the side
+    ratio = pool.shape[-1] / 32  # an L2 radius grows with the side
     for indices in tqdm(torch.arange(weight.shape[1]).split(BATCH), desc=model.name, disable=quiet):
         loss = smoothed(activations(engine, indices.to(engine.device)), float(strided))
         loss = jittered(loss, SETTINGS["jitter"], generators)

@@ -282,7 +282,7 @@ def keep_memory() -> None:
 
 
 def precision(device: str = DEVICE) -> str:
-    """ "bf16" where the machine computes in it natively, else "no"."""
+    """What Accelerate calls it: "bf16" where the machine computes in it natively, else "no"."""
     native = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
     return "bf16" if native else "no"
 
@@ -293,7 +293,12 @@ def accelerate(*handlers, device: str = DEVICE) -> Accelerator:
     return Accelerator(mixed_precision=precision(device), cpu=device == "cpu", kwargs_handlers=list(handlers))
 
 
+def arithmetic(accelerator: Accelerator) -> str:
+    """The precision by its usual name."""
+    return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
+
+
 def machine(accelerator: Accelerator) -> str:
     """What a training ran on, in words."""
     kind = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
-    return f"{kind}, {accelerator.num_processes} process(es), precision {accelerator.mixed_precision}"
+    return f"{kind}, {accelerator.num_processes} process(es), precision {arithmetic(accelerator)}"

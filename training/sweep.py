@@ -19,12 +19,14 @@ from synth.parameters import Choice, Int, flag
 from synth.starts import STARTS
 from training.data import Pictures, of
 from training.judge import Reference, check, judge_samples
-from training.loop import DEVICE, accelerate
+from training.loop import DEVICE, accelerate, arithmetic
 from training.processes import once
 from training.sampling import GENERATION, Samples, balanced, generate
 from training.tables import table
 
-SWEPT = ("start", "objective", "epsilon", "steps", "step_size")
+CHOSEN = ("start", "objective")
+SWEPT = (*CHOSEN, "epsilon", "steps", "step_size", "zoom")
+ZOOMS = [0.0, 0.15, 0.3]
 MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}
 """The default values to try, as multiples of the preset's value."""
 
@@ -39,7 +41,7 @@ def around(model: Classifier) -> dict[str, list]:
         parameter = GENERATION.parameters[name]
         values = (min(max(preset[name] * by, parameter.minimum), parameter.maximum) for by in multiples)
         grid[name] = [round(value) if isinstance(parameter, Int) else float(f"{value:.3g}") for value in values]
-    return grid
+    return grid | {"zoom": ZOOMS}
 
 
 def one_at_a_time(model: Classifier, grid: dict[str, list]) -> list[dict]:
@@ -97,7 +99,7 @@ def markdown(rows: list[dict]) -> str:
         if settings is None:
             cells = ["real test pictures"] + [""] * (len(SWEPT) - 1)
         else:
-            shown = {name: f"{settings[name]:g}" if name in MULTIPLES else settings[name] for name in SWEPT}
+            shown = {name: str(settings[name]) if name in CHOSEN else f"{settings[name]:g}" for name in SWEPT}
             cells = [f"**{shown[name]}**" if settings[name] != preset[name] else shown[name] for name in SWEPT]
         low, high = row["judge_accuracy"]["interval"]
         cells += [
@@ -124,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in SWEPT:
         parameter = GENERATION.parameters[name]
         kind = str if isinstance(parameter, Choice) else int if isinstance(parameter, Int) else float
-        default = "a few around the preset" if name in MULTIPLES else "all"
+        default = "all" if name in CHOSEN else "a few around the preset"
         parser.add_argument(flag(name), type=kind, nargs="*", help=f"values to try, or none (default {default})")
     options = parser.parse_args(arguments)
     try:
@@ -138,7 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
         title = (
             f"Each row shows {options.count} class-balanced samples of {model.name}, compared with as many "
             f"class-balanced random training pictures in the features of the judge {judge.name}. Bold settings differ "
-            f"from the preset. The precision is {accelerator.mixed_precision}. The command is `{command}`.\n\n"
+            f"from the preset. The precision is {arithmetic(accelerator)}. The command is `{command}`.\n\n"
         )
         rows = []
         run = dict(count=options.count, accelerator=accelerator, batch=options.batch)

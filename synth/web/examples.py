@@ -25,11 +25,11 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "painting": {"picture": ("monarch", "horse", "raccoon's face")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
-    "interpolation": {"picture": ("alp",), "other": ("cliff",)},
+    "interpolation": {"picture": ("alp", "raccoon's face"), "other": ("cliff", "cat's face")},
     "inpainting": {"picture": ("lion", "horse", "cat's face")},
     "super_resolution": {"picture": ("lion", "horse", "raccoon's face")},
     "maximisation": {"picture": ("lion", "golden retriever", "garbage truck")},
-    "reconstruction": {"picture": ("king penguin",)},
+    "reconstruction": {"picture": ("king penguin", "cat's face")},
     "anomaly_detection": {"picture": ("lion",)},
 }
 """Examples that tasks begin with, chosen by looking at all of them; else the first of the checkpoint's pairs."""
@@ -50,7 +50,8 @@ def examples(task: Task, model: Classifier, parameter: str = "picture") -> dict[
     own = {} if task.drawn or model.folder is None else checkpoint.examples(model.folder)
     if not own:
         own = sketch_files(model.classes)
-    photographs = {} if task.drawn or kind.shelf == "others" else _photographs(task, model)
+    plain = task.drawn or (kind.shelf == "others" and model.image_size < LARGE)
+    photographs = {} if plain else _photographs(task, model)
     names = [name for name in model.pairs if name in own] or list(own)
     names = [*(names[::-1] if kind.shelf == "others" else names), *own]
     first = FIRST.get(task.name, {}).get(parameter, ())

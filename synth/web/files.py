@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import gradio as gr
 
@@ -17,21 +17,28 @@ from synth.web.checkpoints import NOTHING, load
 from synth.web.display import panel
 from synth.web.events import PRIVATE, show_errors
 from synth.web.run import Run
-from synth.web.views import beside, file_name, new_file, zoom
+from synth.web.views import SHARED, beside, file_name, new_file, zoom
 
 
 class Files:
-    """The buttons, wired to the ``run_state`` of the tab, and to the settings that a link holds."""
+    """The buttons, wired to the ``run_state`` of the tab, and to the settings that a link holds.
 
-    def __init__(self, task: Task, run_state: gr.State, controls: dict, checkpoint: gr.Dropdown, other: gr.Dropdown):
+    first: the stored result that the tab begins with, if any.
+    """
+
+    def __init__(
+        self, task: Task, run_state: gr.State, controls: dict, checkpoint: gr.Dropdown, other: gr.Dropdown,
+        first: Run | None,
+    ):  # fmt: skip
         self.task, kinds = task, task.parameters
         pictured = [name for name, kind in kinds.items() if isinstance(kind, (Picture, Mask))]
         linkable = {name: part for name, part in controls.items() if name not in pictured}
         self._linkable, self._link_inputs = list(linkable), [checkpoint, other, *linkable.values()]
         with gr.Row(elem_classes="files"):
-            self.png = gr.DownloadButton("Save PNG", interactive=False, min_width=100)
-            self.gif = gr.Button("Save GIF", interactive=False, min_width=100)
-            self.zip = gr.Button("Save ZIP", interactive=False, min_width=100)
+            path, empty = stored_png(first) if first is not None else None, first is None
+            self.png = gr.DownloadButton("Save PNG", path, interactive=not empty, min_width=100)
+            self.gif = gr.Button("Save GIF", interactive=False, visible=empty, min_width=100)
+            self.zip = gr.Button("Save ZIP", interactive=False, visible=empty, min_width=100)
             link = gr.Button("Copy link", min_width=100)
         if pictured:
             gr.Markdown("A PNG holds the settings and your pictures; a link only the settings.", elem_classes="help")
@@ -47,18 +54,15 @@ class Files:
     def finish(self, run: Run, folder: str) -> dict:
         """Updates for a result: its PNG, in ``folder``, which holds its settings, and the comparison if any."""
         if run.recorder is None:
-            return self.clear()
-        path = new_file(folder, f"{file_name(run.frame.record)}.png")
-        scale = zoom(run.frame)
-        if run.other is None:
-            run.frame.save(path, zoom=scale)
-        else:
-            names = [frame.record.checkpoint for frame in (run.frame, run.other)]
-            sheets = [pictures.sheet(frame.pictures, zoom=scale) for frame in (run.frame, run.other)]
-            page = beside(dict(zip(map(panel, names), sheets, strict=True)))
-            replace(run.frame.record, compare=names[1]).save(page, path)
-        several, moving = len(run.frame.pictures) > 1, run.frame.step > 1
-        updates = [gr.DownloadButton(value=str(path), interactive=True)]
+            return self.show_stored(run)
+        return self._offer(save_png(run, folder), len(run.frame.pictures) > 1, run.frame.step > 1)
+
+    def show_stored(self, run: Run) -> dict:
+        """Updates for a stored result, whose steps are not kept."""
+        return self._offer(stored_png(run), False, False)
+
+    def _offer(self, path: str, several: bool, moving: bool) -> dict:
+        updates = [gr.DownloadButton(value=path, interactive=True)]
         updates += [gr.Button(visible=moving, interactive=True), gr.Button(visible=several, interactive=True)]
         return dict(zip(self.outputs, updates, strict=True))
 
@@ -77,6 +81,25 @@ class Files:
         with show_errors():
             record = Record(self.task.name, checkpoint, settings, compare="" if other == NOTHING else other)
             return record.to_query(self.task.defaults(load(checkpoint)))
+
+
+def save_png(run: Run, folder: str) -> str:
+    """The path in ``folder`` of a PNG of the run, and of the comparison if any, with its settings inside."""
+    path, scale = new_file(folder, f"{file_name(run.frame.record)}.png"), zoom(run.frame)
+    if run.other is None:
+        run.frame.save(path, zoom=scale)
+        return str(path)
+    names = [frame.record.checkpoint for frame in (run.frame, run.other)]
+    sheets = [pictures.sheet(frame.pictures, zoom=scale) for frame in (run.frame, run.other)]
+    page = beside(dict(zip(map(panel, names), sheets, strict=True)))
+    replace(run.frame.record, compare=names[1]).save(page, path)
+    return str(path)
+
+
+@lru_cache(maxsize=128)
+def stored_png(run: Run) -> str:
+    """The same of a stored result, made once for every visitor."""
+    return save_png(run, SHARED)
 
 
 def save_gif(run: Run, path: str) -> None:

@@ -51,7 +51,7 @@ class Results:
         self.stopped, self.run_state = gr.State(), gr.State(first.run() if first else None, time_to_live=KEPT)
         self.display = Display(self.run_state, self.status, first.run() if first else None)
         self.metrics = gr.Markdown(visible=False)
-        self.files = Files(task, self.run_state, controls, checkpoint, other)
+        self.files = Files(task, self.run_state, controls, checkpoint, other, first.run() if first else None)
         inputs = [checkpoint, *controls.values()]
         self.reuse = Reuse(task, self.run_state, self.status, self.stopped, controls, inputs)
         self.plots = Plots()
@@ -89,7 +89,7 @@ class Results:
     def show_stored(self, one) -> dict:
         """Updates that show a stored result."""
         updates = {self.status: show(one.words), self.run_state: one.run(), self.metrics: gr.Markdown(visible=False)}
-        return updates | self.display.show_stored(one.run()) | self.files.clear() | self.plots.clear()
+        return updates | self.display.show_stored(one.run()) | self.files.show_stored(one.run()) | self.plots.clear()
 
     def _nothing(self) -> dict:
         updates = {self.status: show(READY), self.run_state: None, self.metrics: gr.Markdown(visible=False)}

@@ -14,6 +14,7 @@ from synth import TASKS, Frame, hub, pictures
 from synth.parameters import Mask, Picture, sentence
 from synth.record import Record
 from synth.web.checkpoints import load
+from synth.web.editor import shrink
 from synth.web.examples import example
 from synth.web.run import Run
 from synth.web.seen import what_is_seen
@@ -52,10 +53,12 @@ class Stored:
         return " ".join(filter(None, said))
 
     def record(self) -> Record:
-        """Its settings, with the pictures."""
+        """Its settings, with the pictures as a run would keep them."""
         model, task = load(self.checkpoint), TASKS[self.task]
-        images = {name: example(task, model, name, shown) for name, shown in self.examples.items()}
-        return Record(self.task, self.checkpoint, self.settings | images, compare=self.compare)
+        images = {name: shrink(example(task, model, name, shown)) for name, shown in self.examples.items()}
+        checked = task.check(model, **self.settings | images)
+        kept = self.settings | {name: checked[name] for name in images}
+        return Record(self.task, self.checkpoint, kept, compare=self.compare)
 
     def run(self) -> Run:
         """As if it had just been made, but for its steps."""

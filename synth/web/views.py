@@ -156,10 +156,12 @@ def new_file(folder: str, name: str) -> Path:
 
 
 _SHARED = tempfile.TemporaryDirectory()
+SHARED = _SHARED.name
+"""A folder of files that stay while the app runs, for what every visitor sees."""
 
 
 def shared_file(image: Image.Image, name: str = "picture") -> str:
-    """The path of a file of ``image`` that stays while the app runs, for what every visitor sees."""
-    path = new_file(_SHARED.name, f"{name}.webp")
+    """The path of a file of ``image`` in the shared folder."""
+    path = new_file(SHARED, f"{name}.webp")
     image.save(path, quality=92, method=2)
     return str(path)

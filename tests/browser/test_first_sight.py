@@ -7,9 +7,10 @@ import re
 import numpy as np
 import torch
 
+from synth.record import Record
 from synth.web.stored import index
 from synth.web.words import TITLE
-from tests.browser.actions import expect, in_tab, open_fold, open_tab, result, run, show_pixels, to_tensor
+from tests.browser.actions import download, expect, in_tab, open_fold, open_tab, result, run, show_pixels, to_tensor
 from tests.conftest import draw_picture
 
 
@@ -17,7 +18,9 @@ def test_a_card_opens_its_tab_with_settings_and_stored_result(page, calls):
     page.locator(".cards button.thumbnail-item:has-text('Turn a square into a dot')").click()
     page.locator("button[role=tab][aria-selected=true]:has-text('Translate')").wait_for()
     in_tab(page, ".status :text('Made earlier. The model now sees:')").wait_for()
-    expect(in_tab(page, "button:text-is('Save PNG')")).to_be_disabled()
+    kept = Record.read(download(page, "button:text-is('Save PNG')"))
+    assert kept.task == "translation" and kept.settings["class_name"] == "dot" and kept.settings["picture"] is not None
+    expect(in_tab(page, "button:text-is('Save GIF')")).to_have_count(0)  # the steps were not kept
     expect(in_tab(page, "button:text-is('Run')")).to_be_enabled()
     show_pixels(page)
     stored, kept = result(page), index()["tiny-translation"].run()

@@ -19,6 +19,7 @@ from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
 from training.intervals import mean
 from training.judge import check, judge_accuracy, outputs
+from training.loop import arithmetic
 from training.processes import once, spread
 from training.sampling import balanced, to_bytes
 from training.tables import interval_cell, table
@@ -130,7 +131,7 @@ class Restoration(Measure):
 
             return {
                 "count": len(data),
-                "precision": accelerator.mixed_precision,
+                "precision": arithmetic(accelerator),
                 **({} if judge is None else {"judge": judge.name, "truth": judged(truth)}),
                 "super_resolution": {factor: compare(results, "bicubic") for factor, results in enlarged.items()},
                 "inpainting": compare(inpainted, "smooth fill"),

@@ -11,6 +11,7 @@ from torch import Tensor
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
 from training.judge import Reference, check, judge_samples, outputs, rounded
+from training.loop import arithmetic
 from training.processes import once
 from training.sampling import GENERATION, balanced, generate
 from training.stored import Stored
@@ -62,7 +63,7 @@ class SampleQuality(Measure):
             result = {
                 "count": count,
                 "settings": {name: values[name] for name in values if name not in ("class_name", "count", "seed")},
-                "precision": accelerator.mixed_precision,
+                "precision": arithmetic(accelerator),
                 "seconds_per_picture": rounded(samples.seconds),
                 "reference": f"{len(references)} class-balanced random training pictures of {len(train)}",
                 "judge": {"extractor": f"judge {judge.name}", **_judge_figures(sets, reference, train)},

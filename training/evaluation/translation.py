@@ -13,6 +13,7 @@ from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure
 from training.intervals import mean, proportion
 from training.judge import outputs
+from training.loop import arithmetic
 from training.processes import once, spread
 from training.sampling import balanced, to_bytes
 from training.tables import table
@@ -73,7 +74,7 @@ class TranslationQuality(Measure):
             return {
                 "count": len(together["distance"]),
                 "judge": judge.name,
-                "precision": accelerator.mixed_precision,
+                "precision": arithmetic(accelerator),
                 "settings": {k: v for k, v in settings.items() if k not in ("picture", "class_name", "seed")},
                 "seconds_per_picture": round(seconds / len(together["distance"]), 4),
                 "pairs": {f"{source} to {target}": _figures(one) for (source, target), one in values.items()},
