@@ -26,15 +26,15 @@ OPENED = (LARGE, SMALL, "cifar10-resnet18-slim-l2-dual", "cifar10-resnet18-slim-
 """Checkpoints whose tabs begin with a stored result."""
 CARDS = {
     f"{LARGE}-generation": "Make a picture from nothing",
-    f"{SMALL}-style_transfer": "Redraw it in another style",
+    f"{LARGE}-style_transfer": "Redraw it in another style",
     f"{LARGE}-sketch": "Turn a sketch into a picture",
-    f"{SMALL}-denoising": "Clean a noisy picture",
+    f"{LARGE}-denoising": "Clean a noisy picture",
     f"{LARGE}-translation": "Change the animal",
     f"{LARGE}-inpainting": "Fill a hole",
     f"{LARGE}-super_resolution": "Add detail to a small picture",
     f"{LARGE}-ordinary": "Robust beside ordinary",
     f"{SMALL}-landscape": "Turn mountains into a seashore",
-    f"{SMALL}-interpolation": "Walk between two pictures",
+    f"{LARGE}-interpolation": "Walk between two pictures",
 }
 """Titles of the cards, in order, by the name of the stored result."""
 MORE: dict[str, dict] = {

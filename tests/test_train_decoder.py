@@ -13,9 +13,9 @@ from synth import checkpoint
 from synth.metrics import psnr
 from tests.conftest import make_model
 from tests.toys import fork, same_weights, square, write_pictures
-from training.data import load
+from training.data import hold_out, load
 from training.discriminator import Discriminator
-from training.train_decoder import DecoderConfig, main, train
+from training.train_decoder import DecoderConfig, main, normal_scores, train
 
 CONFIG = DecoderConfig(depth=2, width=0.5, epochs=2, batch_size=16, ema=0.9, validation=8)
 
@@ -79,12 +79,15 @@ def test_each_loss_counts_and_can_be_left_out(change, whole, encoder, data, tmp_
     assert all(one.isfinite().all() for one in decoder.state_dict().values()) and not same_weights(decoder, plain)
 
 
-def test_pictures_smaller_than_the_encoders_teach_a_decoder_of_its_own_size(encoder, folder, tmp_path):
+def test_pictures_smaller_than_the_encoders_teach_a_decoder_of_its_own_size(encoder, data, folder, tmp_path):
     settings = ["--side", "16", "--depth", "2", "--epochs", "1", "--batch-size", "16", "--quiet"]
     main([encoder.source, "--data", str(folder), "--output", str(tmp_path), *settings])
     model = synth.load(tmp_path / "checkpoint")
     assert model.decoder.info["plan"]["side"] == 16
     assert model.decoder(model.maps(torch.rand(1, 3, 32, 32), 2)[-1]).shape == (1, 3, 32, 32)
+    normal, _ = hold_out(data, DecoderConfig())
+    scores = normal_scores(model, model.decoder.eval(), normal, relative=False)
+    assert model.decoder.info["normal_scores"] == pytest.approx(scores, rel=1e-2)  # of pictures of its own size
 
 
 def test_several_decoders_live_in_one_checkpoint(whole, data, tmp_path):

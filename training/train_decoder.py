@@ -27,8 +27,8 @@ from training import loop
 from training.data import Pictures, augment, hold_out, of
 from training.discriminator import Discriminator
 
-SCORED = 200
-"""Held-out pictures, at most, with whose anomaly scores others are compared."""
+SCORED, BATCH = 200, 50
+"""Held-out pictures, at most, with whose anomaly scores others are compared, and how many at a time."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,21 @@ def train(
     data: Pictures,
     output: Path,
     *,
+    own_size: Pictures | None = None,
     max_minutes: float = math.inf,
     quiet: bool = False,
     change_recipe: bool = False,
 ) -> Decoder:
     """Train a decoder of ``encoder`` on ``data``, continuing whatever ``output`` holds; returns the averaged one.
 
+    own_size: the same pictures at the encoder's own size, where ``data`` has another.
     ``training.train.train`` says what ``output`` gets and when. ValueError for a depth that the encoder lacks.
     """
     accelerator = loop.accelerate(DistributedDataParallelKwargs(find_unused_parameters=True))
     limits = {"max_minutes": max_minutes, "quiet": quiet, "change_recipe": change_recipe}
     run = loop.Run(f"{encoder.name} decoder", output, accelerator, recipe=dataclasses.asdict(config), **limits)
     torch.manual_seed(config.seed)
+    normal, _ = hold_out(own_size or data, config)
     held_out, data = hold_out(data, config)
     trainer = DecoderTrainer(config, encoder, data, accelerator)
     run.resume(trainer.parts)
@@ -102,7 +105,7 @@ def train(
         if run.save_due(batch):
             if accelerator.is_main_process:
                 run.save(batch, trainer.parts)
-                trainer.write(output / "checkpoint", held_out, run.summary(batch))
+                trainer.write(output / "checkpoint", normal, run.summary(batch))
             accelerator.wait_for_everyone()
         if run.over:
             break
@@ -185,15 +188,12 @@ class DecoderTrainer:
         maps = enumerate(self.encoder.maps(x, self.config.depth), 1)
         return {f"held_out_psnr_{depth}": round(psnr(self.result(z, depth), x).mean().item(), 3) for depth, z in maps}
 
-    def write(self, folder: Path, held_out: Pictures, summary: dict) -> None:
-        """The whole checkpoint with this decoder, and with the anomaly scores of held-out pictures to compare with."""
+    def write(self, folder: Path, normal: Pictures, summary: dict) -> None:
+        """The whole checkpoint with this decoder, and with the anomaly scores of normal pictures to compare with."""
         self.result.info |= summary
-        if len(held_out):
-            self.result.eval()
-            x = held_out[:SCORED][0].to(self.accelerator.device)
+        if len(normal):
             relative = bool(self.config.name) and self.encoder.decoder is not None
-            *_, (_, _, scores) = anomaly_scores(self.encoder, self.result, x, relative=relative)
-            self.result.info["normal_scores"] = [round(value, 6) for value in scores.sort().values.tolist()]
+            self.result.info["normal_scores"] = normal_scores(self.encoder, self.result.eval(), normal, relative)
         shutil.copytree(self.source.folder, folder, dirs_exist_ok=True)
         checkpoint.add(folder, decoders={**self.source.decoders, self.config.name: self.result})
 
@@ -209,6 +209,16 @@ class DecoderTrainer:
         if depth == 1 or torch.rand((), generator=generator) < self.config.deepest:
             return depth
         return int(torch.randint(1, depth, (), generator=generator))
+
+
+def normal_scores(encoder: Classifier, decoder: Decoder, normal: Pictures, relative: bool) -> list[float]:
+    """The sorted anomaly scores of the first SCORED of the ``normal`` pictures."""
+    scores: list[float] = []
+    for begin in range(0, min(len(normal), SCORED), BATCH):
+        x, _ = normal[begin : min(begin + BATCH, SCORED)]
+        *_, (_, _, some) = anomaly_scores(encoder, decoder, x.to(encoder.device), relative=relative)
+        scores += some.tolist()
+    return sorted(round(score, 6) for score in scores)
 
 
 class _Stages(nn.Module):
@@ -241,11 +251,12 @@ def main(arguments: list[str] | None = None) -> None:
         config = DecoderConfig(**{field.name: getattr(options, field.name) for field in fields})
         encoder = hub.load(options.checkpoint)
         data = of(encoder, "train", options.data, config.side)
+        own_size = of(encoder, "train", options.data) if config.side else data
         if options.only:
-            data = data.only(options.only)
+            data, own_size = data.only(options.only), own_size.only(options.only)
         output = options.output or Path("runs") / f"{encoder.name}-decoder"
         limits = {"max_minutes": options.max_minutes, "quiet": options.quiet, "change_recipe": options.change_recipe}
-        train(config, encoder, data, output, **limits)
+        train(config, encoder, data, output, own_size=own_size, **limits)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 

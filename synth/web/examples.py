@@ -30,7 +30,7 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "super_resolution": {"picture": ("lion", "horse", "raccoon's face")},
     "maximisation": {"picture": ("lion", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
-    "anomaly_detection": {"picture": ("lion",)},
+    "anomaly_detection": {"picture": ("lion", "church")},
 }
 """Examples that tasks begin with, chosen by looking at all of them; else the first of the checkpoint's pairs."""
 NOISE = 30

@@ -64,8 +64,8 @@ TOUR = {
     "imagenet20-resnet18-slim-l2-sketch": "The same steps, from a flat drawing: move the handle to see it before and "
     "after. The layout stays, and the classifier draws the rest.",
     "imagenet20-resnet18-slim-l2-translation": "The same steps, from a picture and towards another class.",
-    "tiny64-resnet18-slim-l2-denoising": "The classifier's features, turned into a picture again by a small decoder: "
-    "the noise is not among what it looks at.",
+    "imagenet20-resnet18-slim-l2-denoising": "The classifier's features, turned into a picture again by a small "
+    "decoder: the noise is not among what it looks at.",
     "imagenet20-resnet18-slim-l2-ordinary": "Why it works: the same steps with a robust classifier, and with an "
     "ordinary one that was never attacked while it learned.",
 }
