@@ -22,7 +22,7 @@ from synth.web.views import shared_file
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
     "translation": {"picture": ("lion", "raccoon's face", "golden retriever")},
-    "painting": {"picture": ("monarch", "horse", "raccoon's face")},
+    "painting": {"picture": ("monarch", "horse", "church")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp", "raccoon's face"), "other": ("cliff", "cat's face")},
