@@ -51,7 +51,7 @@ def visit(page: Page, task: Task, times: int, folder: Path) -> tuple[float, floa
     """Median seconds to the first frame and to the end of the task's default run; a screenshot of it as it opens."""
     page.locator(f"#tab-{task.name}-button").click()
     panel = page.locator("div[role=tabpanel]:visible")
-    page.wait_for_timeout(8000 if panel.locator("canvas").count() else 2000)  # an editor draws its picture late
+    page.wait_for_timeout(25_000 if panel.locator("canvas").count() else 2000)  # an editor draws its picture late
     first, done = [], []
     save_screenshot(page, folder / f"{task.name}.webp")
     for _ in range(times + 1 if times else 0):

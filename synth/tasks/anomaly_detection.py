@@ -64,7 +64,8 @@ class AnomalyDetection(Inversion):
     def run(self, model, p, generators, frame):
         names = [name for name in model.decoders if name]
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
-        captions = tuple(kind for kind in ("rebuilt as normal", "what does not fit") for _ in p.picture)
+        kinds = ("rebuilt as normal" if p.normal is None else f"rebuilt as {names[p.normal]}", "what does not fit")
+        captions = tuple(kind for kind in kinds for _ in p.picture)
         start = torch.cat([p.picture, torch.zeros_like(p.picture)])
         yield frame(0, p.steps, start, start.new_zeros(len(start)), start, captions=captions)
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder

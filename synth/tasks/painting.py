@@ -11,7 +11,7 @@ from synth.tasks.synthesis import Problem, Synthesis, augment_view, optimisation
 
 
 class Painting(Synthesis):
-    """Paint a feature of the representation into the masked part of a picture.
+    """Paint something that the classifier looks for, such as a roof or a snout, into the masked part of a picture.
 
     Section 3.5 and equation 5 of Santurkar et al. 2019.
     """
@@ -24,7 +24,7 @@ class Painting(Synthesis):
     parameters = {
         "picture": Picture(help="The picture to paint on."),
         "mask": Mask(help="White where to paint.", optional=True, blank="a disc in the middle"),
-        "feature": FeatureIndex(help="Which feature: a component of the representation."),
+        "feature": FeatureIndex(help="Which feature: a number of the classifier, computed before it names a class."),
         "extent": extent_parameter(),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
         "strength": Float(

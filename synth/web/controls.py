@@ -71,7 +71,7 @@ def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str
             values[name] = first_class(model)
         if isinstance(kind, Normal):
             values[name] = next(reversed(kind.names(model)), None)  # a verdict on one kind is plainer than on all
-    if "count" in kinds and model.image_size >= LARGE:
+    if {"count", "steps"} <= kinds.keys() and model.image_size >= LARGE:
         values["count"] = min(values["count"], SEVERAL)
     values |= kept
     return [control(name, task.parameters[name], model, values[name]) for name in names]

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth import TASKS
-from synth.parameters import ClassName
+from synth import TASKS, Classifier
+from synth.parameters import ClassName, FeatureIndex
 from synth.tasks.synthesis import Synthesis
 from synth.web.checkpoints import load
+from synth.web.features import find_features
 from synth.web.gpu import run_on_worker
 from synth.web.run import Run
 
@@ -50,11 +51,22 @@ def what_is_seen(run: Run) -> str:
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         assumed = f" No class was chosen, so it assumed: {model.classes[int(before.argmax())]}."
         if before.max() < SURE:
-            likely = before.topk(min(LIKELY, len(before))).indices.tolist()[1:]
-            assumed += f" It is not sure: you might choose {' or '.join(model.classes[index] for index in likely)}."
+            first, *likely = (model.classes[index] for index in before.topk(min(LIKELY, len(before))).indices.tolist())
+            return (
+                f"The model is not sure which of its {len(before)} classes this is, and assumed the likeliest, {first} "
+                f"({before.max().item():.0%}). You might choose {' or '.join(likely)}."
+            )
+    if isinstance(task.parameters.get("feature"), FeatureIndex):
+        assumed = f" {painted(model, settings['feature'])}"
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
         return f"The model still sees: {top(model, after[0])}.{assumed}"
     return f"{words} (before: {top(model, before)}).{assumed}"
+
+
+def painted(model: Classifier, index: int) -> str:
+    """A sentence on the feature ``index``, which was painted, by the classes that it counts towards."""
+    classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
+    return f"Painted: feature {index}" + (f", which counts towards {' and '.join(list(classes)[:2])}." if classes else ".")
 
 
 def top(model, probabilities: Tensor) -> str:
