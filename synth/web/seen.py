@@ -66,7 +66,8 @@ def what_is_seen(run: Run) -> str:
 def painted(model: Classifier, index: int) -> str:
     """A sentence on the feature ``index``, which was painted, by the classes that it counts towards."""
     classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
-    return f"Painted: feature {index}" + (f", which counts towards {' and '.join(list(classes)[:2])}." if classes else ".")
+    named = f", which counts towards {' and '.join(list(classes)[:2])}" if classes else ""
+    return f"Painted: feature {index}{named}."
 
 
 def top(model, probabilities: Tensor) -> str:
