@@ -77,7 +77,7 @@ class Exported:
         """The pictures after all steps."""
         steps, most = values["steps"], values["jitter"]
         for step in range(steps):
-            given["zoom"] = self.draw_zoom(len(given["zoom"]), values["zoom"])
+            given["part"] = self.draw_part(len(given["part"]), values["crop"])
             given["shift"] = self.random.integers(-most, most + 1, given["shift"].shape).astype(np.float32)
             if values["schedule"] == "cosine":
                 falling = 0.5 * (1 + np.cos(np.pi * step / steps)) * values["step_size"]
@@ -85,7 +85,7 @@ class Exported:
             given["pictures"], _, _ = self.session.run(None, given)
         return given["pictures"]
 
-    def draw_zoom(self, count, most):
+    def draw_part(self, count, most):
         """Random parts of ``count`` pictures, at least 1 - ``most`` as wide, perhaps mirrored, as a step takes them."""
         width, signs = 1 - most * self.random.random((count, 1)), np.ones((count, 2))
         signs[:, 1] = self.random.choice([-1, 1], count) if most else 1

@@ -129,7 +129,7 @@ def jittered(objective: Objective, most: int, generator: Randomness) -> Objectiv
     return Objective(loss) if most else objective
 
 
-def zoomed(objective: Objective, most: float, generator: Randomness) -> Objective:
+def cropped(objective: Objective, most: float, generator: Randomness) -> Objective:
     """``objective`` of a random part of each picture, at least 1 - ``most`` as wide, enlarged, and perhaps mirrored.
 
     What is right at one size and place alone, such as a second pair of eyes, does not last (Olah et al. 2017).

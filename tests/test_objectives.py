@@ -8,13 +8,13 @@ from synth.objectives import (
     Objective,
     activation,
     consistency,
+    cropped,
     cross_entropy,
     jittered,
     keep,
     logit,
     resemblance,
     smoothed,
-    zoomed,
 )
 from synth.randomness import Generators
 
@@ -101,12 +101,12 @@ def test_jitter_passes_gradients_to_the_pixels_it_shows(x):
     torch.testing.assert_close(gradient.sum((1, 2, 3)), torch.full((3,), 3.0 * 32 * 32))
 
 
-def test_zoom_shows_an_enlarged_part_of_each_picture_perhaps_mirrored():
+def test_crop_shows_an_enlarged_part_of_each_picture_perhaps_mirrored():
     """On pictures that say where each pixel lies, the view's lines are evenly spaced and inside."""
     line = torch.linspace(-1, 1, 65)[1::2]
     places = torch.stack([line[:, None].expand(32, 32), line.expand(32, 32), torch.zeros(32, 32)]).expand(30, 3, 32, 32)
     seen = []
-    loss = zoomed(Objective(lambda x: seen.append(x) or x.sum((1, 2, 3))), 0.5, Generators(0))
+    loss = cropped(Objective(lambda x: seen.append(x) or x.sum((1, 2, 3))), 0.5, Generators(0))
     for _ in range(5):
         loss(places)
     views = torch.cat(seen)
@@ -118,10 +118,10 @@ def test_zoom_shows_an_enlarged_part_of_each_picture_perhaps_mirrored():
     assert 0.47 < height.min() < 0.55 and 0.92 < height.max() <= 1 and views.abs().max() <= 1
 
 
-def test_zoom_repeats_by_seed_and_zero_is_none(x):
+def test_crop_repeats_by_seed_and_zero_is_none(x):
     plain = Objective(lambda x: x[:, :, 3, 4].sum(1))
-    assert zoomed(plain, 0, Generators(0)) is plain
-    first, second = zoomed(plain, 0.3, Generators(4)), zoomed(plain, 0.3, Generators(5))
+    assert cropped(plain, 0, Generators(0)) is plain
+    first, second = cropped(plain, 0.3, Generators(4)), cropped(plain, 0.3, Generators(5))
     values, alone = first(x), second(x[1:])
     torch.testing.assert_close(values[1:], alone, msg="picture i of seed s is picture 0 of seed s + i")
     assert not torch.equal(values, first(x)), "another part at each call"

@@ -25,8 +25,8 @@ from training.sampling import GENERATION, Samples, balanced, generate
 from training.tables import table
 
 CHOSEN = ("start", "objective")
-SWEPT = (*CHOSEN, "epsilon", "steps", "step_size", "zoom")
-ZOOMS = [0.0, 0.15, 0.3]
+SWEPT = (*CHOSEN, "epsilon", "steps", "step_size", "crop")
+CROPS = [0.0, 0.15, 0.3]
 MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}
 """The default values to try, as multiples of the preset's value."""
 
@@ -41,7 +41,7 @@ def around(model: Classifier) -> dict[str, list]:
         parameter = GENERATION.parameters[name]
         values = (min(max(preset[name] * by, parameter.minimum), parameter.maximum) for by in multiples)
         grid[name] = [round(value) if isinstance(parameter, Int) else float(f"{value:.3g}") for value in values]
-    return grid | {"zoom": ZOOMS}
+    return grid | {"crop": CROPS}
 
 
 def one_at_a_time(model: Classifier, grid: dict[str, list]) -> list[dict]:

@@ -59,5 +59,5 @@ function knownStep(shape) {
   const random = new Random(0);
   problem.start = problem.start.map(() => random.uniform());
   problem.logitWeights[0] = -1;
-  return stepInputs(problem, problem.start, [{ zoom: [-0.25, 0.1, -1.75, -0.1], shift: [1, -1] }], { epsilon: 8, step_size: 1, smoothing: 1 });
+  return stepInputs(problem, problem.start, [{ part: [-0.25, 0.1, -1.75, -0.1], shift: [1, -1] }], { epsilon: 8, step_size: 1, smoothing: 1 });
 }

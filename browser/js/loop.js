@@ -3,7 +3,7 @@
 /**
  * The state after each step: {step, pictures, logits}; step 0 is the start.
  *
- * engine: has step(inputs). problem: as of problems.js. settings: steps, step_size, schedule, epsilon, zoom, jitter, smoothing.
+ * engine: has step(inputs). problem: as of problems.js. settings: steps, step_size, schedule, epsilon, crop, jitter, smoothing.
  * randoms: one Random a picture. Where the settings have `detail`, the pictures are shown that part of the way.
  */
 export async function* iterate(engine, problem, settings, randoms) {
@@ -11,7 +11,7 @@ export async function* iterate(engine, problem, settings, randoms) {
   yield { step: 0, pictures, logits: null };
   for (let step = 0; step < settings.steps; step++) {
     const falls = settings.schedule === "cosine" ? 0.5 * (1 + Math.cos((Math.PI * step) / settings.steps)) : 1;
-    const views = randoms.map((random) => ({ zoom: drawZoom(random, settings.zoom), shift: drawShift(random, settings.jitter) }));
+    const views = randoms.map((random) => ({ part: drawPart(random, settings.crop), shift: drawShift(random, settings.jitter) }));
     const inputs = stepInputs(problem, pictures, views, { ...settings, step_size: settings.step_size * falls });
     const outputs = await engine.step(inputs);
     pictures = outputs.next;
@@ -24,8 +24,8 @@ function between(one, other, part) {
   return part === 1 ? other : other.map((value, index) => one[index] + part * (value - one[index]));
 }
 
-/** The part that the network sees of a picture, at least 1 - `most` as wide and perhaps mirrored: the graph's "zoom". */
-function drawZoom(random, most) {
+/** The part that the network sees of a picture, at least 1 - `most` as wide and perhaps mirrored: the graph's "part". */
+function drawPart(random, most) {
   if (!most) return [0, 0, 0, 0];
   const width = 1 - most * random.uniform();
   const [down, right] = [random.uniform(), random.uniform()].map((place) => (1 - width) * (2 * place - 1));
@@ -40,7 +40,7 @@ function drawShift(random, most) {
   return [draw(), draw()];
 }
 
-/** The inputs of the graph, as training/export describes them: {name: {data, dims}}. views: {zoom, shift} a picture. */
+/** The inputs of the graph, as training/export describes them: {name: {data, dims}}. views: {part, shift} a picture. */
 export function stepInputs(problem, pictures, views, { epsilon, step_size, smoothing }) {
   const { size, classes, features } = problem.shape;
   const count = views.length;
@@ -55,7 +55,7 @@ export function stepInputs(problem, pictures, views, { epsilon, step_size, smoot
     feature_weights: { data: problem.featureWeights, dims: [count, features] },
     change_weights: { data: problem.changeWeights, dims: region },
     inside: { data: problem.inside, dims: region },
-    zoom: { data: Float32Array.from(views.flatMap((view) => view.zoom)), dims: [count, 2, 2] },
+    part: { data: Float32Array.from(views.flatMap((view) => view.part)), dims: [count, 2, 2] },
     shift: { data: Float32Array.from(views.flatMap((view) => view.shift)), dims: [count, 2] },
     smoothing: each(smoothing),
     epsilon: each(epsilon),

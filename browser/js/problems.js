@@ -108,6 +108,6 @@ async function seen(problem, engine) {
 /** What the graph says of the start, which it does not move but onto the problem's means. */
 function stay(problem, engine) {
   const count = problem.start.length / (3 * problem.shape.size ** 2);
-  const views = Array.from({ length: count }, () => ({ zoom: [0, 0, 0, 0], shift: [0, 0] }));
+  const views = Array.from({ length: count }, () => ({ part: [0, 0, 0, 0], shift: [0, 0] }));
   return engine.step(stepInputs(problem, problem.start, views, { epsilon: 1, step_size: 0, smoothing: 0 }));
 }

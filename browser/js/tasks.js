@@ -13,7 +13,7 @@ export const TASKS = {
 
 /** Parameters that are folded away, where a task has them; others, such as momentum, keep their default, 0. */
 export const FOLDED = [
-  "epsilon", "steps", "step_size", "objective", "schedule", "zoom", "jitter", "smoothing", "start", "start_scale",
+  "epsilon", "steps", "step_size", "objective", "schedule", "crop", "jitter", "smoothing", "start", "start_scale",
   "texture", "fill", "outside", "lam", "strength", "upsampling", "consistency",
 ];
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from synth.classifier import Classifier
 from synth.constraints import L2, Constraint, Inside
 from synth.multiscale import REACH, at_both_sizes, changed, enlarge, factors, shrink
-from synth.objectives import Objective, cross_entropy, jittered, logit, smoothed, zoomed
+from synth.objectives import Objective, cropped, cross_entropy, jittered, logit, smoothed
 from synth.parameters import Choice, Float, Int, Parameter, seed_parameter
 from synth.pgd import cosine, iterate
 from synth.photographs import Surroundings
@@ -179,12 +179,12 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             unit="pixels",
             help="Random shift of what the model sees at each step; smooths checkerboards.",
         ),
-        "zoom": Float(
+        "crop": Float(
             default=0,
             minimum=0,
             maximum=0.7,
             more=True,
-            help="How much the model's view is enlarged at most, and mirrored or not, at random; steadies shapes.",
+            help="How much of the width the model's view leaves out at most, at random, perhaps mirrored; steadies shapes.",
         ),
         "smoothing": Float(
             default=0,
@@ -235,7 +235,7 @@ def chosen_loss(p: SimpleNamespace) -> Callable[[Classifier, Tensor], Objective]
 
 def augment_view(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
     """``loss`` of the pictures smoothed, and shifted, enlarged and mirrored at random at each step."""
-    return zoomed(jittered(smoothed(loss, p.smoothing), p.jitter, generators), p.zoom, generators)
+    return cropped(jittered(smoothed(loss, p.smoothing), p.jitter, generators), p.crop, generators)
 
 
 def class_or_predicted(model: Classifier, label: int | Tensor | None, x: Tensor) -> Tensor:

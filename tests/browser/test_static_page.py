@@ -75,7 +75,7 @@ def test_generated_pictures_are_those_of_python(page, address, checkpoints, monk
     seed, count, settings = (
         7,
         2,
-        {"steps": 5, "start": "mixture", "zoom": 0.3, "jitter": 3, "smoothing": 0.5, "epsilon": 3},
+        {"steps": 5, "start": "mixture", "crop": 0.3, "jitter": 3, "smoothing": 0.5, "epsilon": 3},
     )
     open_page(page, address, task="generation", seed=seed, count=count, class_name="stripe", **settings)
     run(page)

@@ -13,8 +13,8 @@ step.onnx     One step of projected gradient descent, for any of the tasks:
     feature_weights (N, F)    minus ``strength`` at the feature, for painting
     change_weights (N, 1, S, S)  ``lam`` where the mask is 0, for ``outside`` "penalty"
     inside (N, 1, S, S)       1 where the picture may move: the mask, for ``outside`` "exact"; else 1 everywhere
-    zoom (N, 2, 2)            a and b, for rows and columns: line u of this step's view, from -1 to 1, is line
-                              (1 + a) u + b of the picture, by linear interpolation: ``zoom``
+    part (N, 2, 2)            a and b, for rows and columns: line u of this step's view, from -1 to 1, is line
+                              (1 + a) u + b of the picture, by linear interpolation: ``crop``
     shift (N, 2)              by how many whole pixels, down and right, this step's view of it is shifted: ``jitter``
     smoothing, epsilon, step_size (N)
     low (N, 3, S, S), factor ()  the small picture, each of its pixels repeated, and how many times, for ``consistency``
@@ -24,7 +24,7 @@ step.onnx     One step of projected gradient descent, for any of the tasks:
 Everything is in single precision, any N goes, and weights that a task has no use for are 0. The loss is minimised: it
 is the weighted sum of the logits, of the cross-entropies -log softmax, of the features (their gradient passes the last
 ReLU as if it were not there) and of the mean squared change from ``center``. The view is mirrored at the rim. A step
-of size 0 without zoom, shift and smoothing classifies; with center = pictures, a large epsilon, ``low`` and ``factor``
+of size 0 without part, shift and smoothing classifies; with center = pictures, a large epsilon, ``low`` and ``factor``
 it gives the start that has the means of the small picture.
 
 starts/INDEX.bin  The statistics of one class's start: the tensors of "start_tensors", one after another, as

@@ -47,9 +47,9 @@ def examples(model: Classifier) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(0)
     values = {name: torch.rand(value.shape, generator=random) for name, value in inputs(model, 3).items()}
     low = F.interpolate(F.avg_pool2d(values["low"], 4), scale_factor=4)
-    zoom = torch.tensor([[[-0.4, 0.3], [-1.6, -0.4]], [[0, 0], [0, 0]], [[-0.1, 0.05], [-0.1, -0.1]]])
+    part = torch.tensor([[[-0.4, 0.3], [-1.6, -0.4]], [[0, 0], [0, 0]], [[-0.1, 0.05], [-0.1, -0.1]]])
     shift = torch.tensor([[-8.0, 8], [0, 3], [1, -1]])
-    return values | {"zoom": zoom, "shift": shift, "low": low, "factor": torch.tensor(4.0)}
+    return values | {"part": part, "shift": shift, "low": low, "factor": torch.tensor(4.0)}
 
 
 def _program(module: nn.Module, values: dict[str, Tensor], outputs: list[str]) -> Any:

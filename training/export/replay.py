@@ -96,10 +96,10 @@ class Replay:
 
 
 def random_view(x: Tensor, p: SimpleNamespace, generators: Generators) -> dict[str, Tensor]:
-    """What the model sees of pictures ``x`` at one step: the inputs "zoom" and "shift", drawn as a task does."""
+    """What the model sees of pictures ``x`` at one step: the inputs "part" and "shift", drawn as a task does."""
     view = {}
-    if p.zoom:
-        view["zoom"] = random_part(x, p.zoom, generators) - torch.tensor([1, 0])
+    if p.crop:
+        view["part"] = random_part(x, p.crop, generators) - torch.tensor([1, 0])
     if p.jitter:
         shift = draw(x[:, 0, 0, :2], generators, torch.rand)
         view["shift"] = (shift * (2 * p.jitter + 1)).long() - p.jitter

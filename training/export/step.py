@@ -31,7 +31,7 @@ def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
         "feature_weights": torch.zeros(count, model.head.in_features),
         "change_weights": torch.zeros(count, 1, size, size),
         "inside": torch.ones(count, 1, size, size),
-        "zoom": torch.zeros(count, 2, 2),
+        "part": torch.zeros(count, 2, 2),
         "shift": torch.zeros(count, 2),
         "smoothing": none,
         "epsilon": none.clone(),
@@ -57,7 +57,7 @@ class Gradient(nn.Module):
         feature_weights: Tensor,
         change_weights: Tensor,
         inside: Tensor,
-        zoom: Tensor,
+        part: Tensor,
         shift: Tensor,
         smoothing: Tensor,
         epsilon: Tensor,
@@ -65,7 +65,7 @@ class Gradient(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         size = pictures.shape[-1]
         rows, columns = (
-            view_matrix(shift[:, axis], smoothing, size) @ part_matrix(zoom[:, axis], size) for axis in range(2)
+            view_matrix(shift[:, axis], smoothing, size) @ part_matrix(part[:, axis], size) for axis in range(2)
         )
         with torch.enable_grad():
             x = pictures.detach().requires_grad_()
@@ -100,13 +100,13 @@ def view_matrix(shift: Tensor, smoothing: Tensor, size: int) -> Tensor:
     return matrix
 
 
-def part_matrix(zoom: Tensor, size: int) -> Tensor:
-    """Matrices (N, size, size) that enlarge a part of lines, for ``zoom`` (N, 2): factors - 1, and offsets.
+def part_matrix(part: Tensor, size: int) -> Tensor:
+    """Matrices (N, size, size) that enlarge a part of lines, for ``part`` (N, 2): factors - 1, and offsets.
 
-    What ``synth.objectives.zoomed`` does, by linear interpolation.
+    What ``synth.objectives.cropped`` does, by linear interpolation.
     """
     line = torch.arange(size, dtype=torch.float32)
-    place = ((1 + zoom[:, :1]) * ((2 * line + 1) / size - 1) + zoom[:, 1:] + 1) * (size / 2) - 0.5
+    place = ((1 + part[:, :1]) * ((2 * line + 1) / size - 1) + part[:, 1:] + 1) * (size / 2) - 0.5
     return (1 - (place.clamp(0, size - 1)[:, :, None] - line).abs()).clamp(0, 1)
 
 
