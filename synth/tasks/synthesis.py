@@ -184,7 +184,7 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             minimum=0,
             maximum=0.7,
             more=True,
-            help="How much of the width the model's view leaves out at most, at random, perhaps mirrored; steadies shapes.",
+            help="How much of the width the model's view leaves out at most, at random; it may be mirrored.",
         ),
         "smoothing": Float(
             default=0,
