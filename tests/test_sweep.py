@@ -65,13 +65,13 @@ def test_the_table_is_sorted_by_fid_and_shows_what_changed(model):
 
 def test_the_command_writes_the_table_it_prints(folders, tmp_path, capsys):
     paths = [str(folders / "tiny"), "--judge", str(folders / "judge"), "--data", str(folders / "data")]
-    grid = ["--start", "--objective", "--step-size", "--steps", "1", "--epsilon", "2", "3"]
+    grid = ["--start", "--objective", "--step-size", "--steps", "1", "--epsilon", "2", "3", "--crop"]
     output = tmp_path / "deep" / "table.md"
     sweep.main([*paths, *grid, "--count", "8", "--batch", "4", "--output", str(output)])
     printed = capsys.readouterr().out
     assert output.read_text().endswith("\n\n" + printed) and "--judge" in output.read_text()
     assert len(printed.splitlines()) == 2 + 4  # the preset, one other epsilon, one other steps, the real pictures
-    fids = [float(line.split("|")[7]) for line in printed.splitlines()[2:]]
+    fids = [float(line.split("|")[8]) for line in printed.splitlines()[2:]]
     assert fids == sorted(fids)
 
 

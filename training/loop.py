@@ -270,11 +270,7 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 def keep_memory() -> None:
-    """Let this process keep memory that it frees, where the C library is glibc.
-
-    By default glibc returns large blocks to the system and asks for them again at every step, which costs almost a
-    third of a training step at 224 pixels (``bench/training.py``).
-    """
+    """Keep what this process frees, with glibc: asking for it again takes a third of a step (``bench/training.py``)."""
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
         for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
