@@ -51,7 +51,8 @@ def visit(page: Page, task: Task, times: int, folder: Path) -> tuple[float, floa
     """Median seconds to the first frame and to the end of the task's default run; a screenshot of it as it opens."""
     page.locator(f"#tab-{task.name}-button").click()
     panel = page.locator("div[role=tabpanel]:visible")
-    page.wait_for_timeout(25_000 if panel.locator("canvas").count() else 2000)  # an editor draws its picture late
+    drawing = task.drawn or "mask" in task.parameters
+    page.wait_for_timeout(20_000 if drawing else 2000)  # an editor fades its picture in, slowly without a GPU
     first, done = [], []
     save_screenshot(page, folder / f"{task.name}.webp")
     for _ in range(times + 1 if times else 0):
