@@ -49,13 +49,10 @@ def what_is_seen(run: Run) -> str:
     kind = task.parameters.get("class_name")
     assumed = ""
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
-        assumed = f" No class was chosen, so it assumed: {model.classes[int(before.argmax())]}."
+        first, *likely = (model.classes[index] for index in before.topk(min(LIKELY, len(before))).indices.tolist())
+        assumed = f" No class was chosen, so it assumed: {first}."
         if before.max() < SURE:
-            first, *likely = (model.classes[index] for index in before.topk(min(LIKELY, len(before))).indices.tolist())
-            return (
-                f"The model is not sure which of its {len(before)} classes this is, and assumed the likeliest, {first} "
-                f"({before.max().item():.0%}). You might choose {' or '.join(likely)}."
-            )
+            assumed += f" It is not sure which of its {len(before)} classes this is: try {' or '.join(likely)}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
