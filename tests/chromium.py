@@ -20,7 +20,7 @@ def browser():
     with playwright.sync_playwright() as driver, tempfile.TemporaryDirectory() as profile:
         arguments = [f"--{flag}" for flag in FLAGS.split()]
         context = driver.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=arguments)
-        context.set_default_timeout(30_000)
-        playwright.expect.set_options(timeout=30_000)
+        context.set_default_timeout(90_000)
+        playwright.expect.set_options(timeout=90_000)
         yield context
         context.close()

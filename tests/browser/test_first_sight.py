@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
 import torch
+from PIL import Image
 
 from synth.record import Record
 from synth.web.stored import index
@@ -87,7 +89,11 @@ def test_a_mask_is_made_without_a_mouse(page, calls):
     button.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#editor-painting button[aria-label=Undo]")).to_be_visible()
-    page.wait_for_timeout(1500)
+    for _ in range(60):  # until the mask is seen
+        page.wait_for_timeout(500)
+        canvas = Image.open(io.BytesIO(page.locator("#editor-painting canvas").first.screenshot())).convert("RGB")
+        if np.asarray(canvas)[canvas.height // 4, canvas.width // 4].min() > 200:
+            break
     run(page)
     mask = np.asarray(calls[0].settings["mask"])
     side = mask.shape[1] // 2
