@@ -21,14 +21,14 @@ from synth.web.views import shared_file
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "raccoon's face", "golden retriever")},
+    "translation": {"picture": ("lion", "corgi", "golden retriever")},
     "painting": {"picture": ("monarch", "horse", "church")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp", "raccoon's face"), "other": ("cliff", "cat's face")},
-    "inpainting": {"picture": ("lion", "horse", "cat's face")},
+    "inpainting": {"picture": ("lion", "horse", "shepherd")},
     "super_resolution": {"picture": ("lion", "horse", "raccoon's face")},
-    "maximisation": {"picture": ("lion", "golden retriever", "garbage truck")},
+    "maximisation": {"picture": ("lion", "corgi", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
     "anomaly_detection": {"picture": ("lion", "church")},
 }

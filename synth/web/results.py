@@ -23,7 +23,7 @@ from synth.web.seen import what_is_seen
 from synth.web.status import READY, show, show_progress
 from synth.web.stored import stored
 from synth.web.views import image_files
-from synth.web.words import EXPLANATIONS
+from synth.web.words import EXPLANATIONS, LOOK_FOR
 
 PAPERS = {
     "Santurkar et al. 2019": "1906.09453",
@@ -50,6 +50,7 @@ class Results:
         self.status = gr.HTML(show(first.words if first else READY), elem_classes="status")
         self.stopped, self.run_state = gr.State(), gr.State(first.run() if first else None, time_to_live=KEPT)
         self.display = Display(self.run_state, self.status, first.run() if first else None)
+        gr.Markdown(LOOK_FOR.get(task.name, ""), visible=task.name in LOOK_FOR, elem_classes="help")
         self.metrics = gr.Markdown(visible=False)
         self.files = Files(task, self.run_state, controls, checkpoint, other, first.run() if first else None)
         inputs = [checkpoint, *controls.values()]

@@ -79,9 +79,15 @@ class Tab:
             self.controls.update(zip(names, controls, strict=True))
 
         aside = [name for name in names[:first] if name == "size"]
-        for name in (name for name in names[:first] if name not in (*aside, "extent")):  # it follows from the picture
+        shown = [name for name in names[:first] if name not in (*aside, "extent")]  # that follows from the picture
+        shown.sort(key=lambda name: not isinstance(kinds[name], ClassName))  # what decides is seen without scrolling
+        pictures = [name for name in shown if isinstance(kinds[name], Picture)]
+        for name in shown:
             kind = kinds[name]
-            if isinstance(kind, Mask):
+            if len(pictures) > 1 and name in pictures:
+                if name == pictures[0]:
+                    self._add_side_by_side(pictures, model, add)
+            elif isinstance(kind, Mask):
                 with gr.Accordion("Upload a mask instead of drawing it", open=False):
                     add(name)
             elif isinstance(kind, Picture):
@@ -109,6 +115,15 @@ class Tab:
         self.preset.input(fill_in, [self.checkpoint, self.preset], outputs, **PRIVATE)
         for gallery in self.galleries.values():
             gallery.connect(self.checkpoint, self.controls)
+
+    def _add_side_by_side(self, names: list[str], model: Classifier, add: Callable) -> None:
+        """Several pictures beside each other, each with its examples."""
+        with gr.Row():
+            for name in names:
+                with gr.Column(min_width=200):
+                    kind = self.task.parameters[name]
+                    assert isinstance(kind, Picture)
+                    self._add_picture(name, kind, model, add)
 
     def _add_picture(self, name: str, kind: Picture, model: Classifier, add: Callable) -> None:
         """A picture to upload or to draw on, with examples below."""

@@ -52,6 +52,21 @@ EXPLANATIONS = {
     "its features. Where it fails, the picture is not of that kind.",
 }
 """Three sentences above the equation of a task, by its name."""
+LOOK_FOR = {
+    "generation": "None of these pictures existed before: each grew from a blur, by the classifier alone.",
+    "inpainting": "The left of the line has the hole as it was given, the right what the classifier put there.",
+    "translation": "The pose and the place stay; what makes the class changes.",
+    "super_resolution": "The left of the line is the small picture; the detail on the right is a guess that fits it.",
+    "sketch": "The layout is the drawing's; colours, light and texture are the classifier's.",
+    "painting": "Only the part under the mask has changed.",
+    "maximisation": "What you see more of now is what the classifier takes the class to be.",
+    "reconstruction": "What is lost on the way is what the classifier does not look at.",
+    "interpolation": "The pictures between are blends of what the classifier sees, not of pixels.",
+    "denoising": "The left of the line is the noisy picture, the right what its features keep of it.",
+    "style_transfer": "The contents are those of the picture, the colours and the texture those of the style.",
+    "anomaly_detection": "Bright is what a decoder that knows only normal pictures could not rebuild.",
+}
+"""What to look for in the result of a task, by its name."""
 COMPARISON = (
     "Both took the same number of steps, each up its own score. The robust classifier's picture takes on the look of "
     "the class; the ordinary one's mostly takes on patterns that only it takes for the class."
