@@ -15,7 +15,7 @@ from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.objectives import feature_distance
 from synth.tasks.anomaly_detection import anomaly_scores
-from training import loop
+from training import loop, machine
 from training.data import Pictures, load
 from training.intervals import mean
 from training.sampling import balanced
@@ -91,7 +91,7 @@ def auroc(scores: Tensor, odd: Tensor) -> float:
 
 def together(config: DecoderConfig, blank: Classifier, data: Pictures) -> tuple[Classifier, Decoder]:
     """A plain autoencoder: the encoder learns with the decoder; the same shape, pictures and steps."""
-    trainer = PlainTrainer(config, blank, data, loop.accelerate())
+    trainer = PlainTrainer(config, blank, data, machine.accelerate())
     for batch in loop.batches(len(data), config):
         trainer.step(replace(batch, pictures=data[batch.indices][0]))
     return trainer.encoder.eval().requires_grad_(False), trainer.decoder.eval()

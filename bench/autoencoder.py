@@ -36,7 +36,7 @@ from training.evaluation.decoder_tables import DecoderTables
 from training.evaluation.restoration import reference_figures
 from training.intervals import mean
 from training.judge import Reference, judge_accuracy, judge_samples, outputs
-from training.loop import accelerate, machine
+from training.machine import accelerate, machine
 from training.sampling import balanced, generate, to_bytes
 from training.sources import PICTURE_SUFFIXES
 from training.tables import table_of

@@ -25,7 +25,7 @@ from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
-from training import loop
+from training import machine
 from training.data import Pictures, of
 from training.judge import Reference, judge_samples, load_judge
 from training.sampling import balanced, generate
@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
         **{f"{b} bits": with_rounded_weights(model, b) for b in BITS},
     }.items():
         cosine = F.cosine_similarity(gradient(twin.folded_copy(), x[:100], y[:100]), before).mean().item()
-        samples = generate(twin, options.samples, accelerator=loop.accelerate(device="cpu"))
+        samples = generate(twin, options.samples, accelerator=machine.accelerate(device="cpu"))
         figures = judge_samples(samples.pictures, samples.labels, reference)
         rows.append([title, f"{cosine:.4f}", f"{figures['judge_accuracy']['value']:.1%}", f"{figures['fid']:.3g}"])
         if options.output is None:

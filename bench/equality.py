@@ -23,7 +23,7 @@ from synth import TASKS, checkpoint, hub
 from synth.classifier import Classifier
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
-from training import loop
+from training import machine
 from training.data import of
 from training.export import export
 from training.export.replay import Exported, Replay
@@ -83,7 +83,7 @@ def compare(model: Classifier, exported: Exported, name: str) -> list[str]:
 def judged(model: Classifier, exported: Exported, count: int, data: str | None) -> list[list[str]]:
     """Rows of the table of samples: made from the same seeds with the tuned preset, and seen by the bundled judge."""
     reference = Reference(load_judge(None, model).inference_copy(), balanced(of(model, "train", data), count).pictures)
-    ours, pictures = generate(model, count, accelerator=loop.accelerate(device="cpu")), []
+    ours, pictures = generate(model, count, accelerator=machine.accelerate(device="cpu")), []
     for label, size in enumerate(ours.labels.bincount().tolist()):
         for seed in range(0, size, BATCH):
             part = {"class_name": label, "count": min(BATCH, size - seed), "seed": seed}

@@ -13,7 +13,7 @@ from synth.starts import STARTS
 from synth.tasks import TASKS
 from training.evaluation.accuracy import Accuracy
 from training.evaluation.restoration import reference_figures
-from training.loop import accelerate
+from training.machine import accelerate
 from training.sampling import balanced
 
 COMPARED = ("generation", "inpainting", "super_resolution", "translation")

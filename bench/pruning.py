@@ -15,7 +15,7 @@ import torch
 from bench.edge import attacked, milliseconds, session
 from synth import hub
 from synth.classifier import Classifier
-from training import loop
+from training import machine
 from training.data import of
 from training.export.graphs import logits
 from training.intervals import proportion
@@ -38,7 +38,7 @@ def measure(
         with torch.no_grad():
             found = torch.cat([engine(part).argmax(1) for part in pictures.split(50)])
         right.append(proportion(int((found == y).sum()), len(y)))
-    made = generate(model, samples, accelerator=loop.accelerate(device="cpu"))
+    made = generate(model, samples, accelerator=machine.accelerate(device="cpu"))
     figures = judge_samples(made.pictures, made.labels, reference)
     weights = sum(one.numel() for one in model.parameters())
     cells = map(interval_cell, [*right, figures["judge_accuracy"]])

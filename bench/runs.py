@@ -24,7 +24,7 @@ from synth.randomness import Generators
 from synth.tasks import TASKS
 from training.data import Pictures, of
 from training.judge import Reference
-from training.loop import precision
+from training.machine import precision
 from training.sampling import balanced
 
 FAMILIES = ("cifar10", "tiny64")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
-from training import loop
+from training import machine
 from training.config import resized
 from training.data import Pictures
 from training.recipes import recipe
@@ -25,7 +25,7 @@ def seconds_per_step(options: argparse.Namespace, side: int) -> float:
     """The mean time of a step of the recipe on random pictures, after one to warm up."""
     own, steps = replace(recipe(options.recipe), initial=""), options.steps
     own = replace(own, architecture=options.architecture or own.architecture)
-    config, accelerator = resized(own, side), loop.accelerate()
+    config, accelerator = resized(own, side), machine.accelerate()
     model = build(own, Pictures(*torch.empty(2, 0), list(map(str, range(CLASSES))), []))
     model = model.to(accelerator.device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--returned", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.returned:
-        loop.keep_memory = lambda: None
+        machine.keep_memory = lambda: None
         print(*(f"{seconds_per_step(options, side):.2f}" for side in options.sides))
         return
     command = [sys.executable, "-m", "bench.training", "--returned", *(arguments or sys.argv[1:])]

@@ -21,7 +21,7 @@ from training.data import Pictures, of
 from training.evaluation import report
 from training.evaluation.base import Measure
 from training.judge import load_judge
-from training.loop import DEVICE, accelerate, machine
+from training.machine import DEVICE, accelerate, machine
 
 
 def main(arguments: list[str] | None = None) -> None:

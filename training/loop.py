@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby
@@ -25,15 +22,13 @@ from tqdm import tqdm
 
 from training import train_state
 from training.data import Pictures
+from training.machine import machine
 from training.processes import share
 
 SAVE_MINUTES = 10
 """The most work that a killed run loses."""
 WORKERS = 2
 """Processes that decode pictures from disk, beside each process that trains."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Options of glibc's mallopt."""
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
@@ -267,34 +262,3 @@ def one_cycle(progress: float) -> float:
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def keep_memory() -> None:
-    """Keep what this process frees, with glibc: asking again costs almost a third of a step at 224 pixels."""
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            library.mallopt(option, 2**31 - 1)
-
-
-def precision(device: str = DEVICE) -> str:
-    """What Accelerate calls it: "bf16" where the machine computes in it natively, else "no"."""
-    native = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if native else "no"
-
-
-def accelerate(*handlers, device: str = DEVICE) -> Accelerator:
-    """An accelerator of all processes, in the machine's precision; they keep their memory."""
-    keep_memory()
-    return Accelerator(mixed_precision=precision(device), cpu=device == "cpu", kwargs_handlers=list(handlers))
-
-
-def arithmetic(accelerator: Accelerator) -> str:
-    """The precision by its usual name."""
-    return "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
-
-
-def machine(accelerator: Accelerator) -> str:
-    """What a training ran on, in words."""
-    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
-    return f"{kind}, {accelerator.num_processes} process(es), precision {arithmetic(accelerator)}"

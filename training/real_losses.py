@@ -13,7 +13,7 @@ from torch import Tensor
 from synth import checkpoint, hub
 from synth.classifier import Classifier
 from synth.objectives import cross_entropy, logit
-from training import loop
+from training import loop, machine
 from training.data import Pictures, of
 
 OBJECTIVES = {"logit": logit, "cross-entropy": cross_entropy}
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("checkpoint", help="a bundled name or a folder")
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
     options = parser.parse_args(arguments)
-    loop.keep_memory()
+    machine.keep_memory()
     try:
         model = hub.load(options.checkpoint)
         losses = real_losses(model, of(model, "train", options.data))

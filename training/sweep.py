@@ -19,7 +19,7 @@ from synth.parameters import Choice, Int, flag
 from synth.starts import STARTS
 from training.data import Pictures, of
 from training.judge import Reference, check, judge_samples
-from training.loop import DEVICE, accelerate, arithmetic
+from training.machine import DEVICE, accelerate, arithmetic
 from training.processes import once
 from training.sampling import GENERATION, Samples, balanced, generate
 from training.tables import table

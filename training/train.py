@@ -20,7 +20,7 @@ from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
-from training import energy, loop
+from training import energy, loop, machine
 from training.config import TrainConfig, parse
 from training.data import Pictures, augment, crop_resized, hold_out, load, mixed
 from training.narrow import narrow
@@ -58,7 +58,7 @@ def train(
     held-out pictures, under attack if the training attacks.
     names: of the classes, instead of those of the data set. change_recipe: whether it may continue a run of another.
     """
-    accelerator = loop.accelerate()
+    accelerator = machine.accelerate()
     limits = {"max_minutes": max_minutes, "quiet": quiet, "change_recipe": change_recipe}
     run = loop.Run(config.name, output, accelerator, recipe=config.facts, **limits)
     torch.manual_seed(config.seed)

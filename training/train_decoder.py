@@ -23,7 +23,7 @@ from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.metrics import psnr
 from synth.tasks.anomaly_detection import anomaly_scores
-from training import loop
+from training import loop, machine
 from training.data import Pictures, augment, hold_out, of
 from training.discriminator import Discriminator
 
@@ -89,7 +89,7 @@ def train(
     own_size: the same pictures at the encoder's own size, where ``data`` has another.
     ``training.train.train`` says what ``output`` gets and when. ValueError for a depth that the encoder lacks.
     """
-    accelerator = loop.accelerate(DistributedDataParallelKwargs(find_unused_parameters=True))
+    accelerator = machine.accelerate(DistributedDataParallelKwargs(find_unused_parameters=True))
     limits = {"max_minutes": max_minutes, "quiet": quiet, "change_recipe": change_recipe}
     run = loop.Run(f"{encoder.name} decoder", output, accelerator, recipe=dataclasses.asdict(config), **limits)
     torch.manual_seed(config.seed)

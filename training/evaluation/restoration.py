@@ -19,7 +19,7 @@ from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
 from training.intervals import mean
 from training.judge import check, judge_accuracy, outputs
-from training.loop import arithmetic
+from training.machine import arithmetic
 from training.processes import once, spread
 from training.sampling import balanced, to_bytes
 from training.tables import interval_cell, table

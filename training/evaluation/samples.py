@@ -11,7 +11,7 @@ from torch import Tensor
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
 from training.judge import Reference, check, judge_samples, outputs, rounded
-from training.loop import arithmetic
+from training.machine import arithmetic
 from training.processes import once
 from training.sampling import GENERATION, balanced, generate
 from training.stored import Stored

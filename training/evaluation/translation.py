@@ -13,7 +13,7 @@ from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure
 from training.intervals import mean, proportion
 from training.judge import outputs
-from training.loop import arithmetic
+from training.machine import arithmetic
 from training.processes import once, spread
 from training.sampling import balanced, to_bytes
 from training.tables import table
