@@ -138,3 +138,16 @@ def test_only_keeps_the_pictures_of_the_classes(data):
     grouped = dataclasses.replace(data, groups={"squares": ["dark", "light"]})
     assert grouped.only(["squares"]).classes == ["dark", "light"]
     assert Discriminator(16)(torch.rand(2, 3, 32, 32), torch.rand(2, 16, 8, 8)).shape == (2, 1, 4, 4)
+
+
+def test_a_run_begins_with_another_checkpoints_decoder(whole, encoder, data, tmp_path):
+    output, _ = whole
+    short = dataclasses.replace(CONFIG, epochs=1, seed=1)
+    train(short, encoder, data, tmp_path / "from-nothing", quiet=True)
+    train(dataclasses.replace(short, initial=str(output / "checkpoint")), encoder, data, tmp_path / "on", quiet=True)
+    anew, further = (json.loads((tmp_path / name / "metrics.jsonl").read_text()) for name in ("from-nothing", "on"))
+    assert further["pixel"] < anew["pixel"]
+    for changed, words in (({"name": "squares"}, "with a decoder 'squares'"), ({"depth": 1}, "of the same shape")):
+        config = dataclasses.replace(short, initial=str(output / "checkpoint"), **changed)
+        with pytest.raises(ValueError, match=f"initial: expected .*{words}"):
+            train(config, encoder, data, tmp_path / "no", quiet=True)

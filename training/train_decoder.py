@@ -39,6 +39,8 @@ class DecoderConfig:
     """What its pictures show, "" for all pictures; a checkpoint may have several decoders."""
     side: int = 0
     """Side of the training pictures in pixels, 0 for the encoder's own; a smaller one costs less."""
+    initial: str = ""
+    """Checkpoint whose decoder of this name and shape to begin with, "" for random weights."""
     depth: int = 4
     """Stages of the encoder to invert, together with all that come before."""
     width: float = 1.0
@@ -127,6 +129,8 @@ class DecoderTrainer:
         if side % shrinks:
             raise ValueError(f"side: expected a multiple of {shrinks} pixels, which the stages make one, got {side}")
         decoder = Decoder(channels, scales, config.width)
+        if config.initial:
+            begin_with(decoder, config)
         self.decoder = decoder.to(device, memory_format=torch.channels_last)
         decoder.info = {"encoder": encoder.name, "plan": dataclasses.asdict(config), "classes": data.classes}
         with torch.no_grad():
@@ -209,6 +213,17 @@ class DecoderTrainer:
         if depth == 1 or torch.rand((), generator=generator) < self.config.deepest:
             return depth
         return int(torch.randint(1, depth, (), generator=generator))
+
+
+def begin_with(decoder: Decoder, config: DecoderConfig) -> None:
+    """Give ``decoder`` the weights of the one that ``config.initial`` has; ValueError if there is none that fits."""
+    theirs = hub.load(config.initial).decoders
+    if config.name not in theirs:
+        raise ValueError(f"initial: expected a checkpoint with a decoder {config.name!r}, got one with {list(theirs)}")
+    try:
+        decoder.load_state_dict(theirs[config.name].state_dict())
+    except RuntimeError:
+        raise ValueError(f"initial: expected a decoder of the same shape, got another in {config.initial}") from None
 
 
 def normal_scores(encoder: Classifier, decoder: Decoder, normal: Pictures, relative: bool) -> list[float]:
