@@ -86,11 +86,10 @@ class Exported:
         return given["pictures"]
 
     def draw_part(self, count, most):
-        """Random parts of ``count`` pictures, at least 1 - ``most`` as wide, perhaps mirrored, as a step takes them."""
-        width, signs = 1 - most * self.random.random((count, 1)), np.ones((count, 2))
-        signs[:, 1] = self.random.choice([-1, 1], count) if most else 1
+        """Random parts of ``count`` pictures, at least 1 - ``most`` as wide, as a step takes them."""
+        width = 1 - most * self.random.random((count, 1))
         offsets = (1 - width) * self.random.uniform(-1, 1, (count, 2))
-        return np.stack([width * signs - 1, offsets], 2).astype(np.float32)
+        return np.stack([width.repeat(2, 1) - 1, offsets], 2).astype(np.float32)
 
 
 def fill(picture, mask):

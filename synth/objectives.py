@@ -130,7 +130,7 @@ def jittered(objective: Objective, most: int, generator: Randomness) -> Objectiv
 
 
 def cropped(objective: Objective, most: float, generator: Randomness) -> Objective:
-    """``objective`` of a random part of each picture, at least 1 - ``most`` as wide, enlarged, and perhaps mirrored.
+    """``objective`` of a random part of each picture, at least 1 - ``most`` as wide, enlarged.
 
     What is right at one size and place alone, such as a second pair of eyes, does not last (Olah et al. 2017).
     """
@@ -151,11 +151,10 @@ def random_part(x: Tensor, most: float, generator: Randomness) -> Tensor:
 
     Line u of the part, from -1 to 1, is line factor * u + offset of the picture.
     """
-    size, down, right, mirror = draw(x[:, 0, 0, :4].float(), generator, torch.rand).T
+    size, down, right = draw(x[:, 0, 0, :3].float(), generator, torch.rand).T
     width = 1 - most * size
-    factors = torch.stack([width, torch.where(mirror < 0.5, -width, width)], 1)
     offsets = (1 - width)[:, None] * (2 * torch.stack([down, right], 1) - 1)
-    return torch.stack([factors, offsets], 2)
+    return torch.stack([width[:, None].expand(-1, 2), offsets], 2)
 
 
 def smoothed(objective: Objective, strength: float) -> Objective:

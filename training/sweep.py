@@ -26,7 +26,7 @@ from training.tables import table
 
 CHOSEN = ("start", "objective")
 SWEPT = (*CHOSEN, "epsilon", "steps", "step_size", "crop")
-CROPS = [0.0, 0.15, 0.3]
+CROPS = [0.0, 0.25, 0.5]
 MULTIPLES = {"epsilon": (0.5, 0.75, 1.5), "steps": (0.5, 2), "step_size": (0.5, 2)}
 """The default values to try, as multiples of the preset's value."""
 

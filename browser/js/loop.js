@@ -24,13 +24,12 @@ function between(one, other, part) {
   return part === 1 ? other : other.map((value, index) => one[index] + part * (value - one[index]));
 }
 
-/** The part that the network sees of a picture, at least 1 - `most` as wide and perhaps mirrored: the graph's "part". */
+/** The part that the network sees of a picture, at least 1 - `most` as wide: the graph's "part". */
 function drawPart(random, most) {
   if (!most) return [0, 0, 0, 0];
   const width = 1 - most * random.uniform();
   const [down, right] = [random.uniform(), random.uniform()].map((place) => (1 - width) * (2 * place - 1));
-  const mirrored = random.uniform() < 0.5;
-  return [width - 1, down, (mirrored ? -width : width) - 1, right];
+  return [width - 1, down, width - 1, right];
 }
 
 /** How far the network sees a picture shifted: whole pixels down and to the right, at most `most` each way. */

@@ -184,7 +184,7 @@ def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float
             minimum=0,
             maximum=0.7,
             more=True,
-            help="How much of the width the model's view leaves out at most, at random; it may be mirrored.",
+            help="How much of the width the model's view leaves out at most, at random.",
         ),
         "smoothing": Float(
             default=0,
@@ -234,7 +234,7 @@ def chosen_loss(p: SimpleNamespace) -> Callable[[Classifier, Tensor], Objective]
 
 
 def augment_view(loss: Objective, p: SimpleNamespace, generators: Generators) -> Objective:
-    """``loss`` of the pictures smoothed, and shifted, enlarged and mirrored at random at each step."""
+    """``loss`` of the pictures smoothed, and shifted and enlarged at random at each step."""
     return cropped(jittered(smoothed(loss, p.smoothing), p.jitter, generators), p.crop, generators)
 
 

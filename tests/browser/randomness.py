@@ -49,5 +49,5 @@ def _rotate(word: int, by: int) -> int:
 
 
 def uniforms(randoms: list[Random]):
-    """In place of ``synth.randomness.draw`` for views: numbers (N, 2) or (N, 4) from each picture's own generator."""
+    """In place of ``synth.randomness.draw`` for views: numbers (N, 2) or (N, 3) from each picture's own generator."""
     return lambda like, *_: torch.tensor([[random.uniform() for _ in range(like.shape[1])] for random in randoms])
