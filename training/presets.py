@@ -98,7 +98,7 @@ TINY64_PRESETS = {
 }
 """Chosen by looking at the 64-pixel checkpoint's sheets, whose stem has stride 2; smoothed."""
 _CALM = {"jitter": 8, "smoothing": 1, **_FALLING}
-_STEADY = {"crop": 0.3, **_CALM}
+_STEADY = {"crop": 0.5, **_CALM}
 _FILLED = {"epsilon": 25, "coarse_steps": 15, "steps": 20, "step_size": 4.2, **_CALM, "smoothing": 0.5}
 IMAGENET20_PRESETS = {
     "generation": {
