@@ -127,19 +127,11 @@ RECIPES = {
             | {"epochs": 42, "phases": ((112, 30, 1), (160, 7, 1), (224, 2, 1), (112, 1, 1), (160, 1, 1), (224, 1, 1))},
         ),
         TrainConfig(
-            "imagenet20-resnet18-slim-l2-second",
+            "imagenet20-resnet18-slim-l2",
             architecture="resnet18+convstem+silu",
             initial="imagenet20-resnet18-slim-l2-first",
             **_IMAGENET20_ROBUST
             | {"mix": 0.5, "learning_rate": 0.05, "epochs": 15, "phases": ((112, 10, 1), (160, 3, 1), (224, 2, 1))},
-        ),
-        TrainConfig(
-            "imagenet20-resnet18-slim-l2",
-            architecture="resnet18+convstem+silu",
-            initial="imagenet20-resnet18-slim-l2-second",
-            **_IMAGENET20_ROBUST
-            | {"epsilon": 2.0, "attack_step_size": 2.0, "mix": 0.5, "learning_rate": 0.06, "epochs": 15}
-            | {"phases": ((112, 9, 1), (160, 5, 1), (224, 1, 1))},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",

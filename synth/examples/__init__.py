@@ -1,8 +1,9 @@
 """Pictures to begin with, files beside this one: flat drawings, patterns to take a style from, and photographs.
 
 Drawings and patterns are made by the project. The cat is Chelsea of scikit-image, by Stefan van der Walt (CC0), and
-the raccoon is that of scipy.datasets.face, from pixnio.com: both are in the public domain. The corgi and the shepherd
-are parts of gallery/assets/dog1.jpg and dog2.jpg of torchvision, whose licence is LICENSE-torchvision.txt (BSD).
+the raccoon is that of scipy.datasets.face, from pixnio.com: both are in the public domain. The corgi, the wood
+and the shepherd are parts of gallery/assets/dog1.jpg and dog2.jpg of torchvision, whose licence is
+LICENSE-torchvision.txt (BSD).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ SKETCHES = {
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
-    "corgi": ("golden retriever", "lion", "dog"),
+    "corgi": ("Samoyed", "lion", "dog"),
     "shepherd": ("beagle", "lion", "dog"),
+    "wood": (),
     "cat": ("lion", "dingo", "dog"),
     "cat's face": ("lion", "dingo", "dog"),
     "raccoon": ("lesser panda", "dingo", "cat"),

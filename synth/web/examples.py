@@ -22,7 +22,7 @@ from synth.web.views import shared_file
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
     "translation": {"picture": ("lion", "corgi", "golden retriever")},
-    "painting": {"picture": ("monarch", "horse", "church")},
+    "painting": {"picture": ("monarch", "horse", "wood")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp", "raccoon's face"), "other": ("cliff", "cat's face")},
