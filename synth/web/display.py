@@ -12,17 +12,18 @@ from synth.web.events import PRIVATE
 from synth.web.run import Run
 from synth.web.status import show
 from synth.web.views import IMAGE, image_files, shared_file
-from synth.web.words import COMPARISON
+from synth.web.words import COMPARISON, GROUPS
 
 
 class Display:
     """The components, wired to ``run_state``, which holds the ``Run`` of this visitor's tab, None without one."""
 
-    def __init__(self, run_state: gr.State, status: gr.HTML, first: Run | None):
+    def __init__(self, task: str, run_state: gr.State, status: gr.HTML, first: Run | None):
         slider = first is not None and first.has_slider
         with gr.Row(elem_classes="result"):
             image, before, _ = stored_files(first) if first is not None else (None, None, None)
-            look = IMAGE | {"label": "Before and after: move the line", "max_height": 620, "slider_position": 15}
+            line = 50 if task in GROUPS["Restore"] else 15  # what was amiss is seen beside what became of it
+            look = IMAGE | {"label": "Before and after: move the line", "max_height": 620, "slider_position": line}
             self.slider = gr.ImageSlider((before, image) if slider else None, visible=slider, **look)
             self.result = gr.Image(None if slider else image, label="Result", visible=not slider, **IMAGE)
             self.other = gr.Image(visible=False, **IMAGE)
