@@ -12,7 +12,10 @@ from synth.web.events import PRIVATE
 from synth.web.run import Run
 from synth.web.status import show
 from synth.web.views import IMAGE, image_files, shared_file
-from synth.web.words import COMPARISON, GROUPS
+from synth.web.words import COMPARISON
+
+LINES = {"inpainting": 28, "super_resolution": 50, "denoising": 50}
+"""Where the line between before and after is at first, in percent of the width, so that both show what matters."""
 
 
 class Display:
@@ -22,8 +25,8 @@ class Display:
         slider = first is not None and first.has_slider
         with gr.Row(elem_classes="result"):
             image, before, _ = stored_files(first) if first is not None else (None, None, None)
-            line = 50 if task in GROUPS["Restore"] else 15  # what was amiss is seen beside what became of it
-            look = IMAGE | {"label": "Before and after: move the line", "max_height": 620, "slider_position": line}
+            look = IMAGE | {"label": "Before and after: move the line", "max_height": 620}
+            look |= {"slider_position": LINES.get(task, 15)}
             self.slider = gr.ImageSlider((before, image) if slider else None, visible=slider, **look)
             self.result = gr.Image(None if slider else image, label="Result", visible=not slider, **IMAGE)
             self.other = gr.Image(visible=False, **IMAGE)
