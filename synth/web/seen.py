@@ -14,6 +14,8 @@ from synth.web.features import find_features
 from synth.web.gpu import run_on_worker
 from synth.web.run import Run
 
+SEEN = 0.4
+"""The probability from which a class is named as what was seen before."""
 SURE = 0.6
 """Below this probability of the first class, others are named too."""
 LIKELY = 3
@@ -52,12 +54,14 @@ def what_is_seen(run: Run) -> str:
         first, *likely = (model.classes[index] for index in before.topk(min(LIKELY, len(before))).indices.tolist())
         assumed = f" No class was chosen, so it assumed: {first}."
         if before.max() < SURE:
-            assumed += f" It is not sure which of its {len(before)} classes this is: try {' or '.join(likely)}."
+            assumed = f" No class was chosen, so it took the nearest of its {len(before)}: {first}."
+            assumed += f" Try {' or '.join(likely)}, too."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
         return f"The model still sees: {top(model, after[0])}.{assumed}"
-    return f"{words} (before: {top(model, before)}).{assumed}"
+    was = top(model, before) if before.max() >= SEEN else "no class clearly"
+    return f"{words} (before: {was}).{assumed}"
 
 
 def painted(model: Classifier, index: int) -> str:
