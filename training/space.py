@@ -14,6 +14,7 @@ FILES = (
     "synth/**/*.py",
     "synth/examples/*.png",
     "synth/examples/*.webp",
+    "synth/examples/LICENSE-*.txt",
     "synth/web/page.*",
     "docs/evidence/*.png",
     THUMBNAIL,

@@ -64,9 +64,8 @@ LOOK_FOR = {
     "interpolation": "The pictures between are blends of what the classifier sees, not of pixels.",
     "denoising": "The left of the line is the noisy picture, the right what its features keep of it.",
     "style_transfer": "The contents are those of the picture, the colours and the texture those of the style.",
-    "anomaly_detection": "Bright is what a decoder that knows only normal pictures could not rebuild.",
 }
-"""What to look for in the result of a task, by its name; it stands above the result."""
+"""What to look for in the result of a task, by its name, where the line above the tab does not say so already."""
 COMPARISON = (
     "Both took the same number of steps, each up its own score. The robust classifier's picture takes on the look of "
     "the class; the ordinary one's mostly takes on patterns that only it takes for the class."
