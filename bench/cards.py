@@ -25,7 +25,7 @@ LARGE, SMALL, ORDINARY = "imagenet20-resnet18-slim-l2", "tiny64-resnet18-slim-l2
 OPENED = (LARGE, SMALL, "cifar10-resnet18-slim-l2-dual", "cifar10-resnet18-slim-l2")
 """Checkpoints whose tabs begin with a stored result."""
 CARDS = {
-    f"{LARGE}-generation": "Make a picture from nothing",
+    f"{LARGE}-generation": "Pictures from nothing",
     f"{LARGE}-style_transfer": "Redraw it in another style",
     f"{LARGE}-sketch": "Turn a sketch into a picture",
     f"{LARGE}-denoising": "Clean a noisy picture",

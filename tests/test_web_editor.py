@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from synth import TASKS, pictures
-from synth.web.editor import LONGEST, SIDE, enlarge, parse_editor, prepare, task_settings
+from synth.randomness import Generators
+from synth.web.editor import LONGEST, SIDE, default_paint, enlarge, mask_part, parse_editor, prepare, task_settings
 from synth.web.examples import checksum, is_unchanged
 from tests.conftest import draw_picture
 
@@ -104,7 +105,7 @@ def test_a_missing_mask_is_noted():
     assert settings["picture"] is None and settings["mask"] is None
 
 
-def test_an_example_is_unchanged_until_it_is_painted_on_or_reexample_checksum():
+def test_an_example_is_unchanged_until_it_is_painted_on_or_replaced():
     example = enlarge(draw_picture())
     clear, paint = Image.new("RGBA", example.size), Image.new("RGBA", example.size, "white")
     example_checksum = checksum(example)
@@ -112,6 +113,20 @@ def test_an_example_is_unchanged_until_it_is_painted_on_or_reexample_checksum():
         assert is_unchanged(shown, example_checksum)
     for shown in (None, {}, example.rotate(90), {"background": example, "layers": [clear, paint]}):
         assert not is_unchanged(shown, example_checksum)
+
+
+@pytest.mark.parametrize("name", ["inpainting", "painting"])
+def test_a_tab_begins_with_the_mask_of_a_run_without_one_and_can_lose_it(name, model):
+    task, example = TASKS[name], enlarge(draw_picture())
+    shown = default_paint(task, model, example)
+    settings, note = task_settings(task, {"picture": shown, "mask": None})
+    mask = pictures.to_mask(settings["mask"], model.image_size)
+    picture = pictures.to_tensor(example, model.image_size)
+    assert note == "" and torch.equal(mask, task.default_mask(picture, Generators(0)))
+    assert is_unchanged(shown, checksum(shown)) and is_unchanged(example, checksum(shown))
+    cleared = mask_part((0, 0, 0, 0), shown)
+    assert parse_editor(cleared) == (example, None)
+    assert not is_unchanged(mask_part((0, 0, 0.5, 1), shown), checksum(shown))
 
 
 @pytest.mark.parametrize("name", ["inpainting", "super_resolution", "denoising"])

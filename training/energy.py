@@ -15,6 +15,8 @@ from synth.constraints import L2
 from synth.objectives import logit
 from synth.pgd import pgd
 
+BATCH = "batch"
+"""What ``TrainConfig.negatives`` says for pictures of the training batch itself, which are to change their class."""
 MEMORY = 1000
 """Pictures whose scores decide whether the negatives may climb further."""
 
@@ -50,17 +52,40 @@ class Curriculum:
         self.steps, self.real, self.fake = facts["steps"], facts["real"], facts["made"]
 
 
-def draw(model: Classifier, elsewhere: Tensor | None, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pictures (N, 3, S, S) that negatives begin as, and the classes (N,) whose logits these are to climb.
+def draw(
+    model: Classifier, elsewhere: Tensor | None, count: int, side: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Pictures (N, 3, S, S) that negatives begin as, S = ``side``, and the classes (N,) whose logits these are to climb.
 
     Half are starts of synthesis, half pictures of ``elsewhere`` (uint8) if there are any.
     """
     labels = torch.randint(len(model.classes), (count,), generator=generator)
-    if elsewhere is None:
-        return model.sample_start("mixture", labels, generator=generator).cpu(), labels
-    half = count // 2
-    pictures = elsewhere[torch.randint(len(elsewhere), (count - half,), generator=generator)].float() / 255
-    return torch.cat([model.sample_start("mixture", labels[:half], generator=generator).cpu(), pictures]), labels
+    half = count if elsewhere is None else count // 2
+    pictures = resized(model.sample_start("mixture", labels[:half], generator=generator).cpu(), side)
+    if elsewhere is not None:
+        others = elsewhere[torch.randint(len(elsewhere), (count - half,), generator=generator)].float() / 255
+        pictures = torch.cat([pictures, resized(others, side)])
+    return pictures, labels
+
+
+def turn(starts: Tensor, sought: Tensor, pictures: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """What ``draw`` returned, where every other start (N, 3, S, S) is one of ``pictures`` that is to change its class.
+
+    Such a negative has the sharpness of real pictures from its first step on. sought, labels: (N,).
+    """
+    own = torch.arange(len(labels)) % 2 == 1
+    others = (labels + 1 + sought % (classes - 1)) % classes
+    return torch.where(own[:, None, None, None], pictures, starts), torch.where(own, others, sought)
+
+
+@torch.no_grad()
+def center(model: Classifier, real: Tensor, labels: Tensor, fake: Tensor, sought: Tensor) -> None:
+    """Shift all logits alike, so that the scores of ``real`` and of ``fake`` (N, 3, S, S) lie around 0.
+
+    No class gains by it. Without it the first steps would spend themselves on the shift and bend the features.
+    """
+    means = [scores(model(x), wanted).mean() for x, wanted in ((real, labels), (fake, sought))]
+    model.head.bias -= (means[0] + means[1]) / 2
 
 
 def climb(model: Classifier, start: Tensor, labels: Tensor, steps: int, step_size: float) -> Tensor:
@@ -76,3 +101,10 @@ def scores(logits: Tensor, labels: Tensor) -> Tensor:
 def loss(real: Tensor, fake: Tensor) -> Tensor:
     """Binary cross-entropy of scores (N,) of real pictures against scores of negatives, summed over both."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def resized(x: Tensor, side: int) -> Tensor:
+    """Pictures (N, 3, S, S) with S = ``side``."""
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True, align_corners=False)

@@ -134,6 +134,14 @@ RECIPES = {
             | {"mix": 0.5, "learning_rate": 0.05, "epochs": 15, "phases": ((112, 10, 1), (160, 3, 1), (224, 2, 1))},
         ),
         TrainConfig(
+            "imagenet20-resnet18-slim-l2-dual",
+            architecture="resnet18+convstem+silu",
+            initial="imagenet20-resnet18-slim-l2",
+            negatives="batch",
+            **_IMAGENET20_ROBUST | _DUAL | {"crop": 0, "batch_size": 32, "epochs": 4, "phases": ((112, 3, 1), (224, 1, 1))},
+            energy_step_size=2,
+        ),
+        TrainConfig(
             "imagenet20-resnet18-slim-standard",
             architecture="resnet18+convstem+silu",
             initial="tiny64-resnet18-slim-standard",

@@ -70,7 +70,9 @@ def train(
     optimizer = torch.optim.SGD(_groups(model, config), lr=0, momentum=config.momentum, nesterov=True)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     model.train(not config.freeze_norm)
-    elsewhere = load(config.negatives, "train", config.image_size).pictures if config.negatives else None
+    elsewhere = None
+    if config.negatives and config.negatives != energy.BATCH:
+        elsewhere = load(config.negatives, "train", config.image_size).pictures
 
     parts = {"model": model} | ({} if average is None else {"average": average}) | {"momentum": optimizer}
     curriculum = energy.Curriculum(config.energy_auc, config.energy_steps)
@@ -85,7 +87,9 @@ def train(
 
         # Every process draws the whole batch's randomness and takes its part: their number changes no result.
         x, count = batch.pictures, len(batch)
-        negatives = energy.draw(model, elsewhere, count, batch.generator) if config.energy_steps else ()
+        negatives = ()
+        if config.energy_steps:
+            negatives = energy.draw(model, elsewhere, count, now.image_size, batch.generator)
         if config.crop:
             x = crop_resized(x, batch.generator, config.crop, now.image_size, batch.part, count)
         else:
@@ -95,14 +99,19 @@ def train(
             one_hot = F.one_hot(targets, len(data.classes)).float()
             x, targets = mixed(x, one_hot, batch.generator, config.mix, batch.part, count)
         directions = torch.randn((count, *x.shape[1:]), generator=batch.generator)[batch.part]
-        negatives = [tensor[batch.part].to(accelerator.device) for tensor in negatives]
+        negatives = [tensor[batch.part] for tensor in negatives]
+        if negatives and config.negatives == energy.BATCH:
+            negatives = energy.turn(*negatives, x, batch.labels, len(data.classes))
+        negatives = [tensor.to(accelerator.device) for tensor in negatives]
         x, y, targets, directions = (tensor.to(accelerator.device) for tensor in (x, batch.labels, targets, directions))
 
         inputs = attack(model, x, targets, epsilon, now, directions, accelerator)
         if negatives:
             starts, sought = negatives
+            if not batch.step:
+                energy.center(model, x, y, starts, sought)
             with accelerator.autocast():
-                climbed = energy.climb(model, starts, sought, curriculum.steps, config.energy_step_size)
+                climbed = energy.climb(model, starts, sought, curriculum.steps, now.energy_step_size)
             inputs = torch.cat([inputs, x, climbed])
         logits = wrapped(inputs)
         logits, rest = logits[: len(y)], logits[len(y) :]

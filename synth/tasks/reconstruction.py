@@ -12,7 +12,7 @@ from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inv
 
 
 class Reconstruction(Inversion):
-    """See what the model keeps of a picture: rebuilt from its features, from an ordinary model's, and by optimisation.
+    """See what the model keeps of a picture: rebuilt from its features by a decoder, and by gradient descent.
 
     Rojas-Gomez et al. 2021; the last one as in Engstrom et al. 2019.
     """
@@ -27,7 +27,7 @@ class Reconstruction(Inversion):
         "depth": depth_parameter(4),
         "size": inversion_size(),
         "steps": Int(
-            default=100, minimum=1, maximum=1000, help="How many gradient steps the one by optimisation takes."
+            default=100, minimum=1, maximum=1000, help="How many steps the gradient descent takes."
         ),
         "step_size": Float(
             default=1, minimum=0.001, maximum=10, step=0.01, unit="L2", more=True, help="Length of its first step."
@@ -55,7 +55,7 @@ class Reconstruction(Inversion):
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
             names.append(f"from those of {twin.name}" if p.beside else "from an ordinary model's")
         losses = [feature_error(model, row, z, depth) for row in rows]
-        captions = tuple(name for name in (*names, "by optimisation") for _ in x)
+        captions = tuple(name for name in (*names, "by gradient descent") for _ in x)
         loss, start = feature_distance(model, z, depth), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
 
         def at(step, picture, value):

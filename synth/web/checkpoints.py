@@ -76,7 +76,8 @@ def menu(checkpoint: str) -> gr.Dropdown:
     """The menu of checkpoints."""
     choices = [(title(name), name) for name in hub.selectable()]
     label = "Model (or owner/name on the Hub)"
-    return gr.Dropdown(choices, value=checkpoint, label=label, allow_custom_value=True, scale=3, min_width=300)
+    look = {"label": label, "container": False, "scale": 3, "min_width": 300}
+    return gr.Dropdown(choices, value=checkpoint, allow_custom_value=True, **look)
 
 
 def other_menu(checkpoint: str, value: str = NOTHING) -> gr.Dropdown:

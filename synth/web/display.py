@@ -28,7 +28,7 @@ class Display:
             look = IMAGE | {"label": "Before and after: move the line", "max_height": 620}
             look |= {"slider_position": LINES.get(task, 15)}
             self.slider = gr.ImageSlider((before, image) if slider else None, visible=slider, **look)
-            self.result = gr.Image(None if slider else image, label="Result", visible=not slider, **IMAGE)
+            self.result = gr.Image(None if slider else image, **labelled(), visible=not slider, **IMAGE)
             self.other = gr.Image(visible=False, **IMAGE)
         self.comparison = gr.Markdown(COMPARISON, visible=False)
         with gr.Row(elem_classes="look"):
@@ -49,7 +49,7 @@ class Display:
     def live(self, run: Run, save, pixels: bool) -> dict:
         """Updates while a run goes on."""
         image = save(run.sheet(pixels=pixels), live=True)
-        return {self.slider: gr.ImageSlider(visible=False), self.result: gr.Image(image, label="Result", visible=True)}
+        return {self.slider: gr.ImageSlider(visible=False), self.result: gr.Image(image, **labelled(), visible=True)}
 
     def live_other(self, run: Run, save, pixels: bool) -> dict:
         """Updates while the second checkpoint's run goes on."""
@@ -73,7 +73,7 @@ class Display:
         """Updates for no result."""
         return {
             self.slider: gr.ImageSlider(None, visible=False),
-            self.result: gr.Image(None, label="Result", visible=True),
+            self.result: gr.Image(None, **labelled(), visible=True),
             self.other: gr.Image(None, visible=False),
             self.comparison: gr.Markdown(visible=False),
             self.scrubber: gr.Slider(visible=False),
@@ -84,13 +84,13 @@ class Display:
 
     def _shown(self, run: Run, image: str, before: str | None, other: str | None) -> dict:
         slider, pair = run.has_slider, (before, image)
-        label = "Result" if run.other is None else panel(run.frame.record.checkpoint)
+        label = labelled(None if run.other is None else run.frame.record.checkpoint)
         beside = gr.Image(None, visible=False)
         if run.other is not None:
             beside = gr.Image(other, label=panel(run.other.record.checkpoint), visible=True)
         return {
             self.slider: gr.ImageSlider(pair if slider else None, visible=slider),
-            self.result: gr.Image(None if slider else image, label=label, visible=not slider),
+            self.result: gr.Image(None if slider else image, **label, visible=not slider),
             self.other: beside,
         }
 
@@ -128,6 +128,11 @@ def stored_files(run: Run) -> tuple[str, str | None, str | None]:
 
 def compares_with_ordinary(run: Run) -> bool:
     return run.other is not None and run.other.record.checkpoint == ordinary(run.frame.record.checkpoint)
+
+
+def labelled(checkpoint: str | None = None) -> dict:
+    """What a result is called: a single one needs no label to be seen, and has one for screen readers."""
+    return {"label": panel(checkpoint) if checkpoint else "Result", "show_label": checkpoint is not None}
 
 
 def panel(checkpoint: str) -> str:

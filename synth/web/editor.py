@@ -9,8 +9,9 @@ from functools import partial
 import gradio as gr
 from PIL import Image, ImageChops, ImageOps
 
-from synth import Task, pictures
+from synth import Classifier, Task, pictures
 from synth.parameters import Mask
+from synth.randomness import Generators
 from synth.web.events import PRIVATE, show_errors
 
 SIDE = 448
@@ -113,7 +114,7 @@ def take_brush(editor: gr.ImageEditor) -> str:
     return f"() => synth.takeBrush('{editor.elem_id}')"
 
 
-def add_editor(task: Task, image: Image.Image) -> gr.ImageEditor:
+def add_editor(task: Task, image: Image.Image | dict) -> gr.ImageEditor:
     """A picture to draw a mask over, or that is drawn itself; small uploads are enlarged and the brush is taken.
 
     It gets no change or input event: with one, the browser also sends every stroke ahead, and no button waits for that.
@@ -148,8 +149,9 @@ MASKS = {
     "Centre": (0.3, 0.3, 0.7, 0.7),
     "Left half": (0, 0, 0.5, 1),
     "Random": None,
+    "Nothing": (0, 0, 0, 0),
 }
-"""Parts of a picture to mask without a mouse, as left, top, right and bottom."""
+"""Parts of a picture to mask without a mouse, as left, top, right and bottom; anywhere for None."""
 
 
 def add_masks(editor: gr.ImageEditor) -> None:
@@ -168,9 +170,25 @@ def mask_part(box: tuple[float, ...] | None, payload: dict | None) -> dict:
     if box is None:
         left, top = random.uniform(0, 0.6), random.uniform(0, 0.6)
         box = left, top, left + 0.4, top + 0.4
-    layer = Image.new("RGBA", picture.size)
+    mask = Image.new("L", picture.size)
     left, top, right, bottom = (round(side * part) for side, part in zip(picture.size * 2, box, strict=True))
-    layer.paste("white", (left, top, right, bottom))
+    mask.paste(255, (left, top, right, bottom))
+    return painted(picture, mask)
+
+
+def default_paint(task: Task, model: Classifier, picture: Image.Image) -> Image.Image | dict:
+    """A picture as a tab begins with it: where the task takes a mask, with the one of its first seed painted on it."""
+    if "mask" not in task.parameters or picture.width != picture.height:
+        return picture
+    mask = task.default_mask(pictures.to_tensor(picture, model.image_size), Generators(0))
+    assert mask is not None
+    return painted(picture, pictures.to_images(mask.expand(-1, 3, -1, -1))[0].convert("L"))
+
+
+def painted(picture: Image.Image, mask: Image.Image) -> dict:
+    """What the editor shows for a picture with white paint on ``mask``, of any size."""
+    layer = Image.new("RGBA", picture.size, "white")
+    layer.putalpha(mask.resize(picture.size, Image.Resampling.NEAREST))
     composite = picture.convert("RGBA")
     composite.alpha_composite(layer)
     return {"background": picture, "layers": [layer], "composite": composite}

@@ -120,14 +120,17 @@ def needs_class(task: Task, model: Classifier) -> bool:
     return isinstance(kind, ClassName) and (not kind.optional or (kind.every and len(model.classes) > FEW))
 
 
-def checksum(image: Image.Image) -> int:
-    return zlib.crc32(image.convert("RGB").tobytes())
+def checksum(shown: Image.Image | dict | None) -> tuple[int, int]:
+    """Of the picture that a control holds, and of the paint on it; 0 for none."""
+    picture, paint = parse_editor(shown) if isinstance(shown, dict) else (shown, None)
+    images = (picture.convert("RGB") if picture is not None else None, paint)
+    return tuple(0 if image is None else zlib.crc32(image.tobytes()) for image in images)
 
 
-def is_unchanged(value: Image.Image | dict | None, example: int) -> bool:
-    """Whether a control, by its ``value``, still holds the example of that checksum and nobody painted on it."""
-    picture, paint = parse_editor(value) if isinstance(value, dict) else (value, None)
-    return picture is not None and paint is None and checksum(picture) == example
+def is_unchanged(value: Image.Image | dict | None, example: tuple[int, int]) -> bool:
+    """Whether a control, by its ``value``, still holds what has the checksum ``example``, or that without its paint."""
+    picture, paint = checksum(value)
+    return picture != 0 and picture == example[0] and paint in (0, example[1])
 
 
 def is_empty(value: Image.Image | dict | None) -> bool:
@@ -138,17 +141,17 @@ def is_empty(value: Image.Image | dict | None) -> bool:
 class ExampleGallery:
     """Thumbnails of the examples for ``parameter``; a click puts one in its control and chooses a class beside it.
 
-    checksum: of the example that the page put in the control.
+    shown: what the control begins with; checksum: of what the page put in the control.
     """
 
-    def __init__(self, task: Task, parameter: str, model: Classifier):
+    def __init__(self, task: Task, parameter: str, model: Classifier, shown: Image.Image | dict):
         self.task, self.parameter = task, parameter
         self.brings_class = parameter == "picture" and "class_name" in task.parameters
         self.gallery = gr.Gallery(
             self.thumbnails(model), label="Or start from one of these", height="auto", allow_preview=False,
             object_fit="cover", buttons=[], interactive=False, elem_classes="picture shelf",
         )  # fmt: skip
-        self.checksum = gr.State(checksum(example(task, model, parameter, first_example(task, model, parameter))))
+        self.checksum = gr.State(checksum(shown))
 
     def thumbnails(self, model: Classifier) -> list[tuple]:
         """The examples with what they show, or what they turn into, as captions."""

@@ -81,7 +81,7 @@ def add_head() -> Head:
     name = first_checkpoint()
     with gr.Row(elem_classes="title"):
         with gr.Column(scale=5, min_width=300):
-            gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a picture to see how it was made.")
+            gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a card to see how it was made.")
         with gr.Column(scale=4, min_width=300, elem_classes="which"):
             checkpoint, box = menu(name), ordinary_box(name)
         tour = gr.Button("Take the tour", scale=0, min_width=150, visible=bool(cards()))

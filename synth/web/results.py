@@ -49,8 +49,8 @@ class Results:
             stop = gr.Button("Stop", min_width=70)
         self.status = gr.HTML(show(first.words if first else READY), elem_classes="status")
         self.stopped, self.run_state = gr.State(), gr.State(first.run() if first else None, time_to_live=KEPT)
-        gr.Markdown(LOOK_FOR.get(task.name, ""), visible=task.name in LOOK_FOR, elem_classes="help")
         self.display = Display(task.name, self.run_state, self.status, first.run() if first else None)
+        gr.Markdown(LOOK_FOR.get(task.name, ""), visible=task.name in LOOK_FOR, elem_classes="help")
         self.metrics = gr.Markdown(visible=False)
         self.files = Files(task, self.run_state, controls, checkpoint, other, first.run() if first else None)
         inputs = [checkpoint, *controls.values()]

@@ -13,7 +13,7 @@ from synth import Classifier, Task
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import controls_at, presets
-from synth.web.editor import add_editor, add_masks, enlarge, prepare, take_brush
+from synth.web.editor import add_editor, add_masks, default_paint, enlarge, prepare, take_brush
 from synth.web.events import PRIVATE, show_errors
 from synth.web.examples import (
     ExampleGallery,
@@ -127,7 +127,7 @@ class Tab:
 
     def _add_picture(self, name: str, kind: Picture, model: Classifier, add: Callable) -> None:
         """A picture to upload or to draw on, with examples below."""
-        image = example(self.task, model, name, first_example(self.task, model, name))
+        image = self._shown(name, model, first_example(self.task, model, name))
         if name == "picture" and (self.task.drawn or "mask" in self.task.parameters):
             self.controls[name] = add_editor(self.task, image)
             if not self.task.drawn:
@@ -137,7 +137,7 @@ class Tab:
             whole = "extent" in self.task.parameters and name == "picture"
             cropped = refuse_damaged(self.controls[name], whole)
             self.cropped = cropped if name == "picture" else self.cropped
-        self.galleries[name] = ExampleGallery(self.task, name, model)
+        self.galleries[name] = ExampleGallery(self.task, name, model, image)
         dataset_picture = self.dataset_picture
         if dataset_picture is not None and not self.task.drawn and kind.shelf != "styles":
 
@@ -188,8 +188,13 @@ class Tab:
         return updates | self.results.show_stored(one)
 
     def _show_example(self, parameter: str, model: Classifier, name: str) -> dict:
+        shown = self._shown(parameter, model, name)
+        return {self.controls[parameter]: shown, self.galleries[parameter].checksum: checksum(shown)}
+
+    def _shown(self, parameter: str, model: Classifier, name: str) -> Image.Image | dict:
+        """The example as the page puts it there by itself."""
         image = example(self.task, model, parameter, name)
-        return {self.controls[parameter]: image, self.galleries[parameter].checksum: checksum(image)}
+        return default_paint(self.task, model, image) if parameter == "picture" else image
 
     @property
     def outputs(self) -> list:
