@@ -45,6 +45,31 @@ def test_negatives_climb_by_unit_steps(model):
     assert energy.climb(model, start, labels, 0, 0.1) is not None
 
 
+def test_negatives_begin_as_pictures_of_other_classes_or_as_starts_at_the_size_of_the_training(model):
+    generator = torch.Generator().manual_seed(0)
+    starts, sought = energy.draw(model, None, 64, 16, generator)
+    x, y = torch.rand(64, 3, 16, 16), torch.arange(64) % len(model.classes)
+    begun, wanted = energy.turn(starts, sought, x, y, len(model.classes))
+    assert torch.equal(begun[1::2], x[1::2]) and torch.equal(begun[::2], starts[::2])
+    assert (wanted[1::2] != y[1::2]).all() and set(wanted.tolist()) == set(range(len(model.classes)))
+    assert torch.equal(wanted[::2], sought[::2])
+    elsewhere = torch.full((5, 3, 32, 32), 255, dtype=torch.uint8)
+    starts, _ = energy.draw(model, elsewhere, 8, 16, generator)
+    assert starts.shape == (8, 3, 16, 16) and (starts[4:] == 1).all() and (starts[:4] < 1).any()
+
+
+def test_scores_are_centred_and_no_class_gains(model):
+    model = model.folded_copy()
+    real, fake, labels = torch.rand(8, 3, 32, 32), torch.rand(8, 3, 32, 32), torch.arange(8) % len(model.classes)
+    with torch.no_grad():
+        before = model(real)
+        energy.center(model, real, labels, fake, labels)
+        after = model(real)
+        means = [energy.scores(logits, labels).mean().item() for logits in (after, model(fake))]
+    assert means[0] == pytest.approx(-means[1], abs=1e-4)
+    assert torch.allclose(before.softmax(1), after.softmax(1), atol=1e-5)
+
+
 def test_the_loss_falls_as_the_scores_part():
     zeros = torch.zeros(4)
     assert energy.loss(zeros, zeros).item() == pytest.approx(2 * np.log(2), abs=1e-6)
@@ -81,9 +106,12 @@ def test_the_second_stage_learns_and_resumes_to_the_same_weights(stage, tmp_path
     assert same_weights(whole, resumed)
 
 
-def test_pictures_from_elsewhere_are_half_of_the_negatives(stage, tmp_path):
+@pytest.mark.parametrize("negatives", ["elsewhere", "batch"])
+def test_half_of_the_negatives_begin_as_pictures(stage, tmp_path, negatives):
     root, config = stage
-    train(dataclasses.replace(config, negatives=str(root), epochs=1), root, tmp_path, quiet=True)
+    source = str(root) if negatives == "elsewhere" else negatives
+    changed = dataclasses.replace(config, negatives=source, epochs=2, phases=((16, 1, 1), (32, 1, 1)))
+    train(changed, root, tmp_path, quiet=True)
     assert (tmp_path / "checkpoint/model.safetensors").exists()
 
 

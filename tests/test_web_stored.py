@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from bench import cards
-from synth import TASKS, hub
+from synth import TASKS, downloads, hub
 from synth.web import stored
 from synth.web.checkpoints import load
 from synth.web.words import TOUR
+from tests.conftest import bundled
 
 
 def test_every_tab_of_the_opened_checkpoints_begins_with_a_result_of_its_own_settings():
@@ -47,3 +48,17 @@ def test_cards_and_tour_name_results_that_are_there_in_small_files():
     assert len(TOUR) == 5 and set(TOUR) <= stored.index().keys()
     assert sum(path.stat().st_size for path in stored.FOLDER.iterdir()) < 1_500_000
     assert {path.stem for path in stored.FOLDER.glob("*.webp")} == stored.index().keys()
+
+
+def test_results_are_shown_for_the_same_weights_from_the_hub_alone(checkpoints, monkeypatch):
+    with bundled(checkpoints):
+        assert stored.stored("translation", "tiny").checkpoint == "tiny"
+        monkeypatch.setattr(hub, "bundled", list)
+        monkeypatch.setattr(hub, "listed", lambda: ["owner/tiny"])
+        monkeypatch.setattr(downloads, "cached", lambda name, revision: checkpoints / "tiny")
+        assert stored.stored("translation", "owner/tiny").title and stored.stored("translation", "tiny") is None
+        assert [one.name for one in stored.cards()] == ["tiny-translation"]  # the other one needs plain, too
+        monkeypatch.setattr(downloads, "cached", lambda name, revision: checkpoints / "plain")
+        assert stored.index() == {}
+        monkeypatch.setattr(downloads, "cached", lambda name, revision: None)
+        assert stored.index() == {}

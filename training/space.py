@@ -16,6 +16,7 @@ FILES = (
     "synth/examples/*.webp",
     "synth/examples/LICENSE-*.txt",
     "synth/web/page.*",
+    "synth/web/stored/*",
     "docs/evidence/*.png",
     THUMBNAIL,
 )

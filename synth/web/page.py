@@ -10,7 +10,7 @@ from PIL import Image
 
 import synth
 import synth.web.whole_files
-from synth.web.checkpoints import first_checkpoint, menu, ordinary_box, other_menu
+from synth.web.checkpoints import first_checkpoint, load, menu, ordinary_box, other_menu
 from synth.web.display import stored_files
 from synth.web.endpoints import add_endpoints
 from synth.web.evidence import add_evidence
@@ -79,6 +79,7 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
 def add_head() -> Head:
     """All that lies above the tabs, and what is shown below them."""
     name = first_checkpoint()
+    load(name)  # which the cards must find on this machine
     with gr.Row(elem_classes="title"):
         with gr.Column(scale=5, min_width=300):
             gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a card to see how it was made.")

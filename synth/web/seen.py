@@ -52,10 +52,10 @@ def what_is_seen(run: Run) -> str:
     assumed = ""
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         first, *likely = (model.classes[index] for index in before.topk(min(LIKELY, len(before))).indices.tolist())
-        assumed = f" No class was chosen, so it assumed: {first}."
+        assumed = f" No class was chosen, so it took {first}."
         if before.max() < SURE:
-            assumed = f" No class was chosen, so it took the nearest of its {len(before)}: {first}."
-            assumed += f" Try {' or '.join(likely)}, too."
+            assumed = f" No class was chosen, so it took {first}, the nearest of its {len(before)};"
+            assumed += f" {' and '.join(likely)} are near, too."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 
-from synth import TASKS, Frame, hub, pictures
+from synth import TASKS, Frame, checkpoint, downloads, hub, pictures
 from synth.parameters import Mask, Picture, sentence
 from synth.record import Record
 from synth.web.checkpoints import load
@@ -30,7 +30,8 @@ class Stored:
     """A result by ``python -m bench.cards``: its settings, without pictures, and what was said of it.
 
     examples: the names of the examples that its pictures are, by parameter; compare: the second checkpoint, if any;
-    title: of its card, "" for none; rows, captions, note: as for a run; seen: a sentence on what the model sees in it.
+    weights: the checksum of the weights that made it, by checkpoint; title: of its card, "" for none; rows, captions,
+    note: as for a run; seen: a sentence on what the model sees in it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stored:
     rows: list
     captions: list
     seen: str
+    weights: dict
     note: str = ""
     compare: str = ""
     title: str = ""
@@ -81,24 +83,37 @@ class Stored:
 
 
 def index() -> dict[str, Stored]:
-    """All of them by name, without those of checkpoints that are not here."""
-    return _index(FOLDER, tuple(hub.bundled()))
+    """All of them by name, without those of checkpoints that are not here, or whose weights are others by now.
+
+    A checkpoint of the Hub is here if the page offers it and the cache has it; the results then name its repository.
+    """
+    known = {}
+    for name in [*hub.listed(), *hub.bundled()]:
+        folder = hub.BUNDLED / name if name in hub.bundled() else downloads.cached(name, None)
+        if folder is not None:
+            known[name.rsplit("/", 1)[-1]] = name, checkpoint.weights_checksum(folder)
+    return _index(FOLDER, tuple(known.items()))
 
 
 @lru_cache(maxsize=4)
-def _index(folder: Path, here: tuple[str, ...]) -> dict[str, Stored]:
+def _index(folder: Path, known: tuple) -> dict[str, Stored]:
+    names = {name: full for name, (full, _) in known} | {"": ""}
+    checksums = {name: checksum for name, (_, checksum) in known}
     try:
         rows = json.loads((folder / "index.json").read_text())
     except OSError:
         return {}
     return {
-        name: Stored(name, **row) for name, row in rows.items() if {row["checkpoint"], row["compare"]} <= {*here, ""}
+        name: Stored(name, **row | {key: names[row[key]] for key in ("checkpoint", "compare")})
+        for name, row in rows.items()
+        if row["weights"].items() <= checksums.items()
     }
 
 
-def stored(task: str, checkpoint: str) -> Stored | None:
-    """What a first click in the tab of ``task`` gives, if it is stored."""
-    return index().get(f"{checkpoint}-{task}")
+def stored(task: str, name: str) -> Stored | None:
+    """What a first click in the tab of ``task`` gives with the checkpoint called ``name``, if it is stored."""
+    one = index().get(f"{name.rsplit('/', 1)[-1]}-{task}")
+    return one if one is not None and one.checkpoint == name else None
 
 
 def cards() -> list[Stored]:
@@ -120,6 +135,7 @@ def write(folder: Path, run: Run, **row) -> dict:
         "count": len(run.frame.pictures),
     }
     compare = run.other.record.checkpoint if run.other is not None else ""
+    made_by = filter(None, (record.checkpoint, compare))
     note = f"{sentence(run.frame.note)}." if run.frame.note else ""
     said = {
         "rows": run.rows,
@@ -127,6 +143,7 @@ def write(folder: Path, run: Run, **row) -> dict:
         "note": note,
         "seen": what_is_seen(run),
         "compare": compare,
+        "weights": {name: checkpoint.weights_checksum(hub.BUNDLED / name) for name in made_by},
     }
     return kept | said | row
 

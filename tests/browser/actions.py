@@ -81,6 +81,18 @@ def choose(page, label: str, value: str) -> None:
     page.locator(f"ul[role=listbox] li:has-text('{value}')").first.click()
 
 
+def take_mask_off(page, task: str) -> None:
+    """Press the button for no mask, and wait until the editor shows the picture alone."""
+    canvas = page.locator(f"#editor-{task} canvas").first
+    before = canvas.screenshot()
+    in_tab(page, ".masks button:text-is('Nothing')").click()
+    for _ in range(60):
+        page.wait_for_timeout(500)
+        if canvas.screenshot() != before:
+            break
+    wait_for_editor(page, task)
+
+
 def draw_stroke(page, task: str, below: int = 0) -> None:
     """A brush stroke across the middle of the task's picture, again where the browser was too busy to see it begin."""
     canvas = in_tab(page, f"#editor-{task} canvas")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from synth import pictures
+from synth import TASKS, pictures
+from synth.randomness import Generators
 from tests.browser.actions import (
     draw_stroke,
     expect,
@@ -15,6 +17,7 @@ from tests.browser.actions import (
     run,
     see,
     show_pixels,
+    take_mask_off,
     to_tensor,
     wait_for_another_picture,
 )
@@ -23,6 +26,7 @@ from tests.conftest import draw_picture
 
 def test_a_drawn_mask_reaches_the_task(page, calls):
     open_tab(page, "inpainting")
+    take_mask_off(page, "inpainting")
     draw_stroke(page, "inpainting")
     show_pixels(page)
     run(page)
@@ -41,6 +45,15 @@ def test_a_drawn_mask_reaches_the_task(page, calls):
     in_tab(page, ":text('PSNR')").wait_for()
 
 
+@pytest.mark.parametrize("task", ["inpainting", "painting"])
+def test_a_tab_begins_with_a_mask(page, calls, task):
+    open_tab(page, task)
+    run(page)
+    (call,) = calls
+    mask = pictures.to_mask(call.settings["mask"], 32)
+    assert torch.equal(mask, TASKS[task].default_mask(pictures.to_tensor(draw_picture(), 32), Generators(0)))
+
+
 def test_a_sketch_is_drawn_and_synthesised_over_a_slow_connection(page, calls):
     open_tab(page, "sketch")
     draw_stroke(page, "sketch")
@@ -57,7 +70,6 @@ def test_a_sketch_is_drawn_and_synthesised_over_a_slow_connection(page, calls):
 def test_two_features_are_painted_one_after_the_other_and_undone(page, calls):
     open_tab(page, "painting")
     show_pixels(page)
-    draw_stroke(page, "painting")
     feature = in_tab(page, "input[aria-label*='Feature'][type=number]")
     in_tab(page, ".features button.thumbnail-item >> nth=3").click()
     expect(feature).to_have_value("3")
