@@ -133,7 +133,7 @@ def test_the_distance_is_relative_and_zero_for_the_picture_itself(model):
 def test_reconstruction_decodes_and_optimises(model, picture):
     frame = synth.reconstruction(model, picture=picture, depth=2, steps=30, size="2")
     x = pictures.to_tensor(picture, 64)
-    assert frame.captions == ("from its features", "by gradient descent") and frame.pictures.shape == (2, 3, 64, 64)
+    assert frame.captions == ("rebuilt by a decoder", "rebuilt step by step") and frame.pictures.shape == (2, 3, 64, 64)
     with torch.no_grad():
         decoded = model.decoder(model.maps(x, 2)[-1], 2)
     torch.testing.assert_close(frame.pictures[:1], decoded, atol=1e-4, rtol=0)
@@ -144,7 +144,7 @@ def test_reconstruction_decodes_and_optimises(model, picture):
 def test_reconstruction_beside_another_checkpoint(tiny, picture):
     model = hub.load("tiny")
     frame = synth.reconstruction(model, picture=picture, beside="plain", steps=1)
-    assert frame.captions == ("from its features", "from those of plain", "by gradient descent")
+    assert frame.captions == ("rebuilt by a decoder", "from the features of plain", "rebuilt step by step")
     other = synth.reconstruction(hub.load("plain"), picture=picture, steps=1)
     assert torch.equal(frame.pictures[1], other.pictures[0])
     with pytest.raises(ValueError, match="^beside: expected one of "):
@@ -218,6 +218,8 @@ def test_the_heat_map_is_hot_where_the_pictures_differ():
     rebuilt[..., 8:16, 8:16] = 1
     warm = anomaly_detection.heat(rebuilt, x).mean(1)[0]
     assert warm[9:15, 9:15].min() == 1 and warm[20:].max() == 0
+    grey = anomaly_detection.heat(x + 0.4, x + 0.4)
+    assert torch.allclose(grey, torch.full_like(x, 0.4 * anomaly_detection.DIM))
 
 
 def test_generation_may_take_its_first_steps_through_features(model):

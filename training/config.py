@@ -70,8 +70,8 @@ class TrainConfig:
     energy_auc: float = 0.75
     """Area under the ROC curve, of real pictures against negatives, above which these climb one step further."""
     negatives: str = ""
-    """Data set of other pictures that half of the negatives begin as; "batch": those of the training batch itself, which
-    are to change their class; none: all begin as starts of synthesis."""
+    """Data set of other pictures that half of the negatives begin as; "batch": pictures of the training batch, which are
+    to change their class; none: all begin as starts of synthesis."""
     presets: dict = field(default_factory=lambda: CIFAR10_PRESETS, repr=False)
     """Settings of the tasks for this checkpoint, by task and preset name; ``config.json`` carries them."""
     pairs: dict = field(default_factory=lambda: CIFAR10_PAIRS, repr=False)
@@ -169,7 +169,8 @@ def resized(config: TrainConfig, side: int) -> TrainConfig:
     if side < LEAST["image_size"]:
         raise ValueError(f"image_size: expected at least {LEAST['image_size']}, got {side}")
     scale = side / config.image_size
-    lengths = {name: round(getattr(config, name) * scale, 3) for name in ("epsilon", "attack_step_size", "energy_step_size")}
+    grow = ("epsilon", "attack_step_size", "energy_step_size")
+    lengths = {name: round(getattr(config, name) * scale, 3) for name in grow}
     presets, padding = enlarged(config.presets, scale), round(config.padding * scale)
     return replace(config, image_size=side, padding=padding, presets=presets, **lengths)
 

@@ -55,7 +55,7 @@ class Curriculum:
 def draw(
     model: Classifier, elsewhere: Tensor | None, count: int, side: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Pictures (N, 3, S, S) that negatives begin as, S = ``side``, and the classes (N,) whose logits these are to climb.
+    """Pictures (N, 3, S, S) that negatives begin as, S = ``side``, and classes (N,) whose logits they are to climb.
 
     Half are starts of synthesis, half pictures of ``elsewhere`` (uint8) if there are any.
     """
@@ -79,13 +79,13 @@ def turn(starts: Tensor, sought: Tensor, pictures: Tensor, labels: Tensor, class
 
 
 @torch.no_grad()
-def center(model: Classifier, real: Tensor, labels: Tensor, fake: Tensor, sought: Tensor) -> None:
-    """Shift all logits alike, so that the scores of ``real`` and of ``fake`` (N, 3, S, S) lie around 0.
+def middle(model: Classifier, real: Tensor, labels: Tensor, fake: Tensor, sought: Tensor) -> Tensor:
+    """The middle between the mean scores of ``real`` and of ``fake`` (N, 3, S, S), to take from all logits alike.
 
-    No class gains by it. Without it the first steps would spend themselves on the shift and bend the features.
+    No class gains by that. Without it the first steps would spend themselves on the shift and bend the features.
     """
     means = [scores(model(x), wanted).mean() for x, wanted in ((real, labels), (fake, sought))]
-    model.head.bias -= (means[0] + means[1]) / 2
+    return (means[0] + means[1]) / 2
 
 
 def climb(model: Classifier, start: Tensor, labels: Tensor, steps: int, step_size: float) -> Tensor:

@@ -138,8 +138,11 @@ RECIPES = {
             architecture="resnet18+convstem+silu",
             initial="imagenet20-resnet18-slim-l2",
             negatives="batch",
-            **_IMAGENET20_ROBUST | _DUAL | {"crop": 0, "batch_size": 32, "epochs": 4, "phases": ((112, 3, 1), (224, 1, 1))},
             energy_step_size=2,
+            **_IMAGENET20_ROBUST
+            | _DUAL
+            | {"mix": 0.5, "label_smoothing": 0, "energy_steps": 15, "batch_size": 32}
+            | {"epochs": 7, "phases": ((112, 6, 1), (224, 1, 1))},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",

@@ -94,32 +94,34 @@ def train(
             x = crop_resized(x, batch.generator, config.crop, now.image_size, batch.part, count)
         else:
             x = augment(x, batch.generator, now.padding, batch.part, count)
-        targets = batch.labels
+        targets, real = batch.labels, x
         if config.mix:
             one_hot = F.one_hot(targets, len(data.classes)).float()
             x, targets = mixed(x, one_hot, batch.generator, config.mix, batch.part, count)
         directions = torch.randn((count, *x.shape[1:]), generator=batch.generator)[batch.part]
         negatives = [tensor[batch.part] for tensor in negatives]
         if negatives and config.negatives == energy.BATCH:
-            negatives = energy.turn(*negatives, x, batch.labels, len(data.classes))
+            negatives = energy.turn(*negatives, real, batch.labels, len(data.classes))
         negatives = [tensor.to(accelerator.device) for tensor in negatives]
-        x, y, targets, directions = (tensor.to(accelerator.device) for tensor in (x, batch.labels, targets, directions))
+        tensors = (x, batch.labels, targets, directions, real)
+        x, y, targets, directions, real = (tensor.to(accelerator.device) for tensor in tensors)
 
         inputs = attack(model, x, targets, epsilon, now, directions, accelerator)
         if negatives:
             starts, sought = negatives
             if not batch.step:
-                energy.center(model, x, y, starts, sought)
+                middle = energy.middle(model, real, y, starts, sought)
+                model.head.bias.data -= accelerator.reduce(middle, "mean")
             with accelerator.autocast():
                 climbed = energy.climb(model, starts, sought, curriculum.steps, now.energy_step_size)
-            inputs = torch.cat([inputs, x, climbed])
+            inputs = torch.cat([inputs, real, climbed])
         logits = wrapped(inputs)
         logits, rest = logits[: len(y)], logits[len(y) :]
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
         if negatives:
-            real, fake = energy.scores(rest, torch.cat([y, sought])).chunk(2)
-            loss = loss + energy.loss(real, fake)
-            curriculum.add(*accelerator.gather((real.detach(), fake.detach())))
+            of_real, of_fake = energy.scores(rest, torch.cat([y, sought])).chunk(2)
+            loss = loss + energy.loss(of_real, of_fake)
+            curriculum.add(*accelerator.gather((of_real.detach(), of_fake.detach())))
         accelerator.backward(loss)
         correct = (logits.argmax(1) == y).sum().item()
         run.add(loss=loss.item() * len(y), train_accuracy=correct, count=len(y))

@@ -22,7 +22,7 @@ SKETCHES = {
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
-    "corgi": ("golden retriever", "lion", "dog"),
+    "corgi": ("Samoyed", "lion", "dog"),
     "shepherd": ("Rhodesian ridgeback", "lion", "dog"),
     "wood": (),
     "cat": ("lion", "dingo", "dog"),

@@ -20,6 +20,8 @@ STEPS, STEP_SIZE = 1, 2.0
 """With which decoders scored the normal pictures that they keep for comparison."""
 HOTTEST = 0.25
 """Mean absolute difference that is white on the heat map."""
+DIM = 0.5
+"""How bright the picture is below it."""
 RELATIVE = ("everything", "nothing")
 """Over what the decoder of everything leaves, or plain."""
 
@@ -122,14 +124,15 @@ def residual(rebuilt: Tensor, x: Tensor) -> Tensor:
 
 
 def heat(rebuilt: Tensor, x: Tensor, usual: Tensor | None = None) -> Tensor:
-    """Where they differ, more than ``usual`` does: black, red, yellow, white, (N, 3, H, W)."""
+    """Where they differ, more than ``usual`` does: red, yellow, white over a dim grey ``x``, (N, 3, H, W)."""
     window = max(1, round(WINDOW * x.shape[-1] / 64)) | 1
     level = (rebuilt - x).abs().mean(1, keepdim=True)
     if usual is not None:
         level = level - (usual - x).abs().mean(1, keepdim=True)
     level = F.avg_pool2d(level, window, 1, window // 2, count_include_pad=False).clamp_min(0)
     level = 3 * level / HOTTEST
-    return torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
+    dim = DIM * x.mean(1, keepdim=True) * (1 - level.clamp(0, 1))
+    return dim + torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
 
 
 def compare_with_normal(score: float, decoder: Decoder) -> str:

@@ -7,7 +7,7 @@ from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inv
 
 
 class Interpolation(Inversion):
-    """Walk from one picture to another through the classifier's features; it starts from a plain cross-fade.
+    """Walk from one picture to another through the classifier's features.
 
     Latent interpolation with the decoder of Rojas-Gomez et al. 2021.
     """

@@ -12,7 +12,7 @@ from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inv
 
 
 class Reconstruction(Inversion):
-    """See what the model keeps of a picture: rebuilt from its features by a decoder, and by gradient descent.
+    """See what the model keeps of a picture: rebuilt from its features by a decoder, and step by step.
 
     Rojas-Gomez et al. 2021; the last one as in Engstrom et al. 2019.
     """
@@ -26,9 +26,7 @@ class Reconstruction(Inversion):
         "beside": Twin(help="Another checkpoint that does the same beside it."),
         "depth": depth_parameter(4),
         "size": inversion_size(),
-        "steps": Int(
-            default=100, minimum=1, maximum=1000, help="How many steps the gradient descent takes."
-        ),
+        "steps": Int(default=100, minimum=1, maximum=1000, help="How many steps rebuild the second one."),
         "step_size": Float(
             default=1, minimum=0.001, maximum=10, step=0.01, unit="L2", more=True, help="Length of its first step."
         ),
@@ -48,14 +46,14 @@ class Reconstruction(Inversion):
     def run(self, model, p, generators, frame):
         x, depth = p.picture, p.depth
         z = model.maps(x, depth)[-1]
-        rows, names = [model.decoder(z, depth)], ["from its features"]
+        rows, names = [model.decoder(z, depth)], ["rebuilt by a decoder"]
         twin = other(model, p.beside)
         if twin is not None:
             deep = min(depth, twin.decoder.depth)
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
-            names.append(f"from those of {twin.name}" if p.beside else "from an ordinary model's")
+            names.append(f"from the features of {twin.name}" if p.beside else "from an ordinary model's features")
         losses = [feature_error(model, row, z, depth) for row in rows]
-        captions = tuple(name for name in (*names, "by gradient descent") for _ in x)
+        captions = tuple(name for name in (*names, "rebuilt step by step") for _ in x)
         loss, start = feature_distance(model, z, depth), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
 
         def at(step, picture, value):

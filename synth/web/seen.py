@@ -17,9 +17,7 @@ from synth.web.run import Run
 SEEN = 0.4
 """The probability from which a class is named as what was seen before."""
 SURE = 0.6
-"""Below this probability of the first class, others are named too."""
-LIKELY = 3
-"""Classes that are named then, with the first."""
+"""Below this probability, the first class is only the nearest."""
 
 
 def what_is_seen(run: Run) -> str:
@@ -51,11 +49,10 @@ def what_is_seen(run: Run) -> str:
     kind = task.parameters.get("class_name")
     assumed = ""
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
-        first, *likely = (model.classes[index] for index in before.topk(min(LIKELY, len(before))).indices.tolist())
-        assumed = f" No class was chosen, so it took {first}."
+        first = model.classes[int(before.argmax())]
         if before.max() < SURE:
-            assumed = f" No class was chosen, so it took {first}, the nearest of its {len(before)};"
-            assumed += f" {' and '.join(likely)} are near, too."
+            return f"None of the {len(before)} classes that it knows is clear here, so it took the nearest: {first}."
+        assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
