@@ -81,7 +81,7 @@ class Sheets:
         columns, zoom = len(tiles) // len(rows), -(-TILE // tiles.shape[-1])
         page = pictures.sheet(tiles, columns=columns, zoom=zoom)
         page = label_rows(label_columns(page, heads) if heads else page, [title for title, _ in rows], 150)
-        page.save(self.output / f"{name}.webp", quality=90, method=6)
+        page.save(self.output / f"{name}.webp", quality=75, method=6)
 
     def by_both(self, make: Callable[[synth.Classifier, str], Tensor], names: list[str]) -> list:
         return [(title, [make(model, name) for name in names]) for title, model in self.models.items()]
@@ -190,7 +190,7 @@ def networks(names: list[str], side: int, output: Path) -> None:
         rows.append(torch.cat([frame.pictures for frame in frames]))
         titles += [model.architecture] + [""] * (-(-len(frames) // ACROSS) - 1)
     output.mkdir(parents=True, exist_ok=True)
-    label_rows(pictures.sheet(torch.cat(rows), columns=ACROSS), titles, 200).save(output / "networks.webp", quality=90)
+    label_rows(pictures.sheet(torch.cat(rows), columns=ACROSS), titles, 200).save(output / "networks.webp", quality=75)
 
 
 def classes(output: Path) -> None:
@@ -199,7 +199,7 @@ def classes(output: Path) -> None:
     model = synth.load(FAMILIES["cifar10"]["robust"])
     for name in model.classes:
         samples = synth.generation(model, class_name=name, count=32).pictures
-        pictures.sheet(samples, zoom=2).save(output / f"{name}.webp", quality=90, method=6)
+        pictures.sheet(samples, zoom=2).save(output / f"{name}.webp", quality=75, method=6)
 
 
 def inputs() -> None:

@@ -51,7 +51,7 @@ class FeatureGallery(list[Feature]):
         for index, feature in enumerate(features):
             tile = feature.picture.resize((size, size), Image.Resampling.LANCZOS)
             page.paste(tile, (index % columns * size, index // columns * size))
-        page.save(sheet, quality=90, method=6)
+        page.save(sheet, quality=75, method=6)
         described = [{"classes": one.classes, "activation": one.activation, "lifts": one.lifts} for one in features]
         content = {"image_size": size, "settings": self.settings, "features": described}
         rows.write_text(json.dumps(content, indent=0) + "\n")
