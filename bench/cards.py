@@ -21,7 +21,11 @@ from synth.web.examples import example, first_example, needs_class, target_class
 from synth.web.run import Run
 from synth.web.running import row_names
 
-LARGE, SMALL, ORDINARY = "imagenet20-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "imagenet20-resnet18-slim-standard"
+LARGE, SMALL, ORDINARY = (
+    "imagenet20-resnet18-slim-l2-dual",
+    "tiny64-resnet18-slim-l2",
+    "imagenet20-resnet18-slim-standard",
+)
 OPENED = (LARGE, SMALL, "cifar10-resnet18-slim-l2-dual", "cifar10-resnet18-slim-l2")
 """Checkpoints whose tabs begin with a stored result."""
 CARDS = {
@@ -48,7 +52,7 @@ MORE: dict[str, dict] = {
         "checkpoint": LARGE,
         "task": "generation",
         "examples": {},
-        "settings": {"class_name": "golden retriever", "count": 1},
+        "settings": {"class_name": "church", "count": 1, "seed": 1},
         "compare": ORDINARY,
     },
 }

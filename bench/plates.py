@@ -37,7 +37,11 @@ FAMILIES = {
         "standard": "cifar10-resnet18-slim-standard",
         "before": "cifar10-resnet18-slim-l2",
     },
-    "imagenet20": {"robust": "imagenet20-resnet18-slim-l2", "standard": "imagenet20-resnet18-slim-standard"},
+    "imagenet20": {
+        "robust": "imagenet20-resnet18-slim-l2-dual",
+        "standard": "imagenet20-resnet18-slim-standard",
+        "before": "imagenet20-resnet18-slim-l2",
+    },
     "tiny64": {"robust": "tiny64-resnet18-slim-l2", "standard": "tiny64-resnet18-slim-standard"},
 }
 """Checkpoints by their role on the sheets: the robust one, its standard twin, and its first stage if bundled."""
@@ -108,16 +112,18 @@ class Sheets:
         self.save("sizes", [("enlarged", enlarged), ("size 4", large)], names)
 
     def second_stage(self) -> None:
-        """The same seeds before and after the second stage, near the start and far from it."""
+        """The same seeds before and after the second stage; of small pictures, far from the start, too."""
         if self.before is None:
             return
         far = {"start": "gaussian", "epsilon": 12, "steps": 60, "step_size": 0.2}
+        plans = [("", {}, 7), (", far", far, 7)] if self.size <= 64 else [("", {}, seed) for seed in (7, 8, 9)]
+        names = self.classes if self.size <= 64 else list(self.robust.pairs)[:ACROSS]
         rows = []
-        for title, settings in (("", {}), (", far", far)):
+        for title, settings, seed in plans:
             for name, model in (("before", self.before), ("after", self.robust)):
-                frames = [synth.generation(model, class_name=n, count=1, seed=7, **settings) for n in self.classes]
+                frames = [synth.generation(model, class_name=n, count=1, seed=seed, **settings) for n in names]
                 rows.append((name + title, [frame.pictures for frame in frames]))
-        self.save("second-stage", rows, self.classes)
+        self.save("second-stage", rows, names)
 
     def inpainting(self) -> None:
         masks = {n: random_square(self.size, torch.Generator().manual_seed(i)) for i, n in enumerate(self.classes)}

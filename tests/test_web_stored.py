@@ -31,7 +31,7 @@ def test_every_tab_of_the_opened_checkpoints_begins_with_a_result_of_its_own_set
             )
 
 
-@pytest.mark.parametrize("name", ["tiny64-resnet18-slim-l2-denoising", "imagenet20-resnet18-slim-l2-ordinary"])
+@pytest.mark.parametrize("name", ["tiny64-resnet18-slim-l2-denoising", "imagenet20-resnet18-slim-l2-dual-ordinary"])
 def test_a_stored_result_is_what_its_settings_give(name):
     one = stored.index()[name]
     kept, record = one.run(), one.record()

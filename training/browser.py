@@ -27,7 +27,7 @@ RUNTIME_FILES = tuple(
     for kind, glue in (("wasm", ""), ("webgpu", ".asyncify"))
     for name in (f".{kind}.min.mjs", f"-wasm-simd-threaded{glue}.mjs", f"-wasm-simd-threaded{glue}.wasm")
 )
-CHECKPOINTS = (hub.DEFAULT, "imagenet20-resnet18-slim-l2", hub.SECOND)
+CHECKPOINTS = (hub.DEFAULT, "imagenet20-resnet18-slim-l2-dual", hub.SECOND)
 LIST = "site.json"
 MADE = {"index.html", "style.css", "icon.svg", "js", "runtime", "checkpoints", LIST, "README.md"}
 HEADERS = {

@@ -6,7 +6,14 @@ import shlex
 from dataclasses import asdict, replace
 
 from training.config import FIXED, TrainConfig, resized, text
-from training.presets import DUAL_PRESETS, IMAGENET20_PAIRS, IMAGENET20_PRESETS, TINY64_PAIRS, TINY64_PRESETS
+from training.presets import (
+    DUAL_PRESETS,
+    IMAGENET20_DUAL_PRESETS,
+    IMAGENET20_PAIRS,
+    IMAGENET20_PRESETS,
+    TINY64_PAIRS,
+    TINY64_PRESETS,
+)
 
 TINY_IMAGENET = "zh-plus/tiny-imagenet"
 TINY64_MEAN, TINY64_STD = (0.4733, 0.4484, 0.3835), (0.2639, 0.2513, 0.2669)
@@ -142,7 +149,7 @@ RECIPES = {
             **_IMAGENET20_ROBUST
             | _DUAL
             | {"mix": 0.5, "label_smoothing": 0, "energy_steps": 15, "batch_size": 32}
-            | {"epochs": 7, "phases": ((112, 6, 1), (224, 1, 1))},
+            | {"epochs": 7, "phases": ((112, 6, 1), (224, 1, 1)), "presets": IMAGENET20_DUAL_PRESETS},
         ),
         TrainConfig(
             "imagenet20-resnet18-slim-standard",

@@ -14,7 +14,7 @@ from synth.checkpoint import CONFIG
 from synth.web.gpu import resting_device
 from synth.web.visitors import count_load
 
-FIRST = "imagenet20-resnet18-slim-l2"
+FIRST = "imagenet20-resnet18-slim-l2-dual"
 """The bundled checkpoint of the largest pictures, which the page opens with; commands use ``hub.DEFAULT``."""
 NOTHING = ""
 """The choice of no second checkpoint."""
