@@ -70,8 +70,8 @@ class TrainConfig:
     energy_auc: float = 0.75
     """Area under the ROC curve, of real pictures against negatives, above which these climb one step further."""
     negatives: str = ""
-    """Data set of other pictures that half of the negatives begin as; "batch": pictures of the training batch, which are
-    to change their class; none: all begin as starts of synthesis."""
+    """Data set of other pictures that half of the negatives begin as; "batch": pictures of the training batch, which
+    are to change their class; none: all begin as starts of synthesis."""
     presets: dict = field(default_factory=lambda: CIFAR10_PRESETS, repr=False)
     """Settings of the tasks for this checkpoint, by task and preset name; ``config.json`` carries them."""
     pairs: dict = field(default_factory=lambda: CIFAR10_PAIRS, repr=False)

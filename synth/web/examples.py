@@ -123,8 +123,10 @@ def needs_class(task: Task, model: Classifier) -> bool:
 def checksum(shown: Image.Image | dict | None) -> tuple[int, int]:
     """Of the picture that a control holds, and of the paint on it; 0 for none."""
     picture, paint = parse_editor(shown) if isinstance(shown, dict) else (shown, None)
-    images = (picture.convert("RGB") if picture is not None else None, paint)
-    return tuple(0 if image is None else zlib.crc32(image.tobytes()) for image in images)
+    return (
+        0 if picture is None else zlib.crc32(picture.convert("RGB").tobytes()),
+        0 if paint is None else zlib.crc32(paint.tobytes()),
+    )
 
 
 def is_unchanged(value: Image.Image | dict | None, example: tuple[int, int]) -> bool:

@@ -73,10 +73,10 @@ COMPARISON = (
 
 
 TOUR = {
-    "imagenet20-resnet18-slim-l2-dual-generation": "Pictures from nothing. Each began as a blurred patch of colour, and the "
-    "classifier was asked again and again what would make it look more like its class.",
-    "imagenet20-resnet18-slim-l2-dual-sketch": "The same steps, from a flat drawing: move the handle to see it before and "
-    "after. The layout stays, and the classifier draws the rest.",
+    "imagenet20-resnet18-slim-l2-dual-generation": "Pictures from nothing. Each began as a blurred patch of colour, "
+    "and the classifier was asked again and again what would make it look more like its class.",
+    "imagenet20-resnet18-slim-l2-dual-sketch": "The same steps, from a flat drawing: move the handle to see it before "
+    "and after. The layout stays, and the classifier draws the rest.",
     "imagenet20-resnet18-slim-l2-dual-translation": "The same steps, from a picture and towards another class.",
     "imagenet20-resnet18-slim-l2-dual-denoising": "The classifier's features, turned into a picture again by a small "
     "decoder: the noise is not among what it looks at.",
