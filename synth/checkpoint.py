@@ -70,14 +70,6 @@ SEALED = [file.name for file in FILES if file.sealed]
 DOWNLOADED = [file.name for file in FILES if file.downloaded]
 
 
-def weights_checksum(folder: Path) -> str:
-    """What the seal in ``folder`` says of the weights, "" if there is none: it tells checkpoints of one name apart."""
-    try:
-        return Seal.read(folder / SEAL).sha256[WEIGHTS]
-    except (ValueError, KeyError):
-        return ""
-
-
 def paths(folder: Path, patterns: Iterable[str] = PUBLISHED) -> dict[str, Path]:
     """The files of the checkpoint in ``folder`` that match ``patterns``, by their names relative to it."""
     files = [path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()]

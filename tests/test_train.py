@@ -18,11 +18,11 @@ from synth.classifier import Classifier
 from tests.conftest import make_model
 from tests.toys import ENVIRONMENT, ROOT, launch, noise, same_weights, wait_for, write_pictures
 from tests.train_toy import TOY
-from training import train_state
+from training import loop, train_state
 from training.config import parse
 from training.data import load
 from training.recipes import RECIPES, recipe
-from training.train import attack, build, learning_rate, main, train
+from training.train import attack, build, main, train
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +135,8 @@ def test_every_recipe_builds_its_network(name):
     with torch.device("meta"):
         model = Classifier(config.architecture, image_size=config.image_size, width=config.width)
     assert model.head.out_features == 10
-    falls = learning_rate(config, 0.5) > learning_rate(config, 0.999) > 0
-    assert learning_rate(config, 0) >= 0 and falls == (config.schedule != "constant")
+    falls = loop.learning_rate(config, 0.5) > loop.learning_rate(config, 0.999) > 0
+    assert loop.learning_rate(config, 0) >= 0 and falls == (config.schedule != "constant")
     assert ("-l2" in name or name == "folder") == (config.epsilon > 0) and config.initial in ("", *RECIPES)
 
 

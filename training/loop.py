@@ -259,6 +259,15 @@ def one_cycle(progress: float) -> float:
     return min(progress / 0.2, (1 - progress) / 0.8) if progress else 0.01
 
 
+def learning_rate(config, progress: float) -> float:
+    """The rate after the fraction ``progress`` of the training."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    if config.schedule == "steps":
+        return config.learning_rate * 0.1 ** sum(progress >= milestone for milestone in config.milestones)
+    return config.learning_rate * one_cycle(progress)
+
+
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -82,7 +82,7 @@ def train(
         best = saved.get("best", best)
     for batch in run.batches(data, config, config.source_side):
         now = config.phase(batch.epoch)
-        loop.set_learning_rate(optimizer, learning_rate(config, batch.progress))
+        loop.set_learning_rate(optimizer, loop.learning_rate(config, batch.progress))
         epsilon = now.epsilon * min(1, batch.progress / config.epsilon_warmup if config.epsilon_warmup else 1)
 
         # Every process draws the whole batch's randomness and takes its part: their number changes no result.
@@ -136,7 +136,7 @@ def train(
             validation = validate(result, shown, now, accelerator) if accelerator.is_main_process else {}
             if config.energy_steps:
                 validation |= {"energy_steps": curriculum.steps, "auc": round(curriculum.area(), 4)}
-            run.log(batch, validation, learning_rate(config, batch.progress))
+            run.log(batch, validation, loop.learning_rate(config, batch.progress))
             at_last = now.image_size == config.phase(config.epochs - 1).image_size
             if at_last and (score := held_out_score(validation, config)) > best:
                 best = score
@@ -189,15 +189,6 @@ def attack(
     with accelerator.autocast():
         loss = -cross_entropy(model.folded_copy(), y)
         return pgd(loss, start, ball, center=x, steps=config.attack_steps, step_size=size)
-
-
-def learning_rate(config: TrainConfig, progress: float) -> float:
-    """The rate after the fraction ``progress`` of the training."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    if config.schedule == "steps":
-        return config.learning_rate * 0.1 ** sum(progress >= milestone for milestone in config.milestones)
-    return config.learning_rate * loop.one_cycle(progress)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from synth import TASKS, Frame, checkpoint, downloads, hub, pictures
+from synth.integrity import Seal
 from synth.parameters import Mask, Picture, sentence
 from synth.record import Record
 from synth.web.checkpoints import load
@@ -91,7 +92,7 @@ def index() -> dict[str, Stored]:
     for name in [*hub.listed(), *hub.bundled()]:
         folder = hub.BUNDLED / name if name in hub.bundled() else downloads.cached(name, None)
         if folder is not None:
-            known[name.rsplit("/", 1)[-1]] = name, checkpoint.weights_checksum(folder)
+            known[name.rsplit("/", 1)[-1]] = name, weights_checksum(folder)
     return _index(FOLDER, tuple(known.items()))
 
 
@@ -108,6 +109,14 @@ def _index(folder: Path, known: tuple) -> dict[str, Stored]:
         for name, row in rows.items()
         if row["weights"].items() <= checksums.items()
     }
+
+
+def weights_checksum(folder: Path) -> str:
+    """What the seal in ``folder`` says of the weights, "" if there is none: it tells checkpoints of one name apart."""
+    try:
+        return Seal.read(folder / checkpoint.SEAL).sha256[checkpoint.WEIGHTS]
+    except (ValueError, KeyError):
+        return ""
 
 
 def stored(task: str, name: str) -> Stored | None:
@@ -143,7 +152,7 @@ def write(folder: Path, run: Run, **row) -> dict:
         "note": note,
         "seen": what_is_seen(run),
         "compare": compare,
-        "weights": {name: checkpoint.weights_checksum(hub.BUNDLED / name) for name in made_by},
+        "weights": {name: weights_checksum(hub.BUNDLED / name) for name in made_by},
     }
     return kept | said | row
 
