@@ -82,7 +82,8 @@ def add_head() -> Head:
     load(name)  # which the cards must find on this machine
     with gr.Row(elem_classes="title"):
         with gr.Column(scale=5, min_width=300):
-            gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} Click a card to see how it was made.")
+            how = "Click a card to see how it was made. The menu takes any owner/name on the Hub, too."
+            gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} {how}")
         with gr.Column(scale=4, min_width=300, elem_classes="which"):
             checkpoint, box = menu(name), ordinary_box(name)
         tour = gr.Button("Take the tour", scale=0, min_width=150, visible=bool(cards()))
