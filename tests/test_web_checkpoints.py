@@ -14,7 +14,7 @@ from tests.conftest import draw_picture
 
 
 def test_checkpoints_are_named_in_words(tiny):
-    assert title("tiny") == "4 classes, 32 pixels (tiny)" and title("owner/name") == "owner/name"
+    assert title("tiny") == "4 classes, 32 pixels: tiny" and title("owner/name") == "owner/name"
 
 
 def test_only_checkpoints_of_the_same_classes_are_compared(tmp_path, monkeypatch):

@@ -52,12 +52,13 @@ def config(checkpoint: str) -> dict:
 
 
 def title(checkpoint: str) -> str:
-    """The checkpoint in words, such as "58 animals and things, 64 pixels", and its name."""
+    """The checkpoint in words, such as "58 animals and things, 64 pixels: resnet18-slim-l2"."""
     known = config(checkpoint)
     if not known:
         return checkpoint
     contents = CONTENTS.get(known["info"].get("data", ""), "classes")
-    return f"{len(known['classes'])} {contents}, {known['image_size']} pixels ({checkpoint})"
+    network = checkpoint.partition("-")[2] if contents in CONTENTS.values() else checkpoint
+    return f"{len(known['classes'])} {contents}, {known['image_size']} pixels: {network or checkpoint}"
 
 
 def comparable(checkpoint: str) -> list[str]:

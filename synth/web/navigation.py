@@ -13,6 +13,7 @@ from synth.tasks import find_task
 from synth.web.checkpoints import NOTHING, download, load, ordinary, ordinary_box, other_menu
 from synth.web.editor import enlarge
 from synth.web.events import PRIVATE, show_errors
+from synth.web.reuse import NOWHERE
 from synth.web.run import Run
 from synth.web.status import show
 from synth.web.stored import Stored, cards, index
@@ -79,7 +80,7 @@ class Navigation:
         for tab in every:
             reuse = tab.results.reuse
             moved = reuse.use.input(self._use_result, [reuse.run_state, reuse.use], [bar, *pictures], **PRIVATE)
-            moved.then(lambda: None, None, reuse.use, **PRIVATE)
+            moved.then(lambda: NOWHERE, None, reuse.use, **PRIVATE)
 
     def _connect(self, trigger, handler, inputs):
         """Wire a handler that may load a checkpoint: the page says so at once, and nothing runs until it is done."""
@@ -157,6 +158,8 @@ class Navigation:
         yield updates | {self.bar: gr.Tabs(selected=task.name), self.head.note: ""}
 
     def _use_result(self, run: Run | None, name: str) -> dict:
+        if name == NOWHERE:
+            return {}
         if run is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
         return {self.bar: gr.Tabs(selected=name), self.tabs[name].controls["picture"]: enlarge(run.picture)}

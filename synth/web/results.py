@@ -46,7 +46,7 @@ class Results:
             run = gr.Button("Run", variant="primary", min_width=90)
             again = gr.Button("Another seed", min_width=110, visible="seed" in controls)
             self.surprise = gr.Button("Surprise me", min_width=110)
-            stop = gr.Button("Stop", min_width=70)
+            stop = gr.Button("Stop", min_width=70, elem_classes="stop")
         self.status = gr.HTML(show(first.words if first else READY), elem_classes="status")
         self.stopped, self.run_state = gr.State(), gr.State(first.run() if first else None, time_to_live=KEPT)
         self.display = Display(task.name, self.run_state, self.status, first.run() if first else None)

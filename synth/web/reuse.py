@@ -13,6 +13,8 @@ from synth.web.status import show, show_progress
 from synth.web.views import image_files, sheet
 
 VARIATIONS = 4
+NOWHERE = ""
+"""The choice of no tab for a result."""
 UNDONE = 20
 """Results that can be taken back, at most."""
 
@@ -36,7 +38,8 @@ class Reuse:
             undo.click(undo_keep, earlier, [picture, earlier, status], **PRIVATE)
         titles = [(other.title, other.name) for other in TASKS.values() if "picture" in other.parameters]
         info = "If the result is several pictures, click one of them first."
-        self.use = gr.Dropdown(titles, value=None, label="Use the result in", info=info)
+        titles.insert(0, ("Choose a tab", NOWHERE))
+        self.use = gr.Dropdown(titles, value=NOWHERE, label="Use the result in", info=info)
         seeded = "seed" in controls
         with gr.Accordion("Variations", open=False, visible=seeded):
             vary = gr.Button(f"{VARIATIONS} variations: the same settings, other seeds")

@@ -102,10 +102,10 @@ class Tab:
             add(*aside, *[name for name in settings if not kinds[name].more])
             if "seed" in kinds:
                 add("seed")
-        folded = [name for name in settings if kinds[name].more]
-        if folded:
-            with gr.Accordion("More settings", open=False, elem_classes="settings"):
-                add(*folded)
+            folded = [name for name in settings if kinds[name].more]
+            if folded:
+                with gr.Accordion("More settings", open=False, elem_classes="settings"):
+                    add(*folded)
 
         def fill_in(checkpoint: str, preset: str):
             with show_errors():

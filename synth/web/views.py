@@ -23,6 +23,8 @@ IMAGE = {
 ONE, FEW, MANY = 448, 160, 80
 """About how wide one picture is shown, each of a few, and each of more than 16."""
 GAP, LINE, OUTLINE = 4, 16, "#4f46e5"
+STRIP, WORDS = "#1f2937", "white"
+"""Colours of what lies below or above captioned pictures, which suit a light page and a dark one."""
 
 WIDEST = 1024
 """Side in pixels of the largest picture on the page; files have all of it."""
@@ -91,16 +93,15 @@ def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chos
         image.thumbnail((WIDEST, WIDEST), reducing_gap=2)
     layout = Layout.of(len(images), images[0].width, captions, images[0].height)
     right, bottom = (max(corner) for corner in zip(*map(layout.corner, range(len(images))), strict=True))
-    page = Image.new("RGB", (right + layout.side, bottom + layout.height + LINE * layout.lines), "white")
+    size = (right + layout.side, bottom + layout.height + LINE * layout.lines)
+    page = Image.new("RGB", size, STRIP if layout.lines else "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(12)
     for index, image in enumerate(images):
         left, top = layout.corner(index)
         resample = Image.Resampling.NEAREST if pixels else Image.Resampling.BICUBIC
         page.paste(image.resize((layout.side, layout.height), resample), (left, top))
         for line, words in enumerate(wrap(captions[index], layout.side) if captions else ()):
-            pen.text(
-                (left + layout.side / 2, top + layout.height + LINE * line + 1), words, "#222222", font, anchor="ma"
-            )
+            pen.text((left + layout.side / 2, top + layout.height + LINE * line + 1), words, WORDS, font, anchor="ma")
         if index == chosen and len(images) > 1:
             pen.rectangle((left, top, left + layout.side - 1, top + layout.height - 1), outline=OUTLINE, width=4)
     return page
@@ -109,10 +110,10 @@ def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chos
 def beside(images: dict[str, Image.Image]) -> Image.Image:
     """Images side by side, each below its name."""
     width = sum(image.width + GAP for image in images.values()) - GAP
-    page = Image.new("RGB", (width, max(image.height for image in images.values()) + LINE + 2), "white")
+    page = Image.new("RGB", (width, max(image.height for image in images.values()) + LINE + 2), STRIP)
     pen, left = ImageDraw.Draw(page), 0
     for name, image in images.items():
-        pen.text((left, 1), name, "#222222", ImageFont.load_default(12))
+        pen.text((left + 4, 1), name, WORDS, ImageFont.load_default(12))
         page.paste(image, (left, LINE + 2))
         left += image.width + GAP
     return page

@@ -41,10 +41,10 @@ def test_a_card_opens_its_tab_with_settings_and_stored_result(page, calls):
 
 def test_a_card_brings_its_checkpoint_and_its_comparison(page, calls):
     page.locator(".cards button.thumbnail-item:has-text('Two beside each other')").click()
-    expect(page.locator("input[aria-label^='Model']")).to_have_value("4 classes, 32 pixels (plain)")
+    expect(page.locator("input[aria-label^='Model']")).to_have_value("4 classes, 32 pixels: plain")
     expect(page.locator(".result img:visible")).to_have_count(2)
     open_fold(page, "Compare two checkpoints")
-    expect(page.locator("input[aria-label='Compare with']")).to_have_value("4 classes, 32 pixels (tiny)")
+    expect(page.locator("input[aria-label='Compare with']")).to_have_value("4 classes, 32 pixels: tiny")
     expect(in_tab(page, "button:text-is('Run')")).to_be_enabled()
     run(page)
     assert [(call.checkpoint, call.settings["class_name"]) for call in calls] == [("plain", "dot"), ("tiny", "dot")]

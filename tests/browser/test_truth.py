@@ -140,7 +140,7 @@ def test_nothing_runs_while_a_checkpoint_is_loaded_and_a_failure_brings_the_old_
     menu.press("Enter")
     sentence = ":text(\"expected one of plain, tiny, a folder or owner/name on the Hub, got 'nowhere'\")"
     page.locator(sentence).first.wait_for()
-    expect(menu).to_have_value("4 classes, 32 pixels (plain)")
+    expect(menu).to_have_value("4 classes, 32 pixels: plain")
     assert page.locator(f".toast-body:has({sentence})").count() == 1
     run(page)
     assert calls[-1].checkpoint == "plain"
