@@ -13,11 +13,12 @@ import sys
 
 import synth
 from synth import TASKS, Classifier, Task
+from synth.examples.shelf import first_example, needs_class, target_class
 from synth.parameters import Picture
 from synth.web import stored
 from synth.web.controls import controls_at
 from synth.web.editor import extent, shrink
-from synth.web.examples import example, first_example, needs_class, target_class
+from synth.web.examples import example
 from synth.web.run import Run
 from synth.web.running import row_names
 

@@ -118,7 +118,11 @@ def test_browser_json_describes_the_files_and_the_tasks(model, folder, about):
     assert about["files"] == {
         name: {"bytes": len(one), "sha256": hashlib.sha256(one).hexdigest()} for name, one in files.items()
     }
-    shown = about["examples"] + about["sketches"]
+    shown = [one for task in about["tasks"].values() for one in task["examples"]]
+    assert about["tasks"]["sketch"]["examples"] and about["tasks"]["inpainting"]["examples"]
+    made = {name: task["made"]["pictures"] for name, task in about["tasks"].items()}  # of a bundled checkpoint
+    assert [one["caption"] for one in made["painting"]] == ["before", "after"]
+    shown += [one for pictures in made.values() for one in pictures]
     paths = [*about["starts"].values(), *about["masks"].values(), *(one["path"] for one in shown)]
     assert {*paths, "model.onnx", "step.onnx", about["feature_sheet"]["path"]} == files.keys()
     assert [one["index"] for one in about["features"]] == [one.index for one in checkpoint.load_features(model.folder)]

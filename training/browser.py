@@ -11,12 +11,15 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from synth import checkpoint, hub
+from synth import Classifier, checkpoint, hub
+from synth.web.checkpoints import title
 from training.export import export
 
 PAGE = Path(__file__).resolve().parent.parent / "browser"
@@ -64,30 +67,38 @@ of files can serve this folder. `runtime/` holds files of ONNX Runtime {version}
 def make(folder: Path, checkpoints: Sequence[str] = CHECKPOINTS) -> None:
     """Write the complete page with ``checkpoints`` (names as of ``synth.load``) into the empty or former ``folder``.
 
-    ValueError for a folder with other contents, and without npm or the packages of an export.
+    ValueError for a folder with other contents, for an unknown checkpoint, and without npm or the packages of an
+    export; a former folder then stays as it was.
     """
     if folder.exists() and (others := {path.name for path in folder.iterdir()} - MADE):
         raise ValueError(f"output: expected an empty folder or one made before, got {folder} with {sorted(others)[0]}")
     if not checkpoints:
         raise ValueError("checkpoint: expected at least one, got none")
+    models = [hub.load(name) for name in checkpoints]
     runtime = install()
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+        _write(Path(fresh) / "page", models, runtime)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(Path(fresh) / "page", folder)
+
+
+def _write(folder: Path, models: Sequence[Classifier], runtime: Path) -> None:
     for pattern in PAGE_FILES:
         for path in PAGE.glob(pattern):
             _copy(path, folder / path.relative_to(PAGE))
     for name in RUNTIME_FILES:
         _copy(runtime / "dist" / name, folder / "runtime" / name)
     described = []
-    for name in checkpoints:
-        model = hub.load(name)
+    for model in models:
+        print(f"Exporting {model.name} ...", flush=True)
         place = f"checkpoints/{model.name.replace('/', '--')}"
         export(model, folder / place)
         described.append(
             {
                 "name": model.name,
+                "title": title(model.name),
                 "folder": f"{place}/{checkpoint.ONNX}/",
-                "image_size": model.image_size,
-                "classes": len(model.classes),
             }
         )
     version = json.loads((runtime / "package.json").read_text())["version"]
@@ -163,13 +174,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     folder = Path(options.output)
     try:
-        make(folder, options.checkpoint)
-    except ValueError as error:
-        parser.exit(2, f"{error}\n")
-    size = sum(path.stat().st_size for path in folder.glob("**/*") if path.is_file())
-    print(f"{folder}: {size / 1e6:.0f} MB")
-    if options.serve:
-        with server(folder, options.port, options.host) as serving:
+        serving = server(folder, options.port, options.host) if options.serve else None
+    except OSError as error:
+        parser.exit(2, f"port: expected a free one of {options.host}, got {options.port} ({error.strerror})\n")
+    with serving or nullcontext():
+        try:
+            make(folder, options.checkpoint)
+        except ValueError as error:
+            parser.exit(2, f"{error}\n")
+        size = sum(path.stat().st_size for path in folder.glob("**/*") if path.is_file())
+        print(f"{folder}: {size / 1e6:.0f} MB")
+        if serving is not None:
             print(f"http://{options.host}:{serving.server_port}", flush=True)
             serving.serve_forever()
 

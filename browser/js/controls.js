@@ -9,7 +9,7 @@ export class Controls {
   constructor(task, about, chosen, changed) {
     const { parameters, presets } = about.tasks[task];
     Object.assign(this, { task, about, parameters, presets, changed, inputs: {} });
-    this.values = { ...firstPreset(presets), class_name: firstClass(task, about) };
+    this.values = { ...firstPreset(presets), class_name: about.tasks[task].class };
     if (parameters.count) this.values.count = FIRST_PICTURES;
     for (const [name, value] of Object.entries(chosen)) if (this.allows(name, value)) this.values[name] = value;
     const inGallery = (name) => name === "feature" && about.features.length;
@@ -116,15 +116,6 @@ export class Controls {
     this.values[name] = value;
     this.changed(name);
   }
-}
-
-/** What works well at once: generation begins with the class whose feature painting begins with. */
-function firstClass(task, { classes, features, pairs, tasks }) {
-  const { optional } = tasks[task].parameters.class_name ?? {};
-  if (optional && !["generation", "maximisation"].includes(task)) return null;
-  const painted = features.find(({ index }) => index === firstPreset(tasks.painting.presets).feature);
-  const [drawn] = Object.keys((task === "generation" && painted?.classes) || {});
-  return drawn ?? pairs[0]?.[0] ?? classes[0];
 }
 
 function labelled(title, help, input, name = "") {

@@ -5,13 +5,14 @@ import { centralSquare } from "./upload.js";
 
 const SIDE = 448; // pixels of the drawing: a multiple of 32, 64 and 224
 const MASK = "#ff5d3d";
+const MOST_UNDONE = 40;
 
 export class Editor {
   /**
    * kind: "mask", "sketch" or "plain". size: of the pictures in pixels. changed: called after each stroke.
    */
   constructor(kind, size, changed = () => {}) {
-    Object.assign(this, { kind, size, changed, firstMask: null, strokes: [] });
+    Object.assign(this, { kind, size, changed, picture: null, firstMask: null, suggested: null, strokes: [], before: [] });
     Object.assign(this, { radius: kind === "sketch" ? 14 : 32, colour: "#2b6cb0" });
     this.base = make("canvas", { width: SIDE, height: SIDE });
     this.layer = make("canvas", { width: SIDE, height: SIDE, class: kind === "mask" ? "mask" : "", "aria-label": "Draw here" });
@@ -23,14 +24,23 @@ export class Editor {
 
   /** Take a picture, an image or a canvas, without strokes; coarse: shown with so many pixels less a side. */
   show(image, coarse = 1) {
+    this.remember();
     this.picture = centralSquare(image, this.size);
     this.strokes = [];
+    this.firstMask = this.suggested;
     this.coarsen(coarse);
     this.draw();
   }
 
+  /** Keep what there is for `undo`. */
+  remember() {
+    if (this.picture) this.before.push((({ picture, strokes, firstMask }) => ({ picture, strokes, firstMask }))(this));
+    if (this.before.length > MOST_UNDONE) this.before.shift();
+  }
+
   /** Show the picture as it is when shrunk `factor` times. */
   coarsen(factor) {
+    this.coarse = factor;
     if (!this.picture) return;
     const shown = factor > 1 ? centralSquare(this.picture, Math.max(1, Math.floor(this.size / factor))) : this.picture;
     const pen = this.base.getContext("2d");
@@ -43,7 +53,8 @@ export class Editor {
     const image = make("img", { src: address });
     await image.decode();
     const rgba = centralSquare(image, this.size).getContext("2d").getImageData(0, 0, this.size, this.size).data;
-    this.firstMask = Array.from({ length: this.size * this.size }, (_, index) => rgba[4 * index] > 127);
+    this.suggested = Array.from({ length: this.size * this.size }, (_, index) => rgba[4 * index] > 127);
+    if (!this.strokes.length) this.firstMask = this.suggested;
     this.draw();
   }
 
@@ -52,7 +63,8 @@ export class Editor {
     event.preventDefault();
     this.layer.setPointerCapture(event.pointerId);
     this.stroke = { points: [this.place(event)], radius: this.radius, colour: this.kind === "mask" ? MASK : this.colour };
-    this.strokes.push(this.stroke);
+    this.remember();
+    this.strokes = [...this.strokes, this.stroke];
     this.draw();
   }
 
@@ -74,14 +86,18 @@ export class Editor {
     return [((event.clientX - box.left) * SIDE) / box.width, ((event.clientY - box.top) * SIDE) / box.height];
   }
 
+  /** Back to what there was before the last stroke, picture or clearing. */
   undo() {
-    this.strokes.pop();
+    if (!this.before.length) return;
+    Object.assign(this, this.before.pop());
+    this.coarsen(this.coarse);
     this.draw();
     this.changed();
   }
 
   clear() {
-    this.strokes = [];
+    this.remember();
+    Object.assign(this, { strokes: [], firstMask: null });
     this.draw();
     this.changed();
   }

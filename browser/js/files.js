@@ -121,5 +121,5 @@ async function open() {
 
 function cut(name, loaded, size) {
   const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
-  return `The download of ${name} was cut off at ${megabytes(loaded)} of ${megabytes(size)} MB; press the button to try again.`;
+  return `The download of ${name} was cut off at ${megabytes(loaded)} of ${megabytes(size)} MB; try again.`;
 }

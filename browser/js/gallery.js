@@ -2,11 +2,14 @@
 
 import { make } from "./dom.js";
 
-/** A strip of examples, [{class, path}]; choose: called with an example and its loaded image. */
+/** A strip of examples, [{name, class, path}]; choose: called with an example and its loaded image. */
 export function shelf(examples, folder, choose) {
   const buttons = examples.map((example) => {
-    const image = make("img", { src: folder + example.path, alt: example.class, loading: "lazy", decoding: "async" });
-    const button = make("button", { type: "button", title: example.class, "aria-pressed": "false" }, image);
+    const { name, class: target, path } = example;
+    const title = target && target !== name ? `${name} → ${target}` : name;
+    const image = make("img", { src: folder + path, alt: title, loading: "lazy", decoding: "async" });
+    const button = make("button", { type: "button", title, "aria-pressed": "false" }, image);
+    image.onerror = () => button.remove();
     button.onclick = async () => {
       image.loading = "eager"; // it may not have come into sight yet
       await image.decode();
@@ -18,11 +21,16 @@ export function shelf(examples, folder, choose) {
   return make("div", { class: "shelf", role: "group", "aria-label": "Or start from one of these" }, ...buttons);
 }
 
-/** A grid of features, searched by class, with those that raise a class most first. about: of browser.json. */
-export function featureGrid({ features, feature_sheet: sheet }, folder, first, choose) {
+/**
+ * A grid of features, searched by class, with those that raise a class most first. about: of browser.json;
+ * missing: called where their pictures cannot be read.
+ */
+export function featureGrid({ features, feature_sheet: sheet }, folder, first, choose, missing) {
   const rows = Math.ceil(features.length / sheet.columns);
   const share = (place, count) => `${count > 1 ? (100 * place) / (count - 1) : 0}%`;
-  const picture = `url("${new URL(folder + sheet.path, document.baseURI).href}")`;
+  const address = new URL(folder + sheet.path, document.baseURI).href;
+  const picture = `url("${address}")`;
+  make("img", { src: address, onerror: missing });
   const buttons = features.map(({ index, name }) => {
     const pressed = String(index === first);
     const button = make("button", { type: "button", title: name, "aria-label": `Feature ${name}`, "aria-pressed": pressed });
@@ -37,7 +45,7 @@ export function featureGrid({ features, feature_sheet: sheet }, folder, first, c
   search.oninput = () => {
     const wanted = search.value.trim().toLowerCase();
     features.forEach(({ index, classes }, place) => {
-      const fits = String(index) === wanted || Object.keys(classes).some((name) => name.toLowerCase().startsWith(wanted));
+      const fits = String(index) === wanted || Object.keys(classes).some((name) => name.toLowerCase().includes(wanted));
       buttons[place].hidden = Boolean(wanted) && !fits;
     });
   };

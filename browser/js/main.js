@@ -5,13 +5,18 @@ import { Files } from "./files.js";
 import { readLink, writeLink } from "./link.js";
 import { Results } from "./results.js";
 import { Runner } from "./runner.js";
-import { binaryPath } from "./runtime.js";
+import { binaryPath, threads } from "./runtime.js";
 import { firstPreset, TASKS } from "./tasks.js";
-import { firstPairs, Workspace } from "./workspace.js";
+import { addTools, showMade } from "./tools.js";
+import { Workspace } from "./workspace.js";
 
 const base = new URL(".", document.baseURI.split("#")[0]).href;
-const link = readLink();
-const state = { site: null, files: null, checkpoint: null, about: null, task: null, workspaces: {}, results: null };
+/**
+ * open: the checkpoint in use, {place, about, workspaces, results}, the latter two by task; opened: all by name;
+ * link: what the address asks of the first task; gesture: whether anybody uses the page yet; begun: the result of a run
+ * without a frame yet.
+ */
+const state = { site: null, files: null, link: {}, open: null, opened: {}, task: null, gesture: false, begun: null };
 const runner = new Runner({
   progress: ({ loaded, total }) => showProgress(loaded / total, `Downloading ${megabytes(loaded)} of ${megabytes(total)} …`),
   ready: ({ runs, threads }) => showBackend(runs, threads),
@@ -33,88 +38,135 @@ async function open() {
   state.files = new Files(base, state.site.files, say);
   state.files.tidy();
   const { checkpoints } = state.site;
-  const size = ({ folder }) => megabytes(state.site.files[`${folder}step.onnx`].bytes);
-  const words = (one) => `${one.name} (${size(one)})`;
-  find("checkpoint").replaceChildren(...checkpoints.map((one) => new Option(words(one), one.name)));
+  find("checkpoint").replaceChildren(...checkpoints.map(({ title, name }) => new Option(title, name)));
   find("checkpoint").onchange = () => openCheckpoint(find("checkpoint").value);
   find("checkpoint-field").hidden = checkpoints.length < 2;
   find("run").onclick = run;
   find("stop").onclick = stop;
+  find("tasks").onkeydown = stepAmongTasks;
+  for (const gesture of ["pointerdown", "keydown"]) find("make").addEventListener(gesture, warm);
+  window.onhashchange = follow;
+  showBackend("wasm", threads());
   offerGpu();
-  await openCheckpoint(checkpoints.some(({ name }) => name === link.checkpoint) ? link.checkpoint : checkpoints[0].name, link.task);
+  await follow();
+}
+
+/** Open what the page's address names. */
+async function follow() {
+  state.link = readLink();
+  const { checkpoints } = state.site;
+  const known = checkpoints.some(({ name }) => name === state.link.checkpoint);
+  const name = known ? state.link.checkpoint : (state.open?.place.name ?? checkpoints[0].name);
+  delete state.opened[name]; // so that the tasks begin with the settings of the address
+  await openCheckpoint(name, state.link.task);
 }
 
 async function openCheckpoint(name, task = state.task) {
   stop();
-  find("checkpoint").value = name;
-  const checkpoint = state.site.checkpoints.find((one) => one.name === name);
+  const place = state.site.checkpoints.find((one) => one.name === name);
   try {
-    const [text] = await state.files.get([`${checkpoint.folder}browser.json`]);
-    state.about = JSON.parse(new TextDecoder().decode(text));
+    state.opened[name] ??= { place, about: await describe(place), workspaces: {}, results: {} };
   } catch (error) {
-    return fail(error.message);
+    find("checkpoint").value = state.open?.place.name ?? name;
+    return fail(error.message, () => openCheckpoint(name, task));
   }
-  Object.assign(state, { checkpoint, workspaces: {}, results: null });
-  find("checkpoint-help").textContent = `Which classifier makes the pictures: this one knows ${checkpoint.classes} classes, at ${checkpoint.image_size} pixels.`;
-  const tasks = Object.keys(TASKS).filter((one) => one in state.about.tasks);
-  tasks.sort((one, other) => state.about.tasks[one].order - state.about.tasks[other].order);
+  find("checkpoint").value = name;
+  state.open = state.opened[name];
+  const { about } = state.open;
+  const size = megabytes(state.site.files[`${place.folder}step.onnx`].bytes);
+  find("checkpoint-help").textContent = `Which classifier makes the pictures: ${size}.`;
+  const tasks = Object.keys(TASKS).filter((one) => one in about.tasks);
+  tasks.sort((one, other) => about.tasks[one].order - about.tasks[other].order);
   const buttons = tasks.map((one) => {
-    const button = make("button", { role: "tab", id: `task-${one}`, type: "button", textContent: state.about.tasks[one].title });
+    const button = make("button", { role: "tab", id: `task-${one}`, type: "button", textContent: about.tasks[one].title });
     button.onclick = () => openTask(one);
     return button;
   });
   find("tasks").replaceChildren(...buttons);
-  showExamples();
+  say("");
   openTask(tasks.includes(task) ? task : tasks[0]);
   find("run").disabled = false;
-  say("");
-  if (!(await missing())) runner.warm(order());
+  if (state.gesture || !(await missing())) runner.warm(order());
+}
+
+async function describe({ folder }) {
+  const [text] = await state.files.get([`${folder}browser.json`]);
+  return JSON.parse(new TextDecoder().decode(text));
 }
 
 function openTask(task) {
   if (task !== state.task) stop();
   state.task = task;
-  const chosen = task === link.task ? link : {};
-  const events = { changed, say };
-  const { about, checkpoint, workspaces } = state;
-  workspaces[task] ??= new Workspace(task, about, checkpoint.folder, chosen, events);
+  const { place, about, workspaces, results } = state.open;
+  if (!workspaces[task]) {
+    const asked = task === (state.link.task ?? task) ? state.link : {};
+    state.link = {};
+    workspaces[task] = new Workspace(task, about, place.folder, asked, { changed, say });
+    if (!Object.keys(asked).length) writeLink({ task, checkpoint: place.name }, {}, {});
+  } else writeLink({ task, checkpoint: place.name }, {}, {});
   for (const button of find("tasks").children) {
-    button.setAttribute("aria-selected", String(button.id === `task-${task}`));
+    const chosen = button.id === `task-${task}`;
+    button.setAttribute("aria-selected", String(chosen));
+    button.tabIndex = chosen ? 0 : -1;
+    if (chosen) find("tasks").scrollTo({ left: button.offsetLeft - find("tasks").clientWidth / 2 + button.clientWidth / 2 });
   }
-  find(`task-${task}`).scrollIntoView({ block: "nearest", inline: "center" });
   find("about").textContent = about.tasks[task].sentence;
   find("input").replaceChildren(workspaces[task].input);
   find("settings").replaceChildren(workspaces[task].controls.element);
+  if (results[task]) showResults();
+  else showMade(about.tasks[task], place.folder);
   changed();
 }
 
-/** Say what the next run will download. */
+/** The arrow keys step from task to task. */
+function stepAmongTasks({ key }) {
+  const [buttons, step] = [[...find("tasks").children], { ArrowRight: 1, ArrowLeft: -1 }[key]];
+  if (!step) return;
+  const next = buttons.at((buttons.indexOf(document.activeElement) + step) % buttons.length);
+  next.focus();
+  next.click();
+}
+
+/** Download and open the classifier once somebody begins to use the page, unless they save data. */
+function warm() {
+  if (state.gesture || !state.open || navigator.connection?.saveData) return;
+  state.gesture = true;
+  runner.warm(order());
+}
+
+/** Fade a result that is no longer that of the settings, and say what the next run will download. */
 async function changed() {
-  if (!state.workspaces[state.task]) return;
+  const { workspaces, results } = state.open;
+  const workspace = workspaces[state.task];
+  if (!workspace) return;
+  const result = results[state.task];
+  find("pictures").classList.toggle("outdated", Boolean(result && !runner.running && result.version !== workspace.version));
   const bytes = await missing();
   find("cost").textContent = bytes ? `Downloads ${megabytes(bytes)} once.` : "";
 }
 
 /** How many bytes the next run will download. */
 function missing() {
-  const { folder } = state.checkpoint;
-  const chosen = state.workspaces[state.task].controls.values.class_name;
-  const start = state.task === "generation" && state.about.starts[chosen];
-  return state.files.missing([`${folder}step.onnx`, binaryPath("wasm"), ...(start ? [folder + start] : [])]);
+  const { place, about, workspaces } = state.open;
+  const chosen = workspaces[state.task].controls.values.class_name;
+  const start = state.task === "generation" && about.starts[chosen];
+  return state.files.missing([`${place.folder}step.onnx`, binaryPath("wasm"), ...(start ? [place.folder + start] : [])]);
 }
 
 /** What the worker needs to know of the checkpoint. */
 function order() {
-  return { base, listed: state.site.files, folder: state.checkpoint.folder, backend: find("gpu").value };
+  return { base, listed: state.site.files, folder: state.open.place.folder, backend: find("gpu").value };
 }
 
 async function run() {
-  const workspace = state.workspaces[state.task];
+  const { open, task } = state;
+  const workspace = open.workspaces[task];
+  state.gesture = true;
   say("");
   find("run").disabled = true; // a second click meanwhile would begin a second run
   await workspace.ready;
   find("run").disabled = false;
-  if (workspace !== state.workspaces[state.task]) return;
+  if (workspace !== state.open.workspaces[state.task]) return;
   let settings;
   try {
     settings = workspace.settings();
@@ -122,11 +174,11 @@ async function run() {
     return say(error.message);
   }
   const { controls } = workspace;
-  const { name } = state.checkpoint;
-  const declared = Object.keys(controls.parameters);
-  const values = Object.fromEntries(declared.map((key) => [key, controls.values[key]]));
-  writeLink({ task: state.task, checkpoint: name }, values, firstPreset(controls.presets));
-  state.results = null;
+  const values = Object.fromEntries(Object.keys(controls.parameters).map((key) => [key, controls.values[key]]));
+  writeLink({ task, checkpoint: open.place.name }, values, firstPreset(controls.presets));
+  const { classes, image_size: size } = open.about;
+  state.begun = new Results(find("pictures"), size, classes, workspace.version);
+  find("pictures").classList.add("outdated");
   find("after").hidden = true;
   find("stop").hidden = false;
   find("run").hidden = true;
@@ -142,11 +194,12 @@ function stop() {
 }
 
 function showFrame({ step, steps, pixels, seen, seconds }) {
-  const { classes, image_size: size } = state.about;
-  if (step === 0) state.began = performance.now();
-  state.results ??= new Results(find("pictures"), size, classes);
-  state.results.add(pixels, seen);
-  state.step = step;
+  const { results } = state.open;
+  const result = (results[state.task] = state.begun ?? results[state.task]);
+  if (state.begun) result.began = performance.now();
+  state.begun = null;
+  result.add(pixels, seen);
+  result.step = step;
   showProgress(step / steps, `Step ${step} of ${steps}${step ? `, ${seconds.toFixed(2)} s each` : ""}`);
 }
 
@@ -154,58 +207,33 @@ function finish(how) {
   find("stop").hidden = true;
   find("run").hidden = false;
   find("progress").hidden = true;
-  changed();
-  if (!state.results) {
-    find("status").textContent = how === "done" ? "" : "Stopped.";
-    return;
+  const { results } = state.open;
+  const result = results[state.task];
+  if (result && !state.begun) {
+    const seconds = ((performance.now() - result.began) / 1000).toFixed(1);
+    result.words = how === "done"
+      ? `Done: ${result.step} steps in ${seconds} s.`
+      : `Stopped at step ${result.step}; the picture so far stays.`;
   }
-  const seconds = ((performance.now() - state.began) / 1000).toFixed(1);
-  find("status").textContent = how === "done"
-    ? `Done: ${state.step} steps in ${seconds} s.`
-    : `Stopped at step ${state.step}; the picture so far stays.`;
-  showTools();
+  state.begun = null;
+  if (result) showResults();
+  else find("status").textContent = "Stopped.";
+  changed();
 }
 
-/** What can be done with a result: look back at its steps, save it, go on with it. */
-function showTools() {
-  const { results } = state;
-  const last = results.steps.length - 1;
-  const back = make("input", { type: "range", min: 0, max: last, value: last, "aria-label": "Step to look at" });
-  back.oninput = () => results.draw(back.valueAsNumber);
-  const save = make("button", { type: "button", textContent: "Save PNG", id: "save" });
-  save.onclick = async () => {
-    const address = URL.createObjectURL(await results.png());
-    make("a", { href: address, download: `${state.task}.png` }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  };
-  const others = Object.keys(state.about.tasks).filter((task) => TASKS[task]?.picture);
-  const titles = others.map((task) => new Option(state.about.tasks[task].title, task));
-  const use = make("select", { "aria-label": "Go on with this picture in" }, new Option("Go on with it in …", ""), ...titles);
-  use.onchange = () => {
-    if (!use.value) return;
-    const canvas = results.canvases[results.chosen];
-    openTask(use.value);
-    state.workspaces[state.task].take(canvas);
+/** The result of the open task, and what can be done with it. */
+function showResults() {
+  const result = state.open.results[state.task];
+  result.show();
+  find("progress").hidden = true;
+  find("status").textContent = result.words;
+  const { tasks } = state.open.about;
+  const titles = Object.fromEntries(Object.keys(tasks).filter((one) => TASKS[one]?.picture).map((one) => [one, tasks[one].title]));
+  addTools(result, state.task, titles, (other) => {
+    openTask(other);
+    state.open.workspaces[other].take(result.canvases[result.chosen], true);
     find("make").scrollIntoView({ behavior: "smooth", block: "start" });
-    use.value = "";
-  };
-  const scrub = make("label", { class: "field" }, make("span", { textContent: "Look back" }), back,
-    make("small", { textContent: "Every step of this run, from its start." }));
-  find("after").replaceChildren(scrub, make("div", { class: "row" }, save, use));
-  find("after").hidden = false;
-}
-
-/** Before the first run: pictures that this checkpoint made. */
-function showExamples() {
-  const examples = firstPairs(state.about).slice(0, 4);
-  const figures = examples.map(({ class: name, path }) => {
-    const image = make("img", { src: state.checkpoint.folder + path, alt: name });
-    return make("figure", {}, image, make("figcaption", { textContent: name }));
   });
-  find("pictures").className = "several";
-  find("pictures").replaceChildren(...figures);
-  find("after").hidden = true;
-  find("status").textContent = "Pictures that this checkpoint made. Press Run for your own.";
 }
 
 function showProgress(share, words) {
@@ -229,14 +257,16 @@ async function offerGpu() {
   if (binary) find("gpu-size").textContent = megabytes(binary.bytes);
 }
 
-function say(words) {
-  find("note").textContent = words;
+function say(words, again) {
+  const button = again && make("button", { type: "button", textContent: "Try again", onclick: again });
+  find("note").replaceChildren(words, ...(button ? [" ", button] : []));
   find("note").hidden = !words;
 }
 
-function fail(words) {
-  say(words);
-  find("status").textContent = "";
+/** Say what keeps the page from going on; again: what a click tries again, if that may help. */
+function fail(words, again) {
+  say(words, again);
+  if (!state.open) find("status").textContent = "";
 }
 
 open();

@@ -7,9 +7,9 @@ const LEAST = 128; // pixels a side of a saved picture; smaller ones are enlarge
 const MOST_KEPT = 64e6; // bytes of steps that are kept for looking back
 
 export class Results {
-  /** element: where the pictures go; size: of each; classes: their names; choose: called when one is clicked. */
-  constructor(element, size, classes, choose = () => {}) {
-    Object.assign(this, { element, size, classes, choose, steps: [], canvases: [], chosen: 0 });
+  /** element: where the pictures go; size: of each; classes: their names; version: of the settings that made them. */
+  constructor(element, size, classes, version) {
+    Object.assign(this, { element, size, classes, version, steps: [], canvases: [], chosen: 0 });
   }
 
   /** Add the state after a step and draw it. pixels: RGBA bytes of all pictures; seen: what the model sees in each. */
@@ -25,19 +25,24 @@ export class Results {
     this.chosen = 0;
     this.canvases = Array.from({ length: count }, () => make("canvas", { width: this.size, height: this.size }));
     this.captions = this.canvases.map(() => make("figcaption"));
-    const figures = this.canvases.map((canvas, index) => {
+    this.figures = this.canvases.map((canvas, index) => {
       const button = make("button", { type: "button", "aria-label": `Picture ${index + 1}`, "aria-pressed": "false" }, canvas);
       button.onclick = () => this.pick(index);
       return make("figure", {}, button, this.captions[index]);
     });
+    this.show();
+  }
+
+  /** Put the pictures on the page, in place of others. */
+  show() {
+    const count = this.figures.length;
     this.element.className = count > 4 ? "several many" : count > 1 ? "several" : "";
-    this.element.replaceChildren(...figures);
+    this.element.replaceChildren(...this.figures);
   }
 
   pick(index) {
     this.chosen = index;
     this.canvases.forEach((canvas, place) => canvas.parentElement.setAttribute("aria-pressed", String(place === index)));
-    this.choose(index);
   }
 
   draw(at) {

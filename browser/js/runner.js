@@ -34,7 +34,7 @@ export class Runner {
   hire() {
     const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }) => {
-      if (data.id !== this.id) return;
+      if (data.id !== this.id || (!this.running && !["ready", "note"].includes(data.type))) return;
       this.wait();
       if (data.type === "done" || data.type === "error") this.running = false;
       this.events[data.type]?.(data);

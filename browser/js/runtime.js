@@ -1,5 +1,7 @@
 /** Loads ONNX Runtime, whose files lie beside the page, and makes sessions of it. */
 
+import { FileError } from "./files.js";
+
 const SCRIPTS = {
   wasm: { module: "ort.wasm.min.mjs", glue: "ort-wasm-simd-threaded.mjs", binary: "ort-wasm-simd-threaded.wasm" },
   webgpu: {
@@ -38,7 +40,9 @@ export async function openSession(kind, model, base, binary) {
 
 async function load(kind, base, binary) {
   const { module, glue, binary: wasm } = SCRIPTS[kind];
-  const ort = await import(`${base}runtime/${module}`);
+  const ort = await import(`${base}runtime/${module}`).catch(() => {
+    throw new FileError(`${module} cannot be loaded: the page's folder is incomplete, or the connection is lost.`);
+  });
   ort.env.wasm.wasmBinary = binary;
   ort.env.wasm.wasmPaths = { mjs: `${base}runtime/${glue}`, wasm: `${base}runtime/${wasm}` };
   ort.env.wasm.numThreads = threads();

@@ -1,6 +1,7 @@
 /** Opens a picture file of the visitor's: refused in a sentence if it is too large, animated or no picture. */
 
 const MOST_PIXELS = 25e6;
+const LEAST_SIDE = 8;
 const HEAD = 256 * 1024; // bytes at the beginning of a file that are looked through
 
 /** A canvas of size * size with the file's central square; an Error with one sentence if that cannot be. */
@@ -17,6 +18,9 @@ export async function openPicture(file, size) {
   }
   try {
     refuseLarge(file, bitmap.width, bitmap.height);
+    if (Math.min(bitmap.width, bitmap.height) < LEAST_SIDE) {
+      throw new Error(`${file.name} is ${bitmap.width} by ${bitmap.height} pixels; choose one of at least ${LEAST_SIDE} a side.`);
+    }
     return centralSquare(bitmap, size);
   } finally {
     bitmap.close();
@@ -62,9 +66,22 @@ const text = (head, from, to) => String.fromCharCode(...head.subarray(from, to))
 
 function isAnimated(head) {
   const all = new TextDecoder("latin1").decode(head);
-  if (all.startsWith("GIF8")) return all.includes("NETSCAPE2.0");
+  if (all.startsWith("GIF8")) return all.includes("NETSCAPE2.0") || frames(head) > 1;
   if (all.startsWith("\x89PNG")) return all.includes("acTL");
   return all.startsWith("RIFF") && all.slice(8, 12) === "WEBP" && all.slice(12, 64).includes("ANIM");
+}
+
+/** How many frames of a GIF begin in its head. */
+function frames(head) {
+  const palette = (flags) => (flags & 128 ? 3 << ((flags & 7) + 1) : 0);
+  let [at, count] = [13 + palette(head[10]), 0];
+  while (at < head.length && (head[at] === 0x21 || head[at] === 0x2c)) {
+    if (head[at] === 0x2c) count++;
+    at += head[at] === 0x2c ? 11 + palette(head[at + 9]) : 2;
+    while (head[at]) at += head[at] + 1; // blocks, each with its length before it
+    at++;
+  }
+  return count;
 }
 
 /** [width, height] as the head of a PNG or JPEG file says, before anything is decoded. */

@@ -10,23 +10,37 @@ import { threads } from "./runtime.js";
 
 let queue = Promise.resolve();
 let abort = new AbortController();
+let warming = { abort: new AbortController(), folder: null };
+let latest = 0; // the run whose waiting the page shows
 let checkpoint = null;
 
 /**
  * {type: "run", id, base, listed, folder, settings, backend} for a run, which stops the one before; "warm", without
- * settings, to make ready for one; "stop".
+ * settings, to make ready for one, which a run of the same checkpoint waits for; "stop".
  */
 self.onmessage = ({ data }) => {
   abort.abort();
   if (data.type === "stop") return;
+  if (data.folder !== warming.folder) warming.abort.abort();
   abort = new AbortController();
   const { signal } = abort;
-  const work = data.type === "run" ? () => answer(data, signal) : () => open(data, signal, () => {}).catch(() => {});
-  queue = queue.then(work);
+  if (data.type === "run") {
+    latest = data.id;
+    queue = queue.then(() => answer(data, signal));
+  } else {
+    warming = { abort: new AbortController(), folder: data.folder };
+    const own = warming.abort.signal;
+    queue = queue.then(() => open(data, own, teller(() => latest)).catch(() => {}));
+  }
 };
 
+/** Sends messages of the run whose id `id` returns. */
+function teller(id) {
+  return (type, more = {}, transfer = []) => self.postMessage({ type, id: id(), ...more }, transfer);
+}
+
 async function answer(order, signal) {
-  const tell = (type, more = {}, transfer = []) => self.postMessage({ type, id: order.id, ...more }, transfer);
+  const tell = teller(() => order.id);
   try {
     if (!signal.aborted) await run(order, signal, tell);
     tell("done");

@@ -8,34 +8,32 @@ import { toPlanes } from "./pixels.js";
 import { TASKS } from "./tasks.js";
 import { openPicture } from "./upload.js";
 
-/** Examples: those of the checkpoint's pairs first. */
-export function firstPairs({ examples, pairs }) {
-  const place = ({ class: name }) => (pairs.findIndex(([from]) => from === name) + pairs.length + 1) % (pairs.length + 1);
-  return [...examples].sort((one, other) => place(one) - place(other));
-}
-
 export class Workspace {
   /** about: of browser.json; folder: its checkpoint's; chosen: values to begin with; say: shows a sentence, or none. */
   constructor(task, about, folder, chosen, { changed, say }) {
-    Object.assign(this, { task, about, folder, changed, say });
+    Object.assign(this, { task, about, folder, say, version: 0 });
+    /** Another version of the settings, the picture and what is drawn. */
+    this.changed = () => (this.version++, changed());
     this.controls = new Controls(task, about, chosen, (name) => this.update(name));
     this.input = make("div", {});
     this.ready = Promise.resolve(); // once what the task begins with has been loaded, or cannot be
     if (TASKS[task].picture) this.addPicture(TASKS[task].picture);
     if (task === "painting" && about.features.length) {
       const choose = (index) => this.controls.take("feature", index);
-      this.input.append(featureGrid(about, folder, this.controls.values.feature, choose));
+      const missing = () => say("The pictures of the features are missing, so give a feature by its number.");
+      this.input.append(featureGrid(about, folder, this.controls.values.feature, choose, missing));
     }
   }
 
   addPicture(kind) {
     const { about, folder, task } = this;
     this.editor = new Editor(kind, about.image_size, () => this.changed());
-    const mask = about.masks[task] && this.editor.suggestMask(folder + about.masks[task]);
-    const examples = kind === "sketch" || !about.examples.length ? about.sketches : firstPairs(about);
+    const noMask = () => this.say("The region to begin with cannot be read: draw one.");
+    const mask = about.masks[task] && this.editor.suggestMask(folder + about.masks[task]).catch(noMask);
     let opening = true; // the first example, which comes late for whoever has begun on a blank page
-    const strip = shelf(examples, this.folder, (example, image) => {
-      if (!opening || !this.editor.picture) this.takeExample(example, image);
+    const strip = shelf(about.tasks[task].examples, this.folder, (example, image) => {
+      if (!opening) this.takeExample(example, image);
+      else if (!this.editor.picture) this.take(image);
       opening = false;
     });
     this.input.append(this.hint(kind), this.editor.element, kind === "plain" ? make("p") : this.tools(kind), strip, this.own());
@@ -75,8 +73,7 @@ export class Workspace {
       file.value = "";
       if (!chosen) return;
       try {
-        this.take(await openPicture(chosen, this.about.image_size));
-        if (this.controls.parameters.class_name?.optional) this.controls.set("class_name", null);
+        this.take(await openPicture(chosen, this.about.image_size), true);
         this.say("");
       } catch (error) {
         this.say(error.message);
@@ -88,16 +85,15 @@ export class Workspace {
   }
 
   takeExample({ class: name }, image) {
-    this.take(image);
-    const { about, controls, task } = this;
-    const paired = ["translation", "maximisation"].includes(task) && about.pairs.find(([from]) => from === name);
-    const target = paired ? paired[1] : name;
-    if ("class_name" in controls.parameters && about.classes.includes(target)) controls.set("class_name", target);
+    this.take(image, !name);
+    if (name) this.controls.set("class_name", name);
   }
 
-  /** Put an image or a canvas into the editor. */
-  take(image) {
+  /** Put an image or a canvas into the editor; unknown: whether nobody knows its class, so that the model is asked. */
+  take(image, unknown = false) {
     this.editor.show(image, this.controls.values.factor);
+    const { class_name: kind } = this.controls.parameters;
+    if (unknown && kind?.optional && !kind.every) this.controls.set("class_name", null);
     this.changed();
   }
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable
 import gradio as gr
 
 from synth import Classifier, Task, hub
+from synth.examples.shelf import FEW, LARGE, first_class
 from synth.parameters import Choice, ClassName, Depth, FeatureIndex, Float, Int, Mask, Normal, Parameter, Picture, Twin
 from synth.web.words import label
 
-FEW = 12
-"""Classes that a run can show all at once; of more than these, one is chosen at first."""
-LARGE, SEVERAL = 128, 4
-"""Of pictures at least this large, no more than this many are made at first, since each takes seconds."""
+SEVERAL = 4
+"""Of large pictures, no more than this many are made at first, since each takes seconds."""
 
 
 def control(name: str, kind: Parameter, model: Classifier, value) -> gr.components.Component:
@@ -52,15 +51,6 @@ def class_choices(model: Classifier) -> list[tuple[str, str]]:
     groups = [*model.groups, ""]
     order = sorted(model.classes, key=lambda name: groups.index(model.group(name)))
     return [(f"{name} ({model.group(name)})" if model.group(name) else name, name) for name in order]
-
-
-FIRST = ("church", "king penguin")
-"""Classes to show first, chosen by looking at samples of all; else the first of the checkpoint's pairs."""
-
-
-def first_class(model: Classifier) -> str:
-    """The class to show first."""
-    return next((name for name in (*FIRST, *model.pairs) if name in model.classes), model.classes[0])
 
 
 def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str = "tuned", **kept) -> list:

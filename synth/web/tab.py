@@ -10,22 +10,13 @@ import gradio as gr
 from PIL import Image
 
 from synth import Classifier, Task
+from synth.examples.shelf import examples, first_example, needs_class, target_class
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.checkpoints import load
 from synth.web.controls import controls_at, presets
 from synth.web.editor import add_editor, add_masks, default_paint, enlarge, prepare, take_brush
 from synth.web.events import PRIVATE, show_errors
-from synth.web.examples import (
-    ExampleGallery,
-    checksum,
-    example,
-    examples,
-    first_example,
-    is_empty,
-    is_unchanged,
-    needs_class,
-    target_class,
-)
+from synth.web.examples import ExampleGallery, checksum, example, is_empty, is_unchanged
 from synth.web.features import FeatureMenu, find_features
 from synth.web.results import Results
 from synth.web.stored import Stored

@@ -3,14 +3,16 @@
 browser.json holds
 
     name, image_size, classes, groups, pairs: as of the checkpoint
-    tasks: {name: {title, sentence, order, parameters, presets}}; parameters {name: {kind, help, default, more, ...}}
-        with the bounds, unit or options of their declaration; presets {name: {parameter: value}}, the first to begin
-        with, complete with defaults but for pictures, masks and required classes
+    tasks: {name: {title, sentence, order, parameters, presets, class, examples, made}}; parameters {name: {kind, help,
+        default, more, ...}} with the bounds, unit or options of their declaration; presets {name: {parameter: value}},
+        the first to begin with, complete with defaults but for pictures, masks and required classes; class: to begin
+        with, or null; examples: [{name, class, path}] of pictures to begin with, the first one first; made: {pictures:
+        [{caption, path}], words}, a result that the app has stored, with what it came from, or null
     step: {inputs, outputs}: {name: shape} of step.onnx, "N" for the number of pictures
     starts: {class: path}; start_tensors: {name: shape}
     features: [{index, name, classes, lifts}], those that raise a logit most first; feature_sheet: {path, size,
         columns}: the picture of feature i lies in row i // columns and column i % columns, ``size`` pixels wide
-    examples, sketches: [{class, path}]; masks: {task: path}, for where the user draws none
+    masks: {task: path}, for where the user draws none
     files: {path: {bytes, sha256}}
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +29,7 @@ from PIL import Image
 
 from synth import checkpoint
 from synth.classifier import Classifier
-from synth.examples import sketches
+from synth.examples import shelf
 from synth.parameters import ClassName, Parameter
 from synth.pictures import to_images
 from synth.randomness import Generators
@@ -47,6 +50,8 @@ ABSENT = {
     "latent_depth": None,
 }
 """Parameters that step.onnx does not follow, with the value at which they do nothing, if they have one."""
+MOST_MADE = 4
+"""Pictures that are shown of a result of several."""
 OPTIONS = {"consistency": ("hard", "none")}
 """Those that it follows in part."""
 
@@ -55,7 +60,6 @@ def describe(model: Classifier) -> dict[str, Any]:
     """The content of browser.json, but for "files"."""
     folder = model.folder
     gallery = checkpoint.load_features(folder) if folder else []
-    shown = checkpoint.examples(folder) if folder else {}
     inputs, outputs = graphs.shapes(model)
     about = {
         "name": model.name,
@@ -70,8 +74,6 @@ def describe(model: Classifier) -> dict[str, Any]:
         "features": [
             {"index": one.index, "name": one.caption, "classes": one.classes, "lifts": one.lifts} for one in gallery
         ],
-        "examples": [{"class": name, "path": f"examples/{path.name}"} for name, path in shown.items()],
-        "sketches": [{"class": name, "path": f"sketches/{name}.png"} for name in sketches(model.classes)],
         "masks": {name: f"masks/{name}.png" for name in _masks(model)},
     }
     if gallery and (paths := checkpoint.feature_files(folder)):
@@ -82,13 +84,51 @@ def describe(model: Classifier) -> dict[str, Any]:
 
 def files(model: Classifier) -> dict[str, bytes]:
     """{path: content} of the pictures."""
-    shown: dict[str, bytes] = {}
-    if model.folder:
-        shown = {f"examples/{path.name}": path.read_bytes() for path in checkpoint.examples(model.folder).values()}
-        if paths := checkpoint.feature_files(model.folder):
-            shown[paths[0].name] = paths[0].read_bytes()
-    shown |= {f"sketches/{name}.png": _png(image) for name, image in sketches(model.classes).items()}
+    tasks = [TASKS[name] for name in EXPORTED]
+    shown = {_example(path): path.read_bytes() for task in tasks for path in _examples(task, model).values()}
+    shown |= {path: image for task in tasks for path, (_, image) in _made(task, model).items()}
+    if model.folder and (paths := checkpoint.feature_files(model.folder)):
+        shown[paths[0].name] = paths[0].read_bytes()
     return shown | {f"masks/{name}.png": _png(image) for name, image in _masks(model).items()}
+
+
+def _examples(task: Task, model: Classifier) -> dict[str, Path]:
+    return shelf.examples(task, model) if "picture" in task.parameters else {}
+
+
+def _example(path: Path) -> str:
+    return f"examples/{path.name}"
+
+
+def _class_beside(task: Task, model: Classifier, example: str) -> str | None:
+    """The class to choose beside an example, None to leave it to the model."""
+    kind = task.parameters.get("class_name")
+    if not isinstance(kind, ClassName) or (kind.optional and not kind.every):
+        return None
+    target = shelf.target_class(task, model, example)
+    return target if target in model.classes else shelf.first_class(model)
+
+
+def _made(task: Task, model: Classifier) -> dict[str, tuple[str, bytes]]:
+    """{path: (caption, content)} of the result that the app has stored for these very weights, if there is one."""
+    from synth.web.stored import stored  # which the app alone is made of
+
+    one = stored(task.name, model.name)
+    if one is None:
+        return {}
+    frame = one.run().frame
+    if "picture" in task.parameters:
+        shown = [("before", task.shown_start(frame)), ("after", frame.pictures)]
+    else:
+        names = one.rows or [frame.settings["class_name"]] * len(frame.pictures)
+        shown = list(zip(names, frame.pictures.split(1), strict=True))[:MOST_MADE]
+    return {f"made/{task.name}-{index}.webp": (name, _webp(x)) for index, (name, x) in enumerate(shown)}
+
+
+def _webp(x: torch.Tensor) -> bytes:
+    content = io.BytesIO()
+    to_images(x)[0].save(content, "WEBP", quality=90, method=6)
+    return content.getvalue()
 
 
 def _task(task: Task, model: Classifier) -> dict[str, Any]:
@@ -109,6 +149,20 @@ def _task(task: Task, model: Classifier) -> dict[str, Any]:
         "order": task.order,
         "parameters": described,
         "presets": presets,
+        **_shown(task, model),
+    }
+
+
+def _shown(task: Task, model: Classifier) -> dict[str, Any]:
+    """Of the description of a task: what it begins with."""
+    examples, made = _examples(task, model), _made(task, model)
+    listed = [{"name": n, "class": _class_beside(task, model, n), "path": _example(p)} for n, p in examples.items()]
+    first = shelf.first_class(model) if "class_name" in task.parameters else None
+    pictures = [{"caption": caption, "path": path} for path, (caption, _) in made.items()]
+    return {
+        "class": listed[0]["class"] if listed else first,
+        "examples": listed,
+        "made": {"pictures": pictures, "words": "Made earlier by this model."} if made else None,
     }
 
 

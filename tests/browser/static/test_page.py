@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
 from http.server import SimpleHTTPRequestHandler
 from types import SimpleNamespace
 
@@ -16,59 +14,12 @@ from PIL import Image
 from synth import TASKS, hub, objectives, pictures
 from synth.pgd import pgd
 from tests.browser.actions import expect
-from tests.browser.randomness import Random, uniforms
-from tests.browser.static_site import Host, differences, draw_stroke, open_page, result, run, serving
+from tests.browser.static.randomness import Random, uniforms
+from tests.browser.static.site import differences, draw_stroke, open_page, result, run, serving
 from tests.conftest import draw_picture
 from training import browser as static
-from training.export import PACKAGES
 
 LARGE = (".onnx", ".wasm", ".bin")
-
-
-@pytest.fixture(scope="module")
-def site(browser, checkpoints, tmp_path_factory):
-    """The complete folder with the checkpoint tiny."""
-    absent = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if absent or shutil.which("npm") is None:
-        pytest.skip(f"no {', '.join(absent) or 'npm'}")
-    folder = tmp_path_factory.mktemp("site") / "page"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("npm_config_fetch_retries", "0")
-        try:
-            static.install()
-        except ValueError as error:
-            pytest.skip(str(error))
-        static.make(folder, [str(checkpoints / "tiny")])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    with serving(site, Host) as address:
-        yield address
-
-
-@pytest.fixture
-def host(address):
-    Host.requests.clear()
-    yield Host
-    Host.faults.clear()
-
-
-@pytest.fixture
-def page(browser, host):
-    """A page; fails the test if it asks another host for anything, or if a script fails."""
-    page, errors = browser.new_page(), []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-
-    def note_request(request):
-        if not request.url.startswith(("http://127.0.0.1:", "blob:", "data:", "about:")):
-            errors.append(request.url)
-
-    page.on("request", note_request)
-    yield page
-    page.close()
-    assert errors == []
 
 
 def test_generated_pictures_are_those_of_python(page, address, checkpoints, monkeypatch):
@@ -189,8 +140,8 @@ def test_what_goes_wrong_is_said_in_a_sentence(page, address, host, tmp_path):
     host.faults.clear()
 
     page.add_init_script("if (location.hash === '#bare') delete window.WebAssembly")
-    open_page(page, address, task="translation", steps=2)
     page.evaluate("() => caches.delete('synth')")
+    open_page(page, address, task="translation", steps=2)
     for fault, words in (("altered", "was altered"), ("cut", "was cut off")):
         host.faults["step.onnx"] = fault
         page.click("#run")
@@ -202,9 +153,13 @@ def test_what_goes_wrong_is_said_in_a_sentence(page, address, host, tmp_path):
 
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:], loop=0)
+    frames[0].save(tmp_path / "once.gif", save_all=True, append_images=frames[1:])
+    Image.new("RGB", (300, 3)).save(tmp_path / "line.png")
     Image.new("L", (6000, 5000)).save(tmp_path / "huge.png")
     (tmp_path / "words.png").write_text("no picture")
-    for name, words in (("moving.gif", "animation"), ("huge.png", "30 million pixels"), ("words.png", "not a picture")):
+    refused = {"moving.gif": "animation", "once.gif": "animation", "huge.png": "30 million pixels"}
+    refused |= {"words.png": "not a picture", "line.png": "300 by 3 pixels"}
+    for name, words in refused.items():
         page.set_input_files("input[type=file]", tmp_path / name)
         expect(note).to_contain_text(words)
     Image.new("RGB", (64, 48), "red").save(tmp_path / "fine.jpg")
@@ -268,6 +223,13 @@ def test_a_folder_with_other_contents_and_no_checkpoint_are_refused(tmp_path):
         static.make(tmp_path)
     with pytest.raises(ValueError, match="^checkpoint: expected at least one, got none$"):
         static.make(tmp_path / "new", [])
+    (tmp_path / "thesis.txt").unlink()
+    with pytest.raises(ValueError, match="^checkpoint: .*nosuch"):
+        static.make(tmp_path, ["nosuch"])
+    assert (tmp_path / "index.html").read_text() == "mine"
+    with static.server(tmp_path) as taken, pytest.raises(SystemExit):
+        static.main(["--output", str(tmp_path), "--serve", "--port", str(taken.server_port)])
+    assert (tmp_path / "index.html").read_text() == "mine"
 
 
 def test_the_published_files_run_on_a_phone_from_a_plain_server_with_full_storage(page, site, owner, tmp_path):
