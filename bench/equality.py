@@ -23,7 +23,7 @@ from synth import TASKS, checkpoint, hub
 from synth.classifier import Classifier
 from synth.pgd import cosine, iterate
 from synth.randomness import Generators
-from training import machine
+from training import browser, machine
 from training.data import of
 from training.export import export
 from training.export.replay import Exported, Replay
@@ -31,7 +31,7 @@ from training.judge import Reference, judge_samples, load_judge
 from training.sampling import balanced, generate, to_bytes
 from training.tables import interval_cell, table
 
-NAMES = ("cifar10-mobilenetv2-l2", "cifar10-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "imagenet20-resnet18-slim-l2")
+NAMES = ("cifar10-mobilenetv2-l2", *browser.CHECKPOINTS)
 STEPS = 20
 BATCH = 50
 SAME = 1e-5

@@ -34,7 +34,7 @@ from training import browser
 from training.export.replay import Exported, Replay
 from training.tables import table
 
-NAMES = ("cifar10-resnet18-slim-l2", "tiny64-resnet18-slim-l2", "imagenet20-resnet18-slim-l2")
+NAMES = browser.CHECKPOINTS
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "without_pytorch.py"
 RUN = """() => new Promise((done) => {
@@ -49,6 +49,8 @@ RUN = """() => new Promise((done) => {
     document.getElementById("run").click();
 })"""
 """Presses Run; what the page says until it is done, and when, in milliseconds."""
+MEMORY = "() => self.crossOriginIsolated ? performance.measureUserAgentSpecificMemory().then(({bytes}) => bytes) : null"
+"""What the page and its worker hold, without the browser's own; it is told to isolated pages alone."""
 
 
 class Plain(browser.Handler):
@@ -179,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
         page = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags).new_page()
         for name in options.checkpoints:
             model, folder = hub.load(name), site / "checkpoints" / name
-            sizes.append([name, first_bytes(site, folder)])
+            memory: dict[int, str] = {}
             for threads in options.threads:
                 exported = Exported(folder, threads)
                 with serving(site, threads) as address:
@@ -191,11 +193,17 @@ def main(arguments: list[str] | None = None) -> None:
                         }
                         for kind, figures in fastest(engines, options.rounds).items():
                             rows.append([name, f"{count}", f"{threads}", kind, *figures])
+                        if bytes_held := page.evaluate(MEMORY):
+                            memory[count] = f"{bytes_held / 1e6:.0f} with {count}"
+            sizes.append([name, first_bytes(site, folder), ", ".join(memory.values())])
         head = ["checkpoint", "pictures", "threads", "engine", "ms a step", "s a run"]
         print(table(head, rows), end="\n\n")
-        print(
-            table(["checkpoint", "MB to the first picture: page, runtime, classifier"], sizes), end="\n\n", flush=True
-        )
+        told = [
+            "checkpoint",
+            "MB to the first picture: page, runtime, classifier",
+            "MB of memory after runs of pictures",
+        ]
+        print(table(told, sizes), end="\n\n", flush=True)
         costs = [row for name in options.checkpoints for row in processes(name, site / "checkpoints" / name)]
     print(table(["checkpoint", "four pictures with", "s", "peak MB"], costs))
 
