@@ -61,10 +61,10 @@ def draw(
     """
     labels = torch.randint(len(model.classes), (count,), generator=generator)
     half = count if elsewhere is None else count // 2
-    pictures = resized(model.sample_start("mixture", labels[:half], generator=generator).cpu(), side)
+    pictures = at_side(model.sample_start("mixture", labels[:half], generator=generator).cpu(), side)
     if elsewhere is not None:
         others = elsewhere[torch.randint(len(elsewhere), (count - half,), generator=generator)].float() / 255
-        pictures = torch.cat([pictures, resized(others, side)])
+        pictures = torch.cat([pictures, at_side(others, side)])
     return pictures, labels
 
 
@@ -103,7 +103,7 @@ def loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
-def resized(x: Tensor, side: int) -> Tensor:
+def at_side(x: Tensor, side: int) -> Tensor:
     """Pictures (N, 3, S, S) with S = ``side``."""
     if x.shape[-1] == side:
         return x
