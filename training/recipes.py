@@ -58,6 +58,11 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         TrainConfig("cifar10-resnet18-slim-l2", **_SLIM_ROBUST),
+        TrainConfig(
+            "cifar10-resnet18-quarter-l2",
+            initial="cifar10-resnet18-slim-l2",
+            **_SLIM_ROBUST | {"width": 0.25, "epochs": 5},
+        ),
         TrainConfig("cifar10-resnet18-slim-standard", epsilon=0, **_SLIM),
         TrainConfig(
             "cifar10-resnet18-slim-l2-dual",
