@@ -69,7 +69,7 @@ def visit(page: Page, task: Task, times: int, folder: Path) -> tuple[float, floa
 
 def save_screenshot(page: Page, path: Path) -> None:
     image = Image.open(io.BytesIO(page.screenshot()))
-    image.convert("RGB").save(path, quality=80, method=6)
+    image.convert("RGB").save(path, quality=60, method=6)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Structured pruning: ``python -m bench.pruning CHECKPOINT --data FOLDER --output FOLDER``.
 
 The strongest channels of a checkpoint make narrower networks (``training.narrow``), which its recipe trains for a few
-epochs: size and time of the exported classifier on one core, accuracy, and samples as the bundled judge sees them.
+epochs: size and time of the exported classifier on one core, accuracy, and samples as the bundled judge sees them,
+with a sheet of the same seeds by each, FOLDER/samples.webp.
 A run that was cut off goes on with the same command. Needs ``pip install onnx onnxruntime onnxscript``.
 """
 
@@ -15,6 +16,7 @@ import torch
 from bench.edge import attacked, milliseconds, session
 from synth import hub
 from synth.classifier import Classifier
+from synth.pictures import sheet
 from training import machine
 from training.data import of
 from training.export.graphs import logits
@@ -28,8 +30,8 @@ from training.train import train
 
 def measure(
     model: Classifier, x: torch.Tensor, y: torch.Tensor, samples: int, reference: Reference, file: Path
-) -> list:
-    """A row of the table, without its title; ``file`` gets the exported classifier."""
+) -> tuple[list, torch.Tensor]:
+    """A row of the table, without its title, and two samples (2K, 3, S, S) of each class; ``file`` gets the export."""
     file.write_bytes(logits(model))
     time = milliseconds(session(file), x[:1].numpy())
     engine, epsilon = model.inference_copy(), model.info["recipe"]["epsilon"]
@@ -43,7 +45,9 @@ def measure(
     weights = sum(one.numel() for one in model.parameters())
     cells = map(interval_cell, [*right, figures["judge_accuracy"]])
     size = file.stat().st_size
-    return [f"{weights / 1e6:.2f}", f"{size / 1e6:.1f}", f"{time:.2f}", *cells, f"{figures['fid']:.3g}"]
+    row = [f"{weights / 1e6:.2f}", f"{size / 1e6:.1f}", f"{time:.2f}", *cells, f"{figures['fid']:.3g}"]
+    shown = [made.pictures[made.labels == label][:2] for label in range(len(model.classes))]
+    return row, torch.cat(shown) / 255
 
 
 def pruned(model: Classifier, name: str, width: float, epochs: int, source: str, folder: Path) -> Classifier:
@@ -74,15 +78,17 @@ def main(arguments: list[str] | None = None) -> None:
     known, test = (of(model, split, options.data) for split in ("train", "test"))
     x, y = balanced(test, options.count)[:]
     reference = Reference(load_judge(None, model).inference_copy(), balanced(known, options.samples).pictures)
-    rows = []
+    rows, drawn = [], []
     for width in (model.width, *options.widths):
         small = model
         if width != model.width:
             small = pruned(model, options.checkpoint, width, options.epochs, options.data, options.output)
-        row = measure(small.to("cpu"), x, y, options.samples, reference, options.output / f"{width:g}.onnx")
+        row, made = measure(small.to("cpu"), x, y, options.samples, reference, options.output / f"{width:g}.onnx")
         rows.append([f"{width:g}", *row])
+        drawn.append(made)
     head = ["width", "M weights", "MB", "ms a picture", "clean", "PGD-20", "samples seen as their class", "FID"]
     print(table(head, rows))
+    sheet(torch.cat(drawn), columns=2 * len(model.classes), zoom=2).save(options.output / "samples.webp", quality=75)
 
 
 if __name__ == "__main__":
