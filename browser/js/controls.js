@@ -1,7 +1,7 @@
 /** Controls for the parameters of a task, made of their declarations: each with its line of help. */
 
 import { make } from "./dom.js";
-import { FIRST_PICTURES, firstPreset, FOLDED, MOST_PICTURES, TASKS } from "./tasks.js";
+import { firstPictures, firstPreset, FOLDED, MOST_PICTURES, TASKS } from "./tasks.js";
 
 /** The controls of one task; `values` holds what is chosen, by parameter. */
 export class Controls {
@@ -10,7 +10,7 @@ export class Controls {
     const { parameters, presets } = about.tasks[task];
     Object.assign(this, { task, about, parameters, presets, changed, inputs: {} });
     this.values = { ...firstPreset(presets), class_name: about.tasks[task].class };
-    if (parameters.count) this.values.count = FIRST_PICTURES;
+    if (parameters.count) this.values.count = firstPictures(about.image_size);
     for (const [name, value] of Object.entries(chosen)) if (this.allows(name, value)) this.values[name] = value;
     const inGallery = (name) => name === "feature" && about.features.length;
     const shown = TASKS[task].shown.filter((name) => name in parameters && !inGallery(name));

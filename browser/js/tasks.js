@@ -18,7 +18,8 @@ export const FOLDED = [
 ];
 
 export const MOST_PICTURES = 8;
-export const FIRST_PICTURES = 4;
+/** How many pictures of `size` pixels to begin with: what a phone has the memory for, and the patience of its owner. */
+export const firstPictures = (size) => (size >= 128 && innerWidth < 860 ? 2 : 4);
 
 /** The settings to begin with. */
 export const firstPreset = (presets) => Object.values(presets)[0];
