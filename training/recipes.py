@@ -96,9 +96,12 @@ RECIPES = {
         TrainConfig(
             "tiny64-resnet18-slim-l2-dual",
             initial="tiny64-resnet18-slim-l2",
-            **_TINY64 | _DUAL | {"epsilon": 1.0, "attack_steps": 3, "attack_step_size": 0.5, "epochs": 3},
-            batch_size=64,
-            energy_step_size=0.2,
+            negatives="batch",
+            energy_step_size=0.6,
+            **_TINY64
+            | _TINY64_ROBUST
+            | _DUAL
+            | {"epsilon_warmup": 0, "label_smoothing": 0, "energy_steps": 15, "batch_size": 32, "epochs": 6},
         ),
         TrainConfig(
             "tiny64-judge",

@@ -43,7 +43,7 @@ def label_columns(page: Image.Image, names: list[str], height: int = 20) -> Imag
 
 def write(model: Classifier, folder: Path) -> None:
     """``samples.webp`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size."""
-    sample_sheet(model).save(folder / checkpoint.SAMPLES, quality=75, method=6)
+    sample_sheet(model).save(folder / checkpoint.SAMPLES, quality=60, method=6)
     (folder / "examples").mkdir(exist_ok=True)
     for name in model.classes:
         synth.generation(model, class_name=name, count=1).save(folder / "examples" / f"{name}.png", zoom=1)
