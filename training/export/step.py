@@ -103,10 +103,11 @@ def view_matrix(shift: Tensor, smoothing: Tensor, size: int) -> Tensor:
 def part_matrix(part: Tensor, size: int) -> Tensor:
     """Matrices (N, size, size) that enlarge a part of lines, for ``part`` (N, 2): factors - 1, and offsets.
 
-    What ``synth.objectives.cropped`` does, by linear interpolation.
+    What ``synth.objectives.cropped`` does, by linear interpolation. The whole stays as it is to the last bit: the
+    network's clamp gives values on its bounds another gradient than those beside them.
     """
     line = torch.arange(size, dtype=torch.float32)
-    place = ((1 + part[:, :1]) * ((2 * line + 1) / size - 1) + part[:, 1:] + 1) * (size / 2) - 0.5
+    place = line + part[:, :1] * (line - (size - 1) / 2) + part[:, 1:] * (size / 2)
     return (1 - (place.clamp(0, size - 1)[:, :, None] - line).abs()).clamp(0, 1)
 
 
