@@ -113,7 +113,7 @@ IMAGENET20_PRESETS = {
             "stop": "like real pictures",
             **_STEADY,
         },
-        "own size alone": {"start": "mixture", "epsilon": 60, "steps": 30, "step_size": 3, "jitter": 4},
+        "own size alone": {"start": "mixture", "epsilon": 60, "steps": 30, "step_size": 3, **_STEADY},
     },
     "inpainting": {
         "tuned": {"detail": 0.45, "resemblance": 50, **_FILLED},
