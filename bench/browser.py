@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.clients import ROOT, serving
 from synth import TASKS, Task, hub
-from synth.web.checkpoints import first_checkpoint, load
+from synth.web.checkpoints import first_checkpoint, load, title
 from training.overview import fill
 from training.tables import table
 
@@ -29,6 +29,10 @@ FLAGS = "headless no-sandbox disable-gpu disable-quic no-first-run disable-backg
 SAYS = """words => [...document.querySelectorAll('.status')].some(
     part => part.offsetParent && words.some(word => part.innerText.trim().startsWith(word)))"""
 LOADED = "() => ![...document.querySelectorAll('.run button')].some(button => button.disabled)"
+PAINTED = """() => [...document.images].every(image => {
+    const {width, top, left} = image.getBoundingClientRect()
+    return !width || top > innerHeight || left > innerWidth || image.complete && image.naturalWidth
+})"""
 VIEW = {"width": 1280, "height": 1100}
 MENU = "input[aria-label^='Model']"
 
@@ -68,6 +72,8 @@ def visit(page: Page, task: Task, times: int, folder: Path) -> tuple[float, floa
 
 
 def save_screenshot(page: Page, path: Path) -> None:
+    """Once all pictures in sight are there."""
+    page.wait_for_function(PAINTED)
     image = Image.open(io.BytesIO(page.screenshot()))
     image.convert("RGB").save(path, quality=60, method=6)
 
@@ -90,7 +96,7 @@ def main() -> None:
         model, rows = load(first_checkpoint()), []
         tasks = sorted(TASKS.values(), key=lambda task: not task.supports(model))
         for task in tasks:
-            if not task.supports(model) and hub.default() not in page.locator(MENU).input_value():
+            if not task.supports(model) and title(hub.default()) != page.locator(MENU).input_value():
                 page.locator(MENU).fill(hub.default())
                 page.locator(MENU).press("Enter")
                 page.locator(f"#tab-{task.name}-button").wait_for()
