@@ -22,8 +22,8 @@ SKETCHES = {
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
-    "corgi": ("Samoyed", "lion", "dog"),
-    "shepherd": ("Rhodesian ridgeback", "lion", "dog"),
+    "corgi": ("golden retriever", "lion", "dog"),
+    "shepherd": ("dingo", "lion", "dog"),
     "wood": (),
     "cat": ("lion", "dingo", "dog"),
     "cat's face": ("lion", "dingo", "dog"),
