@@ -120,7 +120,7 @@ def test_browser_json_describes_the_files_and_the_tasks(model, folder, about):
     }
     shown = [one for task in about["tasks"].values() for one in task["examples"]]
     assert about["tasks"]["sketch"]["examples"] and about["tasks"]["inpainting"]["examples"]
-    made = {name: task["made"]["pictures"] for name, task in about["tasks"].items()}  # of a bundled checkpoint
+    made = {name: task["made"] for name, task in about["tasks"].items()}  # of a bundled checkpoint
     assert [one["caption"] for one in made["painting"]] == ["before", "after"]
     shown += [one for pictures in made.values() for one in pictures]
     paths = [*about["starts"].values(), *about["masks"].values(), *(one["path"] for one in shown)]

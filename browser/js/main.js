@@ -62,7 +62,6 @@ async function follow() {
 }
 
 async function openCheckpoint(name, task = state.task) {
-  stop();
   const place = state.site.checkpoints.find((one) => one.name === name);
   try {
     state.opened[name] ??= { place, about: await describe(place), workspaces: {}, results: {} };
@@ -70,6 +69,7 @@ async function openCheckpoint(name, task = state.task) {
     find("checkpoint").value = state.open?.place.name ?? name;
     return fail(error.message, () => openCheckpoint(name, task));
   }
+  stop(); // now, since a run may have begun while the description came
   find("checkpoint").value = name;
   state.open = state.opened[name];
   const { about } = state.open;
@@ -102,8 +102,8 @@ function openTask(task) {
     const asked = task === (state.link.task ?? task) ? state.link : {};
     state.link = {};
     workspaces[task] = new Workspace(task, about, place.folder, asked, { changed, say });
-    if (!Object.keys(asked).length) writeLink({ task, checkpoint: place.name }, {}, {});
-  } else writeLink({ task, checkpoint: place.name }, {}, {});
+  }
+  writeAddress();
   for (const button of find("tasks").children) {
     const chosen = button.id === `task-${task}`;
     button.setAttribute("aria-selected", String(chosen));
@@ -116,6 +116,13 @@ function openTask(task) {
   if (results[task]) showResults();
   else showMade(about.tasks[task], place.folder);
   changed();
+}
+
+/** Make the page's address a link to the open task with its settings. */
+function writeAddress() {
+  const { controls } = state.open.workspaces[state.task];
+  const values = Object.fromEntries(Object.keys(controls.parameters).map((key) => [key, controls.values[key]]));
+  writeLink({ task: state.task, checkpoint: state.open.place.name }, values, firstPreset(controls.presets));
 }
 
 /** The arrow keys step from task to task. */
@@ -173,9 +180,7 @@ async function run() {
   } catch (error) {
     return say(error.message);
   }
-  const { controls } = workspace;
-  const values = Object.fromEntries(Object.keys(controls.parameters).map((key) => [key, controls.values[key]]));
-  writeLink({ task, checkpoint: open.place.name }, values, firstPreset(controls.presets));
+  writeAddress();
   const { classes, image_size: size } = open.about;
   state.begun = new Results(find("pictures"), size, classes, workspace.version);
   find("pictures").classList.add("outdated");

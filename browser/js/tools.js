@@ -4,7 +4,7 @@ import { find, make } from "./dom.js";
 
 /** Before the first run of a task: what was made earlier, or pictures to begin with. about: of the task. */
 export function showMade({ made, examples }, folder) {
-  const shown = made?.pictures ?? examples.slice(0, 4).map(({ name, path }) => ({ caption: name, path }));
+  const shown = made.length ? made : examples.slice(0, 4).map(({ name, path }) => ({ caption: name, path }));
   const figures = shown.map(({ caption, path }) => {
     const figure = make("figure");
     const image = make("img", { src: folder + path, alt: caption, onerror: () => figure.remove() });
@@ -14,7 +14,7 @@ export function showMade({ made, examples }, folder) {
   find("pictures").className = figures.length > 1 ? "several" : "";
   find("pictures").replaceChildren(...figures);
   find("progress").hidden = find("after").hidden = true;
-  find("status").textContent = made ? `${made.words} Press Run for your own.` : "Press Run.";
+  find("status").textContent = made.length ? "Made earlier by this model. Press Run for your own." : "Press Run.";
 }
 
 /** Look back at the steps of `result`, save it, go on with it. task: that made it; titles: of the tasks to go on in. */

@@ -6,8 +6,8 @@ browser.json holds
     tasks: {name: {title, sentence, order, parameters, presets, class, examples, made}}; parameters {name: {kind, help,
         default, more, ...}} with the bounds, unit or options of their declaration; presets {name: {parameter: value}},
         the first to begin with, complete with defaults but for pictures, masks and required classes; class: to begin
-        with, or null; examples: [{name, class, path}] of pictures to begin with, the first one first; made: {pictures:
-        [{caption, path}], words}, a result that the app has stored, with what it came from, or null
+        with, or null; examples: [{name, class, path}] of pictures to begin with, the first one first; made:
+        [{caption, path}] of a result that the app has stored, with what it came from, or empty
     step: {inputs, outputs}: {name: shape} of step.onnx, "N" for the number of pictures
     starts: {class: path}; start_tensors: {name: shape}
     features: [{index, name, classes, lifts}], those that raise a logit most first; feature_sheet: {path, size,
@@ -155,14 +155,13 @@ def _task(task: Task, model: Classifier) -> dict[str, Any]:
 
 def _shown(task: Task, model: Classifier) -> dict[str, Any]:
     """Of the description of a task: what it begins with."""
-    examples, made = _examples(task, model), _made(task, model)
+    examples = _examples(task, model)
     listed = [{"name": n, "class": _class_beside(task, model, n), "path": _example(p)} for n, p in examples.items()]
     first = shelf.first_class(model) if "class_name" in task.parameters else None
-    pictures = [{"caption": caption, "path": path} for path, (caption, _) in made.items()]
     return {
         "class": listed[0]["class"] if listed else first,
         "examples": listed,
-        "made": {"pictures": pictures, "words": "Made earlier by this model."} if made else None,
+        "made": [{"caption": caption, "path": path} for path, (caption, _) in _made(task, model).items()],
     }
 
 

@@ -15,6 +15,7 @@ def test_results_stay_with_their_task_and_fade_when_their_settings_change(page, 
     expect(page.locator("#status")).to_contain_text("Press Run")
     page.click("#task-translation")
     expect(page.locator("#status")).to_contain_text("Done: 2 steps")
+    assert "task=translation" in page.url and "steps=2" in page.url
     assert differences(result(page)[0], first).max() == 0
     expect(page.locator("#pictures.outdated")).to_have_count(0)
     page.click("[aria-label='Another seed']")
