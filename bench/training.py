@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from training import machine
 from training.config import resized
 from training.data import Pictures
+from training.initial import build
 from training.recipes import recipe
 from training.tables import table
-from training.train import attack, build
+from training.train import attack
 
 CLASSES = 20
 

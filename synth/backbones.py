@@ -17,6 +17,8 @@ from torchvision import models
 from torchvision.models import mobilenetv2, resnet
 
 from synth import variants
+from synth.cifar_resnet import CifarResNet
+from synth.efficientnet_lite import efficientnet_lite
 
 SMALL = 128
 """Below this side in pixels, ResNets and MobileNetV2 get stems for small pictures; the others do not go there."""
@@ -118,10 +120,11 @@ class StridedDepthwise(nn.Conv2d):
 
 def _plain(make: Callable[..., nn.Module], classes: int, image_size: int, width: float) -> nn.Module:
     if image_size < SMALL or width != 1:
+        name = getattr(make, "__name__", "this network")
         raise ValueError(
-            f"image_size: expected at least {SMALL} and width 1 for {make.__name__}, got {image_size} and {width:g}"
+            f"image_size: expected at least {SMALL} and width 1 for {name}, got {image_size} and {width:g}"
         )
-    return make(weights=None, num_classes=classes)
+    return make(num_classes=classes)
 
 
 class _IdentityGradientReLU(torch.autograd.Function):
@@ -149,8 +152,17 @@ def _sequence(*places: int, of: str, activated: bool) -> Callable[[Any], list[St
     return stages
 
 
+def _cifar_resnet(classes: int, image_size: int, width: float) -> nn.Module:
+    """Its stem keeps the resolution, so that it is for pictures below 128 pixels."""
+    if image_size >= SMALL:
+        raise ValueError(f"image_size: expected less than {SMALL} for resnet56, got {image_size}")
+    first, second, third = (_channels(count, width) for count in (16, 32, 64))
+    return CifarResNet(9, (first, second, third), classes)
+
+
 def _resnet_stages(net: Any) -> list[Stage]:
-    *blocks, block = net.layer4
+    *earlier, layer = [one for name, one in net.named_children() if name.startswith("layer")]
+    *blocks, block = layer
 
     def last(x: Tensor) -> Tensor:
         for earlier in blocks:
@@ -163,14 +175,19 @@ def _resnet_stages(net: Any) -> list[Stage]:
                 out = F.relu(out)
         return out + shortcut
 
-    stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)
-    return [stem, net.layer2, net.layer3, last]
+    pool = getattr(net, "maxpool", nn.Identity())
+    return [nn.Sequential(net.conv1, net.bn1, net.relu, pool, earlier[0]), *earlier[1:], last]
 
 
-def _mobilenet_stages(net: Any) -> list[Stage]:
-    *stages, last = _sequence(4, 7, 14, of="features", activated=True)(net)
-    convolution, norm, _ = net.features[-1]
-    return [*stages, lambda x: norm(convolution(last(x)))]
+def _mobile_stages(*places: int) -> Callable[[Any], list[Stage]]:
+    """The stages of a network whose ``features`` end with convolution, norm and ReLU6: split before ``places``."""
+
+    def stages(net: Any) -> list[Stage]:
+        *earlier, last = _sequence(*places, of="features", activated=True)(net)
+        convolution, norm, _ = net.features[-1]
+        return [*earlier, lambda x: norm(convolution(last(x)))]
+
+    return stages
 
 
 def _shufflenet_stages(net: Any) -> list[Stage]:
@@ -187,13 +204,21 @@ def _residual(block, layers, **more) -> Backbone:
     return Backbone(partial(_resnet, block, layers, more), _resnet_stages, attrgetter("fc"))
 
 
+def _efficientnet(width: float, depth: float) -> Backbone:
+    build = partial(_plain, partial(efficientnet_lite, width, depth))
+    return Backbone(build, _mobile_stages(3, 4, 6), attrgetter("classifier"), maximum=6)
+
+
 BACKBONES = {
     "resnet18": _residual(resnet.BasicBlock, (2, 2, 2, 2)),
     "resnet50": _residual(resnet.Bottleneck, (3, 4, 6, 3)),
     "wide_resnet50_2": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=128),
     "wide_resnet50_4": _residual(resnet.Bottleneck, (3, 4, 6, 3), width_per_group=256),
     "resnext50_32x4d": _residual(resnet.Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4),
-    "mobilenet_v2": Backbone(_mobilenet, _mobilenet_stages, attrgetter("classifier"), maximum=6),
+    "resnet56": Backbone(_cifar_resnet, _resnet_stages, attrgetter("fc")),
+    "mobilenet_v2": Backbone(_mobilenet, _mobile_stages(4, 7, 14), attrgetter("classifier"), maximum=6),
+    "efficientnet_lite0": _efficientnet(1, 1),
+    "efficientnet_lite2": _efficientnet(1.1, 1.2),
     "densenet161": Backbone(
         partial(_plain, models.densenet161),
         _sequence(5, 7, 9, of="features", activated=False),

@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 
 import synth
-from synth import hub
-from training.convert import main
+from synth import checkpoint, hub
+from training.convert import OTHERS, main
 
 MEAN, STD = torch.tensor([0.4717, 0.4499, 0.3837]), torch.tensor([0.26, 0.2516, 0.2575])
 
@@ -132,6 +132,67 @@ def test_a_plain_state_dict_with_its_normalisation(tmp_path):
     torch.save(net.state_dict(), tmp_path / "plain.pth")
     main([str(tmp_path / "plain.pth"), "--architecture", "resnet18", "--output", str(tmp_path / "plain")])
     check_logits(net, tmp_path / "plain", 224, torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]))
+
+
+class Plain(nn.Module):
+    """ResNet-56 for CIFAR: shortcuts without weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        for index, (inputs, outputs) in enumerate(((16, 16), (16, 32), (32, 64)), 1):
+            blocks = [Block(inputs, outputs, 1 + (index > 1)), *(Block(outputs, outputs, 1) for _ in range(8))]
+            blocks[0].shortcut = nn.Sequential() if index == 1 else Padded(outputs // 4)
+            setattr(self, f"layer{index}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(F.avg_pool2d(x, 8).flatten(1))
+
+
+class Padded(nn.Module):
+    def __init__(self, more: int):
+        super().__init__()
+        self.more = more
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.more, self.more))
+
+
+def test_the_residual_network_for_cifar(tmp_path):
+    net = randomise_norms(Plain(), 32)
+    torch.save({"state_dict": {f"module.{key}": value for key, value in net.state_dict().items()}}, tmp_path / "a.th")
+    main([str(tmp_path / "a.th"), "--architecture", "resnet56", "--output", str(tmp_path / "ours")])
+    model = check_logits(net, tmp_path / "ours", 32, *(torch.tensor(one) for one in OTHERS["resnet56"]))
+    check_exact(net, model)
+
+
+@pytest.mark.parametrize("name", ["lite0", "lite2"])
+def test_efficientnet_lite_has_the_weights_and_logits_of_its_package(tmp_path, name):
+    package = pytest.importorskip("efficientnet_lite_pytorch", reason="efficientnet-lite-pytorch is not installed")
+    net = randomise_norms(package.EfficientNet.from_name(f"efficientnet-{name}", image_size=224), 224)
+    torch.save(net.state_dict(), tmp_path / f"efficientnet-{name}.pth")
+    main([str(tmp_path / f"efficientnet-{name}.pth"), "--output", str(tmp_path / "ours")])
+    model = hub.load(tmp_path / "ours")
+    check_exact(net, model)
+    assert model.mean.flatten().tolist() == pytest.approx(OTHERS[f"efficientnet_{name}"][0])
+
+
+def test_a_network_keeps_only_the_classes_of_another(tmp_path, capsys):
+    net = randomise_norms(torchvision.models.resnet18(num_classes=1000), 64)
+    torch.save(net.state_dict(), tmp_path / "resnet18.pth")
+    few = synth.Classifier("resnet18", ["lion", "chain saw", "tench"], 32, 0.125, groups={"fish": ["tench"]})
+    checkpoint.save(tmp_path / "few", few)
+    arguments = [str(tmp_path / "resnet18.pth"), "--like", str(tmp_path / "few")]
+    main([*arguments, "--output", str(tmp_path / "ours")])
+    model, x = hub.load(tmp_path / "ours"), torch.rand(1, 3, 224, 224)
+    assert model.classes == few.classes and model.groups == few.groups and not model.presets
+    expected = net((x - model.mean) / model.std).detach()[:, [291, 491, 0]]
+    torch.testing.assert_close(model(x), expected, atol=2e-3 * float(expected.abs().max()), rtol=0)
+    few.classes[0] = "unicorn"
+    checkpoint.save(tmp_path / "few", few)
+    assert "like: expected classes that resnet18 knows, got unicorn" in error_of(capsys, *arguments)
 
 
 def error_of(capsys, *arguments) -> str:

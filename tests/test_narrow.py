@@ -10,9 +10,9 @@ import torch
 from synth import checkpoint, hub
 from synth.classifier import Classifier
 from tests.conftest import CLASSES, make_model
+from training.initial import build
 from training.narrow import coupled, narrow
 from training.recipes import recipe
-from training.train import build
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2", "resnet50+silu"])

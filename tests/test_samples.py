@@ -121,11 +121,15 @@ def test_the_report_sets_samples_beside_starts_and_real_pictures(model, judge, a
     monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", unreachable)
     train = make_pictures(40)
     test = train.subset(torch.arange(9))
-    report = SampleQuality().measure(model, train, test, judge=judge, count=12, accelerator=accelerator, **SHORT)
+    larger = make_judge(image_size=48, info={"name": "larger"})
+    common = {"judge": judge, "also": [larger], "count": 12, "accelerator": accelerator}
+    report = SampleQuality().measure(model, train, test, **common, **SHORT)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["settings"]["steps"] == 2 and "seed" not in report["settings"]
     assert "inception" not in report and "no network" in report["absent"]["inception"]
-    assert report["judge"]["extractor"] == "judge judge"
+    assert report["judge"]["extractor"] == "judge judge" and report["also"][0]["extractor"] == "judge larger"
+    assert report["also"][0]["samples"] != report["judge"]["samples"]
+    assert "In the features of judge larger:" in SampleQuality().card_section(report)
     for name, count in {"samples": 12, "starts": 12, "test pictures": 9}.items():
         figures = report["judge"][name]
         assert figures["judge_accuracy"]["count"] == count and 0 <= figures["precision"] <= 1
@@ -139,7 +143,8 @@ def test_the_report_sets_samples_beside_starts_and_real_pictures(model, judge, a
     [
         ({"judge": make_model(info={"name": "renamed"})}, "judge: expected another classifier"),
         ({"judge": make_judge(classes=["a", "b"])}, "judge: expected the classes"),
-        ({"judge": make_judge(image_size=64)}, "judge: expected pictures of 32"),
+        ({"judge": make_judge(image_size=16)}, "judge: expected one of at least 32"),
+        ({"also": [make_judge(image_size=16)]}, "judge: expected one of at least 32"),
         ({"train": make_pictures(20, classes=["a", "b"])}, "data: expected the classes"),
         ({"test": make_pictures(5)}, "data: expected at least 8"),
         ({"count": 7}, "count: expected at least 8"),

@@ -18,11 +18,12 @@ from synth.classifier import Classifier
 from tests.conftest import make_model
 from tests.toys import ENVIRONMENT, ROOT, launch, noise, same_weights, wait_for, write_pictures
 from tests.train_toy import TOY
-from training import loop, train_state
+from training import distillation, loop, machine, train_state
 from training.config import parse
 from training.data import load
+from training.initial import build
 from training.recipes import RECIPES, recipe
-from training.train import attack, build, main, train
+from training.train import attack, main, train
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,27 @@ def test_a_run_borrows_the_tensors_that_fit(tmp_path, toy):
         train(dataclasses.replace(config, width=0.25), toy, tmp_path / "wider", quiet=True)
     with pytest.raises(ValueError, match="initial: expected a network like that of toy"):
         train(dataclasses.replace(config, architecture="mobilenet_v2"), toy, tmp_path / "other", quiet=True)
+
+
+def test_a_teacher_gives_the_targets(tmp_path, toy, whole):
+    data, accelerator = load(toy, "train", 32), machine.accelerate()
+    model = synth.load(whole[0] / "checkpoint")
+    expected = model(data.pictures.float() / 255).softmax(1)
+    known = distillation.targets(str(whole[0] / "checkpoint"), data, tmp_path, accelerator)
+    torch.testing.assert_close(known, expected, atol=0.05, rtol=0)  # bf16 where the machine has it
+    assert torch.equal(distillation.targets("kept in the folder", data, tmp_path, accelerator), known)
+    with pytest.raises(ValueError, match="teacher: expected the probabilities of 4 pictures"):
+        distillation.targets("kept in the folder", data.subset(torch.arange(4)), tmp_path, accelerator)
+    with pytest.raises(
+        ValueError, match="teacher: expected a checkpoint of the classes of the data, got cifar10-judge"
+    ):
+        distillation.targets("cifar10-judge", data, tmp_path / "other", accelerator)
+
+    taught = dataclasses.replace(TOY, teacher=str(whole[0] / "checkpoint"), mix=0.5)
+    train(taught, toy, tmp_path / "run", max_minutes=0, quiet=True)
+    resumed = train(taught, toy, tmp_path / "run", quiet=True)
+    assert same_weights(resumed, train(taught, toy, tmp_path / "again", quiet=True))
+    assert not same_weights(resumed, train(dataclasses.replace(TOY, mix=0.5), toy, tmp_path / "labels", quiet=True))
 
 
 def test_a_wider_network_begins_with_the_function_of_a_narrower_one(tmp_path, toy):

@@ -62,6 +62,8 @@ class TrainConfig:
     seed: int = 0
     initial: str = ""
     """Checkpoint to begin with instead of random weights; of another network it lends the tensors that fit."""
+    teacher: str = ""
+    """Standard classifier whose probabilities for the training pictures are the targets, instead of their labels."""
     freeze_norm: bool = False
     """Keep the statistics of batch norm as they are."""
     energy_steps: int = 0

@@ -2,8 +2,9 @@
 
 FILE is a path, or OWNER/NAME/FILE on the Hub; ``--url`` takes an address instead. It may be a checkpoint of the
 robustness library (CIFAR, ImageNet and Restricted ImageNet, like ``madrylab/robust-imagenet-models``) or a plain state
-dict of a torchvision network, alone or nested, with or without a normalisation inside, like those of RobustBench. Only
-tensors are read.
+dict of a torchvision network, alone or nested, with or without a normalisation inside, like those of RobustBench, or
+one of EfficientNet-Lite. Only tensors are read. ``--like CHECKPOINT`` keeps the classes of that checkpoint alone, so
+that a standard classifier which nobody here has trained can judge its pictures.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from torch import Tensor
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-from synth import checkpoint
+from synth import checkpoint, hub
 from synth.backbones import BACKBONES
 from synth.classifier import Classifier
 from training import foreign
@@ -33,12 +34,19 @@ LAYOUTS = {
 }
 """By the number of classes: data set, class names, side in pixels, and the normalisation unless the file has one."""
 NORMALISATIONS = {"mean": ("normalizer.new_mean", "mean", "mu"), "std": ("normalizer.new_std", "std", "sigma")}
+OTHERS = {"resnet56": (IMAGENET_MEAN, IMAGENET_STD)} | dict.fromkeys(
+    ("efficientnet_lite0", "efficientnet_lite2"), ((127 / 255,) * 3, (128 / 255,) * 3)
+)
+"""Mean and deviation that the public weights of these networks were trained with, instead of those of the data set."""
 NAMES = {
+    "efficientnet-lite0": "efficientnet_lite0",
+    "efficientnet-lite2": "efficientnet_lite2",
     "resnet18": "resnet18",
     "wide_resnet50_2": "wide_resnet50_2",
     "wide_resnet50_4": "wide_resnet50_4",
     "resnext50_32x4d": "resnext50_32x4d",
     "resnet50": "resnet50",
+    "resnet56": "resnet56",
     "densenet": "densenet161",
     "mnasnet": "mnasnet1_0",
     "mobilenet": "mobilenet_v2",
@@ -55,6 +63,7 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
     if classes not in LAYOUTS:
         raise ValueError(f"file: expected 9, 10 or 1000 classes, got {classes}")
     data, names, size, mean, std = LAYOUTS[classes]
+    mean, std = OTHERS.get(architecture, (mean, std))
     radius = re.search(r"l2_eps(\d+(?:\.\d+)?)", name)
     epsilon = float(radius[1]) if radius else 0
     model = Classifier(
@@ -69,6 +78,8 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
         info={"name": name, "data": data, "recipe": {"epsilon": epsilon}, "note": "converted"},
     )
     own = model.backbone.state_dict()
+    if "_conv_stem.weight" in state and len(state) == len(own):
+        state = dict(zip(own, state.values(), strict=True))  # other names, in the same order
     counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}
     tensors = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     wrong = sorted((own.keys() - counters.keys()) ^ tensors.keys())
@@ -77,6 +88,25 @@ def convert(state: dict[str, Tensor], architecture: str, *, name: str, width: fl
         raise ValueError(f"architecture: expected the file of a {architecture}, got one that differs in {wrong[0]}")
     model.backbone.load_state_dict(counters | tensors)
     return model.eval()
+
+
+def like(model: Classifier, other: Classifier) -> Classifier:
+    """``model`` with the classes of ``other`` alone, found by their names; ValueError for one that it does not know."""
+    known = {_letters(name): index for index, name in reversed(list(enumerate(model.classes)))}
+    for name in other.classes:
+        if _letters(name) not in known:
+            raise ValueError(f"like: expected classes that {model.name} knows, got {name}")
+    rows = [known[_letters(name)] for name in other.classes]
+    chosen = Classifier(**model.config | {"classes": other.classes, "groups": other.groups, "presets": {}})
+    state = model.state_dict()
+    for name, tensor in list(state.items())[-2:]:  # the head's
+        state[name] = tensor[rows]
+    chosen.load_state_dict(state)
+    return chosen.eval()
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def _split_normalisation(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
@@ -121,6 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--architecture", choices=BACKBONES, help="the network (default: from the file's name)")
     parser.add_argument("--width", type=float, default=1, help="multiplier of the channels (default 1)")
     parser.add_argument("--name", help="name of the checkpoint (default: that of the file)")
+    parser.add_argument("--like", metavar="CHECKPOINT", help="keep only the classes of this checkpoint")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     try:
@@ -130,6 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = foreign.fetch_url(options.url, Path(folder)) if options.url else foreign.fetch(options.file)
             model = convert(foreign.read(path), architecture, name=name, width=options.width)
+        model = like(model, hub.load(options.like)) if options.like else model
         checkpoint.save(options.output, model)
     except ValueError as error:
         parser.exit(2, f"{error}\n")

@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
         own = {flag.removeprefix("--"): getattr(options, flag.removeprefix("--")) for flag in measure.options}
         if "judge" in own:
             own["judge"] = None if own["judge"] == "none" else load_judge(own["judge"], model)
+        if "also" in own:
+            own["also"] = [load_judge(name, model) for name in own["also"]]
         data = [_split(model, split, options.data) for split in measure.splits]
         count = options.count or measure.count
         figures = measure.measure(model, *data, count=count, accelerator=accelerator, **own)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
@@ -43,8 +44,8 @@ def check(model: Classifier, judge: Classifier | None, *data: Pictures, count: i
             raise ValueError(f"judge: expected another classifier than the checkpoint, got {judge.name} itself")
         if judge.classes != model.classes:
             raise ValueError(f"judge: expected the classes {model.classes}, got {judge.classes}")
-        if judge.image_size != model.image_size:
-            raise ValueError(f"judge: expected pictures of {model.image_size} pixels, got {judge.image_size}")
+        if judge.image_size < model.image_size:
+            raise ValueError(f"judge: expected one of at least {model.image_size} pixels, got {judge.image_size}")
     for pictures in data:
         if pictures.classes != model.classes:
             raise ValueError(f"data: expected the classes {model.classes}, got {pictures.classes}")
@@ -56,9 +57,20 @@ def check(model: Classifier, judge: Classifier | None, *data: Pictures, count: i
 
 @torch.no_grad()
 def outputs(judge: Classifier, pictures: Tensor | Stored) -> tuple[Tensor, Tensor]:
-    """Features (N, D) and logits (N, classes), on the judge's device, of uint8 pictures (N, 3, S, S)."""
-    features = torch.cat([judge.representation(part.to(judge.device) / 255) for part in pictures.split(BATCH)])
+    """Features (N, D) and logits (N, classes), on the judge's device, of uint8 pictures (N, 3, S, S).
+
+    Pictures of another size than the judge's are resized.
+    """
+    parts = (part.to(judge.device) / 255 for part in pictures.split(BATCH))
+    features = torch.cat([judge.representation(fitted(part, judge.image_size)) for part in parts])
     return features, judge.head(features)
+
+
+def fitted(x: Tensor, side: int) -> Tensor:
+    """Pictures (N, 3, S, S) in [0, 1] with S = ``side``, by bicubic interpolation."""
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def judge_accuracy(logits: Tensor, labels: Tensor) -> dict:

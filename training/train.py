@@ -15,17 +15,16 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from synth import checkpoint, hub
+from synth import checkpoint
 from synth.classifier import Classifier
 from synth.constraints import L2
 from synth.objectives import cross_entropy
 from synth.pgd import pgd
-from training import energy, loop, machine
+from training import distillation, energy, loop, machine
 from training.config import TrainConfig, parse
 from training.data import Pictures, augment, crop_resized, hold_out, load, mixed
-from training.narrow import narrow
-from training.recipes import RECIPES, command, recipe
-from training.widen import widen
+from training.initial import build
+from training.recipes import RECIPES, recipe
 
 MIN_PICTURES = 4
 """Pictures that a class needs."""
@@ -73,6 +72,7 @@ def train(
     elsewhere = None
     if config.negatives and config.negatives != energy.BATCH:
         elsewhere = load(config.negatives, "train", config.image_size).pictures
+    known = distillation.targets(config.teacher, data, output, accelerator) if config.teacher else None
 
     parts = {"model": model} | ({} if average is None else {"average": average}) | {"momentum": optimizer}
     curriculum = energy.Curriculum(config.energy_auc, config.energy_steps)
@@ -94,10 +94,10 @@ def train(
             x = crop_resized(x, batch.generator, config.crop, now.image_size, batch.part, count)
         else:
             x = augment(x, batch.generator, now.padding, batch.part, count)
-        targets, real = batch.labels, x
+        targets, real = batch.labels if known is None else known[batch.indices[batch.part]], x
         if config.mix:
-            one_hot = F.one_hot(targets, len(data.classes)).float()
-            x, targets = mixed(x, one_hot, batch.generator, config.mix, batch.part, count)
+            probabilities = F.one_hot(targets, len(data.classes)).float() if known is None else targets
+            x, targets = mixed(x, probabilities, batch.generator, config.mix, batch.part, count)
         directions = torch.randn((count, *x.shape[1:]), generator=batch.generator)[batch.part]
         negatives = [tensor[batch.part] for tensor in negatives]
         if negatives and config.negatives == energy.BATCH:
@@ -151,26 +151,6 @@ def train(
         if run.over:
             break
     return result.eval()
-
-
-def build(config: TrainConfig, data: Pictures) -> Classifier:
-    """The network that training begins with: random weights, or those of ``config.initial`` that fit."""
-    pairs = config.pairs if len(data.classes) > 2 else dict([data.classes, data.classes[::-1]])
-    model = Classifier(
-        architecture=config.architecture,
-        classes=data.classes,
-        image_size=config.image_size,
-        width=config.width,
-        mean=list(config.mean),
-        std=list(config.std),
-        presets=config.presets,
-        groups=data.groups,
-        pairs=[pair for pair in pairs.items() if set(pair) <= set(data.classes)],
-        info={"name": config.name, "data": config.data, "recipe": config.facts, "command": command(config)},
-    )
-    if config.initial:
-        _load_initial(model, config)
-    return model
 
 
 def attack(
@@ -232,34 +212,6 @@ def _groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     return [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0}]
-
-
-def _load_initial(model: Classifier, config: TrainConfig) -> None:
-    """Weights (and starts) of the checkpoint that a run begins with; ValueError if it does not fit.
-
-    A second stage continues with the same network. Any other run takes the tensors whose name and shape fit its own, so
-    that a checkpoint of other classes or of another size lends its features; a narrower network of the same classes is
-    widened, and keeps its function; of a wider one the strongest channels stay.
-    """
-    initial = hub.load(config.initial)
-    own, theirs = (
-        {name: value for name, value in one.state_dict().items() if name.startswith("backbone.")}
-        for one in (model, initial)
-    )
-    if initial.architecture == model.architecture and initial.width != model.width and not config.energy_steps:
-        wider = initial.width < model.width
-        changed = widen(theirs, own, torch.Generator().manual_seed(config.seed)) if wider else narrow(initial, own)
-        model.load_state_dict(changed, strict=False)
-        return
-    fitting = {n: value for n, value in theirs.items() if n in own and value.shape == own[n].shape}
-    if len(fitting) < (len(own) if config.energy_steps else len(own) // 2):
-        raise ValueError(f"initial: expected a network like that of {config.name}, got {config.initial}")
-    model.load_state_dict(fitting, strict=False)
-    if not config.energy_steps:
-        return
-    if "mixture" not in initial.starts:
-        raise ValueError(f"initial: expected a checkpoint with a start.safetensors, got {config.initial}")
-    model.start_tensors = initial.start_tensors
 
 
 def main(arguments: list[str] | None = None) -> None:

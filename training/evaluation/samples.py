@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from synth.classifier import Classifier
 from training.data import Pictures
 from training.evaluation.base import JUDGE, Measure, reason
 from training.judge import Reference, check, judge_samples, outputs, rounded
@@ -20,6 +21,7 @@ from training.tables import table
 _SIDE = 64
 """Pixels that larger pictures are shrunk to, where they are compared as such."""
 _PIXELS = f"pixels in [0, 1], of larger pictures shrunk to {_SIDE} x {_SIDE}"
+SETS = ("samples", "starts", "test pictures")
 
 
 class SampleQuality(Measure):
@@ -27,28 +29,31 @@ class SampleQuality(Measure):
     order = 3
     help = "quality of generated pictures"
     count = 10_000
-    options = JUDGE
+    options = JUDGE | {"--also": {"nargs": "+", "default": (), "help": "further judges of the same samples"}}
     splits = ("train", "test")
 
-    def measure(self, model, train, test, *, judge, count=10_000, accelerator, batch=50, inception=True, **settings):
+    def measure(
+        self, model, train, test, *, judge, also=(), count=10_000, accelerator, batch=50, inception=True, **settings
+    ):
         """Figures of ``count`` class-balanced samples of ``model``, of their starts and of as many real test pictures.
 
         The reference of FID, KID, precision and recall is ``count`` class-balanced random training pictures, or all if
         they are fewer. "nearest_train" is the median L2 distance to the nearest of all training pictures: if samples
         were copies, theirs would lie below that of the test pictures.
 
-        judge: another classifier of the same classes and picture size; its representation is the feature space.
+        judge: another classifier of the same classes; its representation is the feature space. also: further ones.
         inception: whether to add the figures of torch-fidelity's Inception v3, if its weights are here or can be
         downloaded; if not, "absent" says why.
         settings: of ``synth.generation``, its ``preset`` included, instead of the checkpoint's tuned preset.
 
         {"count", "settings", "precision", "seconds_per_picture", "reference", "judge": {"extractor", "samples",
-        "starts", "test pictures"}, "pixels": likewise, "inception": likewise, "absent": {}}; seconds aside, the same
-        for any number of processes. ValueError for a judge, data or count that do not fit.
+        "starts", "test pictures"}, "also": [likewise], "pixels": likewise, "inception": likewise, "absent": {}};
+        seconds aside, the same for any number of processes. ValueError for a judge, data or count that do not fit.
         """
         if judge is None:
             raise ValueError("judge: expected the name of one, got none")
-        check(model, judge, train, test, count=count)
+        for one in (judge, *also):
+            check(model, one, train, test, count=count)
         samples = generate(model, count, accelerator=accelerator, batch=batch, **settings)
 
         def report() -> dict:
@@ -59,14 +64,19 @@ class SampleQuality(Measure):
                 "starts": (samples.starts, samples.labels),
                 "test pictures": (real.pictures, real.labels),
             }
-            reference = Reference(judge.inference_copy().to(accelerator.device), references.pictures)
+
+            def judged(judge: Classifier) -> dict:
+                reference = Reference(judge.inference_copy().to(accelerator.device), references.pictures)
+                return {"extractor": f"judge {judge.name}", **_judge_figures(sets, reference, train)}
+
             result = {
                 "count": count,
                 "settings": {name: values[name] for name in values if name not in ("class_name", "count", "seed")},
                 "precision": arithmetic(accelerator),
                 "seconds_per_picture": rounded(samples.seconds),
                 "reference": f"{len(references)} class-balanced random training pictures of {len(train)}",
-                "judge": {"extractor": f"judge {judge.name}", **_judge_figures(sets, reference, train)},
+                "judge": judged(judge),
+                "also": [judged(one) for one in also],
                 "pixels": {"extractor": _PIXELS, **_pixel_figures(sets, train, accelerator.device)},
                 "absent": {},
             }
@@ -95,13 +105,10 @@ class SampleQuality(Measure):
             "judge predicts the class of a picture. The last column is the median L2 distance to the nearest training "
             "picture: if the samples were copies, it would be smaller than that of the test pictures.",
         ]
-        for space in ("judge", "inception"):
-            if space in figures:
-                rows = [
-                    _row(name, figures[space][name], figures["pixels"][name])
-                    for name in ("samples", "starts", "test pictures")
-                ]
-                parts += [f"In the features of {figures[space]['extractor']}:", table(head, rows)]
+        spaces = [figures[name] for name in ("judge", "inception") if name in figures]
+        for space in [*spaces[:1], *figures.get("also", []), *spaces[1:]]:
+            rows = [_row(name, space[name], figures["pixels"][name]) for name in SETS]
+            parts += [f"In the features of {space['extractor']}:", table(head, rows)]
         return parts + [reason(name.capitalize(), why) for name, why in figures["absent"].items()]
 
 

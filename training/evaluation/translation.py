@@ -112,8 +112,8 @@ def _check(model, judge, data: Pictures, pairs: list[tuple[str, str]], count: in
         raise ValueError(f"pairs: expected source:target, since {model.name} names none, got nothing")
     if count < 1:
         raise ValueError(f"count: expected at least 1, got {count}")
-    if judge.image_size != model.image_size:
-        raise ValueError(f"judge: expected pictures of {model.image_size} pixels, got {judge.image_size}")
+    if judge.image_size < model.image_size:
+        raise ValueError(f"judge: expected one of at least {model.image_size} pixels, got {judge.image_size}")
     for source, target in pairs:
         for name, classes, owner in (
             (source, data.classes, "the data"),
