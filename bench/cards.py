@@ -38,17 +38,11 @@ CARDS = {
     f"{LARGE}-inpainting": "Fill a hole",
     f"{LARGE}-super_resolution": "Add detail to a small picture",
     f"{LARGE}-ordinary": "Robust beside ordinary",
-    f"{SMALL}-landscape": "Turn mountains into a seashore",
+    f"{LARGE}-maximisation": "Build a church from a wood",
     f"{LARGE}-interpolation": "Walk between two pictures",
 }
 """Titles of the cards, in order, by the name of the stored result."""
 MORE: dict[str, dict] = {
-    f"{SMALL}-landscape": {
-        "checkpoint": SMALL,
-        "task": "translation",
-        "examples": {"picture": "alp"},
-        "settings": {"class_name": "seashore"},
-    },
     f"{LARGE}-ordinary": {
         "checkpoint": LARGE,
         "task": "generation",

@@ -19,14 +19,15 @@ class CifarResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, channels[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU(inplace=True)
-        before = channels[0]
-        for index, count in enumerate(channels):
-            shortcut = None if index == 0 else _Shortcut(count - before)
-            first = BasicBlock(before, count, stride=1 + (index > 0), downsample=shortcut)
-            others = (BasicBlock(count, count) for _ in range(blocks - 1))
-            self.add_module(f"layer{index + 1}", nn.Sequential(first, *others))
-            before = count
-        self.fc = nn.Linear(before, num_classes)
+        first, second, third = channels
+        self.layer1 = nn.Sequential(*(BasicBlock(first, first) for _ in range(blocks)))
+        self.layer2 = self._smaller(first, second, blocks)
+        self.layer3 = self._smaller(second, third, blocks)
+        self.fc = nn.Linear(third, num_classes)
+
+    def _smaller(self, before: int, count: int, blocks: int) -> nn.Sequential:
+        first = BasicBlock(before, count, 2, _Shortcut(count - before))
+        return nn.Sequential(first, *(BasicBlock(count, count) for _ in range(blocks - 1)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))

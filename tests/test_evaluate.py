@@ -89,6 +89,26 @@ def test_autoattack_is_no_weaker_than_pgd():
     assert autoattack["apgd-ce_l2_0.3"]["value"] <= under_pgd["pgd20_l2_0.3"]["value"]
 
 
+def test_autoattack_goes_on_where_it_ended(tmp_path, monkeypatch):
+    pytest.importorskip("pyautoattack")
+    torch.manual_seed(0)
+    model = Classifier(width=0.125, classes=["a", "b"]).eval()
+    pictures = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
+    data = Pictures(pictures, torch.arange(6) % 2, model.classes, [])
+    settings = {"epsilon": [0.2], "accelerator": Accelerator(cpu=True), "batch": 2, "attacks": ["apgd-ce"]}
+    measure = AutoAttack()
+    whole = measure.measure(model, data, **settings)
+    model.folder = tmp_path
+    save(tmp_path, model)
+    first = measure.measure(model, data.subset(torch.arange(4)), **settings)
+    report.store(tmp_path, measure, first, "first", {"minutes": 3})
+    assert measure.measure(model, data, skip=4, **settings) == whole
+    assert report.minutes(tmp_path, measure, whole) == 3
+    for skip in (2, 3):
+        with pytest.raises(ValueError, match="skip: expected 4, of so many pictures apgd-ce_l2_0.2 is known, got"):
+            measure.measure(model, data, skip=skip, **settings)
+
+
 def test_commands_make_a_complete_checkpoint(checkpoint, data):
     fit_start.main([str(checkpoint), "--data", str(data), "--components", "8"])
     tensors = starts.load(checkpoint / "start.safetensors")

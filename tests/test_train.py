@@ -248,9 +248,7 @@ def test_a_teacher_gives_the_targets(tmp_path, toy, whole):
     assert torch.equal(distillation.targets("kept in the folder", data, tmp_path, accelerator), known)
     with pytest.raises(ValueError, match="teacher: expected the probabilities of 4 pictures"):
         distillation.targets("kept in the folder", data.subset(torch.arange(4)), tmp_path, accelerator)
-    with pytest.raises(
-        ValueError, match="teacher: expected a checkpoint of the classes of the data"
-    ):
+    with pytest.raises(ValueError, match="teacher: expected a checkpoint of the classes of the data"):
         distillation.targets("cifar10-judge", data, tmp_path / "other", accelerator)
 
     taught = dataclasses.replace(TOY, teacher=str(whole[0] / "checkpoint"), mix=0.5)

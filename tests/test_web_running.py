@@ -213,6 +213,21 @@ def test_the_picture_under_the_pointer(rows):
         assert run.at(x, y) == index and page.getpixel((x, y)) == image.getpixel((31, 31))
 
 
+@pytest.mark.parametrize("count", [2, 8, 32])
+def test_a_walk_shows_the_chosen_picture_large_above_all_of_them(count):
+    model, picture = load("tiny"), Image.new("RGB", (32, 32), "red")
+    frame = TASKS["interpolation"](model, picture=picture, other=Image.new("RGB", (32, 32), "blue"), count=count)
+    assert Run(frame).sheet().size == sheet(frame.pictures).size, "all alike until one is chosen"
+    run = Run(frame, chosen=count // 2)
+    page, colours = run.sheet(pixels=True), [image.getpixel((16, 16)) for image in frame.images]
+    assert page.getpixel((224, 224)) == colours[count // 2] and run.picture.getpixel((16, 16)) == colours[count // 2]
+    assert run.at(224, 224) == count // 2
+    for index in range(count):
+        x, y = (corner + run.walk.side // 2 for corner in run.walk.corner(index))
+        assert run.at(x, y) == index and page.getpixel((x, y)) == colours[index]
+    assert Run(frame, chosen=1, other=frame).sheet().size == sheet(frame.pictures).size, "beside another: alike"
+
+
 def test_variations_repeat_no_picture():
     for task, settings in (("generation", {"count": 3}), ("inpainting", {})):
         assert next_seeds(TASKS[task], settings | {"seed": 5}) == [

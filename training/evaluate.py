@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import shlex
 import sys
 import time
@@ -58,6 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
     if accelerator.is_main_process:
         command = shlex.join(["python", "-m", "training.evaluate", *(arguments or sys.argv[1:])])
         minutes = round((time.monotonic() - start) / 60, 1)
+        if own.get("skip"):  # the whole, as if it had been one run
+            command = re.sub(r" --skip[ =]\d+", "", command)
+            minutes += report.minutes(model.folder, measure, figures)
         run = {"minutes": minutes, "machine": machine(accelerator), "version": VERSION}
         report.store(model.folder, measure, figures, command, run)
         write_card(model.folder)

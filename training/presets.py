@@ -125,7 +125,7 @@ IMAGENET20_PRESETS = {
     "sketch": {
         "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_STEADY},
     },
-    "painting": {"tuned": {"feature": 186, "epsilon": 40, "steps": 30, "step_size": 1.4, **_CALM}},
+    "painting": {"tuned": {"feature": 14, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY}},
     "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_STEADY}},
     "denoising": {"tuned": {"depth": 1}},
     "reconstruction": {"tuned": {"depth": 2, "steps": 40, "step_size": 5}},

@@ -24,7 +24,7 @@ STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
     "corgi": ("golden retriever", "lion", "dog"),
     "shepherd": ("dingo", "lion", "dog"),
-    "wood": (),
+    "wood": ("church",),
     "cat": ("lion", "dingo", "dog"),
     "cat's face": ("lion", "dingo", "dog"),
     "raccoon": ("lesser panda", "dingo", "cat"),

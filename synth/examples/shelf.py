@@ -21,7 +21,7 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "interpolation": {"picture": ("alp", "raccoon's face"), "other": ("cliff", "cat's face")},
     "inpainting": {"picture": ("lion", "horse", "shepherd")},
     "super_resolution": {"picture": ("lion", "horse", "raccoon's face")},
-    "maximisation": {"picture": ("lion", "shepherd", "golden retriever", "garbage truck")},
+    "maximisation": {"picture": ("lion", "wood", "shepherd", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
     "anomaly_detection": {"picture": ("lion", "church")},
 }

@@ -63,6 +63,7 @@ class Task(ABC):
     first_setting: the parameters before it say what to do; presets fill in it and those that follow.
     renamed: {old name of a parameter: its name}, for old pictures, links and presets.
     drawn: whether the user draws the picture.
+    walks: whether its pictures lead from one to the next.
     shows_target: whether the captions of examples name the class that they turn into, too.
     """
 
@@ -75,6 +76,7 @@ class Task(ABC):
     first_setting = "epsilon"
     renamed: dict[str, str] = {}
     drawn = False
+    walks = False
     shows_target = False
 
     @abstractmethod

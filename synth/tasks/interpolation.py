@@ -15,6 +15,7 @@ class Interpolation(Inversion):
     name = "interpolation"
     title = "Interpolate"
     order = 9
+    walks = True
     equation = r"x_t = G\big((1 - t) f(x_0) + t f(x_1)\big), \quad 0 \le t \le 1"
     parameters = {
         "picture": Picture(help="Where to begin."),

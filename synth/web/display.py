@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import gradio as gr
@@ -32,14 +33,14 @@ class Display:
             self.other = gr.Image(visible=False, **IMAGE)
         self.comparison = gr.Markdown(COMPARISON, visible=False)
         with gr.Row(elem_classes="look"):
-            stepped = first is not None and first.recorder is not None
-            self.scrubber = gr.Slider(0, 1, 0, step=1, visible=stepped, label="Scrub through the run", scale=4)
+            self.scrubber = gr.Slider(**scrubbed(first), step=1, scale=4)
             self.pixels = gr.Checkbox(False, label="Show pixels", scale=0, min_width=170)
         self.outputs = [self.slider, self.result, self.other, self.comparison, self.scrubber]
 
         live = {"trigger_mode": "always_last", "queue": False, **PRIVATE}
         pictures = [self.slider, self.result, self.other]
-        self.scrubber.input(self._scrub, [run_state, self.scrubber, self.pixels], [*pictures, status], **live)
+        scrubs = [run_state, self.scrubber, self.pixels]
+        self.scrubber.input(self._scrub, scrubs, [*pictures, status, run_state], **live)
         self.pixels.input(self._redraw, [run_state, self.pixels], pictures, **PRIVATE)
 
     def show_stored(self, run: Run) -> dict:
@@ -63,10 +64,9 @@ class Display:
         return self._pictures(run, save, pixels) | self._about(run)
 
     def _about(self, run: Run) -> dict:
-        steps = 0 if run.recorder is None else run.frame.step
         return {
             self.comparison: gr.Markdown(visible=compares_with_ordinary(run)),
-            self.scrubber: gr.Slider(0, max(1, steps), steps, visible=steps > 1),
+            self.scrubber: gr.Slider(**scrubbed(run)),
         }
 
     def clear(self) -> dict:
@@ -102,15 +102,32 @@ class Display:
             yield tuple(self._pictures(run, save, pixels).values())
 
     def _scrub(self, run: Run | None, step: int, pixels: bool):
-        """The kept pictures nearest to ``step``, and a status."""
-        if run is None or run.recorder is None:
+        """The kept pictures nearest to ``step``, and a status; of a walk the picture ``step``, which is chosen."""
+        if run is None or (run.recorder is None and not run.walk):
             yield gr.skip()
             return
+        if run.walk:
+            run = replace(run, chosen=step - 1)
+            with image_files() as save:
+                said = show(f"Picture {step} of {len(run.frame.pictures)}.")
+                yield *self._pictures(run, save, pixels).values(), said, run
+            return
+        assert run.recorder is not None
         steps = run.recorder.steps
         index = min(range(len(steps)), key=lambda index: abs(steps[index] - step))
         with image_files() as save:
             updates = self._pictures(run, save, pixels, run.recorder.pictures(index))
-            yield *updates.values(), show(f"Step {steps[index]} of the run.")
+            yield *updates.values(), show(f"Step {steps[index]} of the run."), gr.skip()
+
+
+def scrubbed(run: Run | None) -> dict:
+    """What the slider under a result goes through: the steps of a run, or the pictures of a walk."""
+    if run is not None and run.walk:
+        name = "Walk from the first picture to the last"
+        return {"minimum": 1, "maximum": run.walk.count, "value": run.walk.current + 1, "visible": True, "label": name}
+    steps = 0 if run is None or run.recorder is None else run.frame.step
+    shown = {"maximum": max(1, steps), "value": steps, "visible": steps > 1}
+    return {"minimum": 0, "label": "Scrub through the run"} | shown
 
 
 def files_of(run: Run, save, pixels: bool = False, x: Tensor | None = None) -> tuple[str, str | None, str | None]:

@@ -51,6 +51,13 @@ class Run:
         return len(self.frame.pictures) == 1 and not self.rows and self.other is None
 
     @property
+    def walk(self) -> views.Walk | None:
+        """How it is shown once one of its pictures is chosen, if these lead from one to the next."""
+        if not TASKS[self.frame.record.task].walks or self.other is not None:
+            return None
+        return views.Walk(len(self.frame.pictures), self.chosen or 0)
+
+    @property
     def first(self) -> int:
         """How many tiles of the sheet come before the pictures: the original, where each picture is something else."""
         return int(bool(self.rows) and self.frame.settings.get("picture") is not None)
@@ -62,6 +69,8 @@ class Run:
     def sheet_of(self, frame: Frame, pixels: bool = False, x: Tensor | None = None) -> Image.Image:
         """The pictures of ``frame``, this run's or the second checkpoint's, to look at."""
         x, rows = frame.pictures if x is None else x, frame.captions or self.rows
+        if self.walk and self.chosen is not None:
+            return self.walk.draw(x, pixels=pixels)
         if self.first:
             original = read(frame.settings["picture"], x.shape[-1])
             x, rows = torch.cat([original, x]), ("original", *rows)
@@ -74,6 +83,8 @@ class Run:
 
     def at(self, x: float, y: float) -> int:
         """Which picture lies at pixel (x, y) of the sheet; the first for the original."""
+        if self.walk and self.chosen is not None:
+            return self.walk.at(x, y)
         rows = ("original", *self.rows) if self.first else self.rows
         count = len(self.frame.pictures)
         height, width = self.frame.pictures.shape[2:]

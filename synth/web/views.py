@@ -107,6 +107,48 @@ def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chos
     return page
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Pictures that lead from one to the next: the ``current`` one of ``count`` large, and all of them small below."""
+
+    count: int
+    current: int
+
+    @property
+    def columns(self) -> int:
+        return -(-self.count // -(-self.count // 8))
+
+    @property
+    def side(self) -> int:
+        """Of each small one, in pixels."""
+        return (ONE - GAP * (self.columns - 1)) // self.columns
+
+    def corner(self, index: int) -> tuple[int, int]:
+        row, column = divmod(index, self.columns)
+        return column * (self.side + GAP), ONE + GAP + row * (self.side + GAP)
+
+    def at(self, x: float, y: float) -> int:
+        """The picture at pixel (x, y)."""
+        if y < ONE:
+            return self.current
+        column = min(int(x // (self.side + GAP)), self.columns - 1)
+        return min(int((y - ONE - GAP) // (self.side + GAP)) * self.columns + column, self.count - 1)
+
+    def draw(self, x: Tensor, *, pixels: bool = False) -> Image.Image:
+        """Pictures (N, 3, S, S) on one image."""
+        resample = Image.Resampling.NEAREST if pixels else Image.Resampling.BICUBIC
+        images = pictures.to_images(x)
+        page = Image.new("RGB", (ONE, self.corner(self.count - 1)[1] + self.side), "white")
+        page.paste(images[self.current].resize((ONE, ONE), resample), (0, 0))
+        for index, image in enumerate(images):
+            left, top = self.corner(index)
+            page.paste(image.resize((self.side, self.side), resample), (left, top))
+            if index == self.current:
+                box = (left, top, left + self.side - 1, top + self.side - 1)
+                ImageDraw.Draw(page).rectangle(box, outline=OUTLINE, width=4)
+        return page
+
+
 def beside(images: dict[str, Image.Image]) -> Image.Image:
     """Images side by side, each below its name."""
     width = sum(image.width + GAP for image in images.values()) - GAP

@@ -65,6 +65,17 @@ def test_a_run_is_scrubbed_and_exported(page):
         assert len([name for name in archive.namelist() if name.endswith(".png")]) == 8 + 1
 
 
+def test_a_walk_is_scrubbed_picture_by_picture(page):
+    open_tab(page, "interpolation")
+    run(page)
+    overview = result(page).size
+    number = in_tab(page, "input[aria-label*='Walk from'][type=number]")
+    number.fill("3")
+    number.press("Enter")
+    in_tab(page, ":text('Picture 3 of 8.')").wait_for()
+    assert result(page).size == (448, 504) != overview
+
+
 def test_a_result_is_used_in_another_tab(page, calls):
     show_pixels(page)
     run(page)

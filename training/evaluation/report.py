@@ -48,5 +48,12 @@ def store(folder: Path, section: Section, figures: dict, command: str, run: dict
     checkpoint.add(folder, evaluation=report)
 
 
+def minutes(folder: Path, section: Section, figures: dict) -> float:
+    """What the runs took that measured the figures of these names so far."""
+    report = read(folder)
+    commands = {known["command"] for name, known in report.get(section.key, {}).items() if name in figures}
+    return sum(report["runs"].get(command, {}).get("minutes", 0) for command in commands)
+
+
 def _renamed(values: dict) -> dict:
     return {RENAMED.get(name, name): value for name, value in values.items()}
