@@ -18,7 +18,7 @@ WINDOW = 5
 """Pixels a side over which the heat map is averaged, at 64 pixels."""
 STEPS, STEP_SIZE = 1, 2.0
 """With which decoders scored the normal pictures that they keep for comparison."""
-HOTTEST = 0.25
+HOTTEST = 0.5
 """Mean absolute difference that is white on the heat map."""
 DIM = 0.5
 """How bright the picture is below it."""
