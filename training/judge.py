@@ -110,8 +110,12 @@ class Reference:
 
         {"fid", "inception_score": {mean, std, splits}, "kid": {mean, std}, "precision", "recall"}.
         """
-        features, logits = (part.cpu() for part in self.extract(pictures))
-        splits = max(1, min(10, len(pictures) // 100))
+        return self.compare_outputs(*self.extract(pictures))
+
+    def compare_outputs(self, features: Tensor, logits: Tensor) -> dict:
+        """The same of what the judge says of the pictures: features (N, D) and logits (N, classes)."""
+        features, logits = features.cpu(), logits.cpu()
+        splits = max(1, min(10, len(features) // 100))
         score = isc_features_to_metric(logits, splits)
         size = min(1000, min(len(features), len(self.features)) // 2)
         kid = kid_features_to_metric(features, self.features, kid_subset_size=size, verbose=False)
@@ -130,12 +134,12 @@ def judge_samples(pictures: Tensor, labels: Tensor, reference: Reference) -> dic
 
     {"judge_accuracy"}, where the judge knows superclasses "judge_group_accuracy", and the figures of ``compare``.
     """
-    judge, logits = reference.judge, outputs(reference.judge, pictures)[1]
+    judge, (features, logits) = reference.judge, reference.extract(pictures)
     accuracy = {"judge_accuracy": judge_accuracy(logits, labels)}
     if judge.groups:
         correct = judge.group_numbers[logits.argmax(1)] == judge.group_numbers[labels.to(logits.device)]
         accuracy["judge_group_accuracy"] = proportion(int(correct.sum()), len(labels))
-    return accuracy | reference.compare(pictures)
+    return accuracy | reference.compare_outputs(features, logits)
 
 
 def inception(device: torch.device) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

@@ -41,7 +41,8 @@ class SampleQuality(Measure):
         they are fewer. "nearest_train" is the median L2 distance to the nearest of all training pictures: if samples
         were copies, theirs would lie below that of the test pictures.
 
-        judge: another classifier of the same classes; its representation is the feature space. also: further ones.
+        judge: another classifier of the same classes; its representation is the feature space. also: further ones,
+        whose figures do without the distance to the nearest training picture.
         inception: whether to add the figures of torch-fidelity's Inception v3, if its weights are here or can be
         downloaded; if not, "absent" says why.
         settings: of ``synth.generation``, its ``preset`` included, instead of the checkpoint's tuned preset.
@@ -65,7 +66,7 @@ class SampleQuality(Measure):
                 "test pictures": (real.pictures, real.labels),
             }
 
-            def judged(judge: Classifier) -> dict:
+            def judged(judge: Classifier, train: Pictures | None = None) -> dict:
                 reference = Reference(judge.inference_copy().to(accelerator.device), references.pictures)
                 return {"extractor": f"judge {judge.name}", **_judge_figures(sets, reference, train)}
 
@@ -75,7 +76,7 @@ class SampleQuality(Measure):
                 "precision": arithmetic(accelerator),
                 "seconds_per_picture": rounded(samples.seconds),
                 "reference": f"{len(references)} class-balanced random training pictures of {len(train)}",
-                "judge": judged(judge),
+                "judge": judged(judge, train),
                 "also": [judged(one) for one in also],
                 "pixels": {"extractor": _PIXELS, **_pixel_figures(sets, train, accelerator.device)},
                 "absent": {},
@@ -124,12 +125,14 @@ def nearest(x: Tensor, among: Tensor, chunk: int = 2048) -> Tensor:
     return (x - among[index.to(among.device)].to(x)).norm(dim=1)  # again, since cdist rounds small distances
 
 
-def _judge_figures(sets: dict, reference: Reference, train: Pictures) -> dict:
-    train_features, _ = outputs(reference.judge, train.pictures)
-    figures = {}
-    for name, (pictures, labels) in sets.items():
-        distance = nearest(outputs(reference.judge, pictures)[0], train_features).median().item()
-        figures[name] = judge_samples(pictures, labels, reference) | {"nearest_train": rounded(distance)}
+def _judge_figures(sets: dict, reference: Reference, train: Pictures | None) -> dict:
+    """train: all training pictures, if the distance to the nearest of them is to be measured."""
+    figures = {name: judge_samples(*labelled, reference) for name, labelled in sets.items()}
+    if train is not None:
+        features, _ = outputs(reference.judge, train.pictures)
+        for name, (pictures, _) in sets.items():
+            distance = nearest(outputs(reference.judge, pictures)[0], features).median().item()
+            figures[name]["nearest_train"] = rounded(distance)
     return figures
 
 
