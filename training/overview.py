@@ -18,23 +18,29 @@ def bundled_table(short: bool = False) -> str:
     names = [name for name in hub.bundled() if (hub.folder(name) / checkpoint.EVALUATION).exists()]
     figures = ["clean", *(f"pgd20_l2_{radius:g}" for radius in (0.5, 1, 1.5, 2, 3))]
     titles = [title(figure).replace("accuracy", "").replace(" under ", "").strip() for figure in figures]
-    head = ["checkpoint", "network", "parameters", "weights", *titles, "samples: FID, judge accuracy", "training"]
+    head = ["checkpoint", "network", "parameters", "weights", *titles]
+    head += ["samples: FID, judge accuracy", "the same, public judge", "training"]
     rows = []
     for name in names:
         folder = hub.folder(name)
         report, config = reports.read(folder), json.loads((folder / checkpoint.CONFIG).read_text())
         info, accuracy = config["info"], report.get("accuracy", {})
         accuracies = [f"{accuracy[figure]['value']:.1%}" if figure in accuracy else "" for figure in figures]
-        samples = report.get("samples", {}).get("judge", {}).get("samples")
-        quality = f"{samples['fid']:.3g}, {samples['judge_accuracy']['value']:.1%}" if samples else ""
+        samples = report.get("samples", {})
+        quality = [_quality(samples.get("judge")), _quality(next(iter(samples.get("also", [])), None))]
         size = (folder / checkpoint.WEIGHTS).stat().st_size / 1e6
         network = f"{config['architecture']}, width {config['width']:g}"
         cost = f"{info['epochs']:g} epochs, {info['minutes']:.0f} min on {info['machine']}"
         row = [f"[`{name}`](checkpoints/{name})", network, f"{parameters(folder):.1f} M", f"{size:.1f} MB"]
-        rows.append([*row, *accuracies, quality, cost])
+        rows.append([*row, *accuracies, *quality, cost])
     if short:
         head, *rows = ([row[0], *row[4:-1]] for row in (head, *rows))
     return table(head, rows)
+
+
+def _quality(judged: dict | None) -> str:
+    """The FID of samples, and how often the judge sees their class."""
+    return f"{judged['samples']['fid']:.3g}, {judged['samples']['judge_accuracy']['value']:.1%}" if judged else ""
 
 
 def untrained_table() -> str:
