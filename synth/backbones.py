@@ -1,4 +1,4 @@
-"""The networks that a checkpoint may have: torchvision's, with stems that fit small pictures."""
+"""The networks that a checkpoint may have: torchvision's, with stems that fit small pictures, and three of our own."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from synth.sizes import CLASSES, SIDE, check_names, check_numbers, check_table, 
 class Classifier(nn.Module):
     """A classifier of pictures in [0, 1]; ``synth.checkpoint`` saves and loads it.
 
-    architecture: one of ``synth.backbones.BACKBONES``, torchvision's.
+    architecture: one of ``synth.backbones.BACKBONES``.
     classes: names, in the order of the logits.
     image_size: the side, in pixels, that it was trained at; it also decides the stem.
     width: multiplier of the channel counts.
