@@ -1,4 +1,7 @@
-"""One-vs-rest anomaly detection on CIFAR-10, for ``bench.autoencoder``: a decoder of each class, and its residuals."""
+"""Anomaly detection, for ``bench.autoencoder``.
+
+One-vs-rest on CIFAR-10 by a decoder of each class and its residuals, and where the heat map finds a pasted part.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.objectives import feature_distance
-from synth.tasks.anomaly_detection import anomaly_scores
+from synth.tasks.anomaly_detection import anomaly_scores, feature_misfit, pixel_misfit
 from training import loop, machine
-from training.data import Pictures, load
+from training.data import Pictures, load, of
 from training.intervals import mean
 from training.sampling import balanced
 from training.train_decoder import DecoderConfig, DecoderTrainer, train
@@ -26,6 +30,8 @@ SIZE = 32
 DEPTH = 3
 STEPS, STEP_SIZE = 5, 2.0
 BATCH = 250
+PASTED, PLACES = 4, 25
+"""By how much what is pasted is shrunk, and how many pictures at a time."""
 
 
 def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, relative: bool = False) -> list[dict]:
@@ -63,6 +69,49 @@ def measure(model: Classifier, twin: Classifier, judge: Classifier, options, *, 
         }
         for title, values in areas.items()
     ]
+
+
+def places(model: Classifier, twin: Classifier, judge: Classifier, options) -> list[dict]:
+    """AUROC of the pixels under a shrunk picture that was pasted into a normal one, by two heat maps.
+
+    What is pasted shows something else, or, as a control, something normal too. Normal is what the first decoder with
+    a name has seen.
+    """
+    name = next(filter(None, model.decoders), None)
+    if name is None:
+        raise ValueError(f"checkpoint: expected one with a decoder of normal pictures, got {model.name}")
+    engine, data = model.inference_copy(), of(model, "test", options.data)
+    decoder, everything = engine.decoders[name], engine.decoder
+    known = set(decoder.info["classes"])
+    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(0)).tolist()
+    normal = [index for index in shuffled if data.classes[int(data.labels[index])] in known]
+    odd = [index for index in shuffled if data.classes[int(data.labels[index])] not in known]
+    count = min(options.count, len(normal) // 2, len(odd))
+    areas: dict[str, list[float]] = {}
+    for title, others in (("something else", odd), (f"another {name}", normal[count:])):
+        generator = torch.Generator().manual_seed(1)
+        for begin in range(0, count, PLACES):
+            indices = slice(begin, min(begin + PLACES, count))
+            x, mask = paste(data[torch.tensor(normal[indices])][0], data[torch.tensor(others[indices])][0], generator)
+            with torch.no_grad():
+                z = engine.maps(x, decoder.depth)[-1]
+                ours, usual = (pixel_misfit(one(z, decoder.depth), x) for one in (decoder, everything))
+            for kind, level in {"features": feature_misfit(engine, decoder, x), "pixels": ours - usual}.items():
+                found = [auroc(one.flatten(), where.flatten()) for one, where in zip(level, mask, strict=True)]
+                areas.setdefault(f"{title}, {kind}", []).extend(found)
+    return [{"picture": title, "auroc": mean(values)} for title, values in areas.items()]
+
+
+def paste(x: Tensor, others: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """``x`` (N, 3, S, S) with ``others``, shrunk, anywhere inside, and where they are, (N, 1, S, S), 1 or 0."""
+    side = x.shape[-1] // PASTED
+    small, x = F.interpolate(others, (side, side), mode="bilinear", antialias=True), x.clone()
+    mask = torch.zeros_like(x[:, :1], dtype=torch.long)
+    for one, where, patch in zip(x, mask, small, strict=True):
+        top, left = torch.randint(0, x.shape[-1] - side + 1, (2,), generator=generator).tolist()
+        one[:, top : top + side, left : left + side] = patch
+        where[:, top : top + side, left : left + side] = 1
+    return x, mask
 
 
 def scores(engine: Classifier, decoder: Decoder, x: Tensor, relative: bool) -> dict[str, Tensor]:

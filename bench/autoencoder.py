@@ -1,8 +1,8 @@
 """What decoding robust features is worth: ``python -m bench.autoencoder TABLE --data FOLDER`` prints one table.
 
 Tables: reconstruction, denoising, style, hybrid, anomaly, relative (anomaly, in proportion to the residual of a decoder
-of everything). They compare the robust checkpoint with its standard twin, whose decoders were trained with the same
-settings, on held-out pictures; the figures are means with 95 % intervals.
+of everything), places (where its heat map is hot). They compare the robust checkpoint with its standard twin, whose
+decoders were trained with the same settings, on held-out pictures; the figures are means with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -217,6 +217,7 @@ TABLES = {
     "hybrid": hybrid,
     "anomaly": anomaly.measure,
     "relative": partial(anomaly.measure, relative=True),
+    "places": anomaly.places,
 }
 
 

@@ -33,13 +33,13 @@ CARDS = {
     f"{LARGE}-generation": "Pictures from nothing",
     f"{LARGE}-style_transfer": "Redraw it in another style",
     f"{LARGE}-sketch": "Turn a sketch into a picture",
-    f"{LARGE}-denoising": "Clean a noisy picture",
     f"{LARGE}-translation": "Change the animal",
+    f"{LARGE}-painting": "Paint what it looks for",
     f"{LARGE}-inpainting": "Fill a hole",
-    f"{LARGE}-super_resolution": "Add detail to a small picture",
-    f"{LARGE}-ordinary": "Robust beside ordinary",
+    f"{LARGE}-denoising": "Clean a noisy picture",
+    f"{LARGE}-anomaly_detection": "Find what does not belong",
     f"{LARGE}-maximisation": "Build a church from a wood",
-    f"{LARGE}-interpolation": "Walk between two pictures",
+    f"{LARGE}-ordinary": "Robust beside ordinary",
 }
 """Titles of the cards, in order, by the name of the stored result."""
 MORE: dict[str, dict] = {

@@ -21,7 +21,7 @@ from torch import Tensor
 import synth
 from synth import hub, pictures
 from synth.__main__ import main as run
-from synth.examples import sketches
+from synth.examples import photograph_files, sketches
 from synth.record import Record
 from synth.tasks.inpainting import random_square
 from synth.tasks.synthesis import Synthesis
@@ -170,7 +170,8 @@ class Sheets:
         weight = self.robust.head.weight.detach()
         mask = Image.new("1", (self.size, self.size))
         ImageDraw.Draw(mask).rectangle((self.size * 9 // 16, 0, self.size, self.size), fill=1)
-        picture = self.picture(BACKGROUND if BACKGROUND in self.robust.classes else self.classes[0])
+        wood = pictures.to_tensor(pictures.read(photograph_files()["wood"]), self.size)
+        picture = self.picture(BACKGROUND) if BACKGROUND in self.robust.classes else wood
         features = {name: int(weight[self.robust.classes.index(name)].argmax()) for name in self.classes}
         images = [
             synth.painting(self.robust, picture=picture[0], mask=mask, feature=u).pictures for u in features.values()

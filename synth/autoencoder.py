@@ -39,7 +39,8 @@ class Decoder(nn.Module):
             check_whole("channels", channel, CHANNELS)
             check_whole("scales", scale, SIDE)
         check_table("info", info or {})
-        check_numbers("normal_scores", (info or {}).get("normal_scores", []))
+        for name in ("normal_scores", "normal_peaks"):
+            check_numbers(name, (info or {}).get(name, []))
         self.channels, self.scales, self.width, self.info = list(channels), list(scales), width, info or {}
         outputs = [3, *channels[:-1]]
         self.blocks = nn.ModuleList(

@@ -172,8 +172,21 @@ def smoothed(objective: Objective, strength: float) -> Objective:
 
 
 def keep(reference: Tensor, weight: Tensor) -> Objective:
-    """Mean squared change where ``weight`` (N or 1, 1, H, W) is 1: the second term of equations 3 and 5."""
-    return Objective(lambda x: (weight * (x - reference)).square().flatten(1).mean(1))
+    """Mean squared change where ``weight`` (N or 1, 1, H, W) is 1: the second term of equations 3 and 5.
+
+    Pictures of another size, as at a coarse step, are compared with the reference at theirs.
+    """
+
+    def loss(x: Tensor) -> Tensor:
+        weigh, hold = (_sized(one, x) for one in (weight, reference))
+        return (weigh * (x - hold)).square().flatten(1).mean(1)
+
+    return Objective(loss)
+
+
+def _sized(one: Tensor, x: Tensor) -> Tensor:
+    size = x.shape[2:]
+    return one if one.shape[2:] == size else F.interpolate(one, size, mode="bilinear", antialias=True)
 
 
 def consistency(low: Tensor, degrade: Callable[[Tensor], Tensor]) -> Objective:

@@ -206,9 +206,16 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     leaves = (usual - x).square().mean()
     assert frame.loss[0].item() == pytest.approx((plain.loss[0] / leaves).item(), rel=1e-4)
     assert "times the usual, higher than" in frame.note and "normal" not in plain.note
-    torch.testing.assert_close(
-        frame.pictures[1:], anomaly_detection.heat(frame.pictures[:1], x, usual), atol=1e-4, rtol=0
-    )
+    model.decoders["squares"].info["normal_peaks"] = [-1, 1e9]
+    assert "odder" not in frame.note and model.decoders["squares"].info["normal_scores"]
+    again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
+    assert again.note == f"{frame.note}; its oddest place is odder than that of 50% of them"
+    del model.decoders["squares"].info["normal_peaks"]
+    assert frame.captions == ("rebuilt as squares", "rebuilt as anything", "what does not fit")
+    torch.testing.assert_close(frame.pictures[1:2], usual, atol=1e-4, rtol=0)
+    assert plain.captions == ("rebuilt as squares", "what does not fit")
+    level = anomaly_detection.pixel_misfit(plain.pictures[:1], x) / anomaly_detection.HOTTEST_PIXEL
+    torch.testing.assert_close(plain.pictures[1:], anomaly_detection.heat(level, x), atol=1e-4, rtol=0)
     everything = synth.anomaly_detection(model, picture=picture)
     assert "times" not in everything.note and "of normal pictures that it never saw" in everything.note
 
@@ -216,10 +223,18 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
 def test_the_heat_map_is_hot_where_the_pictures_differ():
     x, rebuilt = torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
     rebuilt[..., 8:16, 8:16] = 1
-    warm = anomaly_detection.heat(rebuilt, x).mean(1)[0]
+    level = anomaly_detection.pixel_misfit(rebuilt, x)
+    warm = anomaly_detection.heat(level, x).mean(1)[0]
     assert warm[9:15, 9:15].min() == 1 and warm[20:].max() == 0
-    grey = anomaly_detection.heat(x + 0.4, x + 0.4)
+    grey = anomaly_detection.heat(torch.zeros(1, 1, 32, 32), x + 0.4)
     assert torch.allclose(grey, torch.full_like(x, 0.4 * anomaly_detection.DIM))
+
+
+def test_no_feature_fits_less_where_the_decoder_of_everything_is_the_one_of_normal_pictures(model, picture):
+    x = pictures.to_tensor(picture, 32)
+    assert (anomaly_detection.feature_misfit(model, model.decoder, x) == 0).all()
+    level = anomaly_detection.feature_misfit(model, model.decoders["squares"], x)
+    assert level.shape == (1, 1, 32, 32) and level.std() > 0
 
 
 def test_generation_may_take_its_first_steps_through_features(model):

@@ -96,6 +96,14 @@ def test_coarse_steps_come_first_at_half_the_size_and_stay_in_the_ball(task, mod
     assert torch.equal(frames[0].pictures, next(task.frames(model, **settings)).pictures)
 
 
+@pytest.mark.parametrize("name", ["inpainting", "painting"])
+def test_coarse_steps_may_only_penalise_what_lies_outside(name, model):
+    settings = few(TASKS[name]) | {"outside": "penalty", "lam": 1000, "epsilon": 2, "jitter": 0}
+    frame = TASKS[name](model, **settings, coarse_steps=2)
+    changed = (frame.pictures - frame.start).abs().amax((0, 1))
+    assert changed.min() > 0 and changed.max() > 10 * changed.min()
+
+
 def test_coarse_steps_fit_odd_sizes():
     odd = make_model(image_size=33)
     assert TASKS["translation"](odd, picture=draw_picture(33, 33), class_name=1, steps=1, coarse_steps=2).step == 3

@@ -48,6 +48,8 @@ def test_keep_is_the_mean_square_where_the_weight_is_one(x):
     expected = torch.stack([F.mse_loss(x[i] * weight[0], reference[i] * weight[0]) for i in range(3)])
     torch.testing.assert_close(keep(reference, weight)(x), expected)
     assert (keep(reference, torch.zeros(1, 1, 1, 1))(x) == 0).all()
+    grey = torch.full_like(x, 0.5)
+    torch.testing.assert_close(keep(grey, torch.ones(1, 1, 32, 32))(grey[..., ::2, ::2] + 0.2), torch.full((3,), 0.04))
 
 
 def test_consistency_compares_after_degrading(x):

@@ -87,7 +87,8 @@ def test_pictures_smaller_than_the_encoders_teach_a_decoder_of_its_own_size(enco
     assert model.decoder(model.maps(torch.rand(1, 3, 32, 32), 2)[-1]).shape == (1, 3, 32, 32)
     normal, _ = hold_out(data, DecoderConfig())
     scores = normal_scores(model, model.decoder.eval(), normal, relative=False)
-    assert model.decoder.info["normal_scores"] == pytest.approx(scores, rel=1e-2)  # of pictures of its own size
+    assert model.decoder.info["normal_scores"] == pytest.approx(scores["normal_scores"], rel=1e-2)  # of its own size
+    assert list(scores) == ["normal_scores"]
 
 
 def test_several_decoders_live_in_one_checkpoint(whole, data, tmp_path):
@@ -97,6 +98,8 @@ def test_several_decoders_live_in_one_checkpoint(whole, data, tmp_path):
     model = synth.load(tmp_path / "checkpoint")
     assert list(model.decoders) == ["", "light"] and model.decoders["light"].info["classes"] == ["light"]
     assert model.decoder.info == decoder.info
+    peaks = model.decoders["light"].info["normal_peaks"]
+    assert len(peaks) == len(model.decoders["light"].info["normal_scores"]) and peaks == sorted(peaks)
 
 
 def test_two_processes_train_one_decoder(folder, encoder, tmp_path):

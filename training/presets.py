@@ -136,10 +136,13 @@ IMAGENET20_PRESETS = {
 _SHORT = {"coarse_steps": 40, "steps": 8, "step_size": 3, **_CALM, "crop": 0.6}
 IMAGENET20_DUAL_PRESETS = IMAGENET20_PRESETS | {
     "generation": IMAGENET20_PRESETS["generation"] | {"tuned": {"start": "mixture", "epsilon": 60, **_SHORT}},
-    "painting": {"tuned": {"feature": 14, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY}},
+    "painting": {
+        "tuned": {"feature": 166, "epsilon": 70, **_SHORT, "coarse_steps": 60, "crop": 0.5},
+        "own size alone": {"feature": 166, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY},
+    },
 }
-"""As above, for the checkpoint of the second stage, which needs fewer steps of its own size, and whose feature 14 is a
-spire."""
+"""As above, for the checkpoint of the second stage, which needs fewer steps of its own size, and whose feature 166 is
+the head of a hound."""
 IMAGENET20_PAIRS = {
     "golden retriever": "Samoyed",
     "Samoyed": "golden retriever",

@@ -22,7 +22,7 @@ from synth import checkpoint, hub
 from synth.autoencoder import Decoder
 from synth.classifier import Classifier
 from synth.metrics import psnr
-from synth.tasks.anomaly_detection import anomaly_scores
+from synth.tasks.anomaly_detection import anomaly_scores, feature_misfit
 from training import loop, machine
 from training.data import Pictures, augment, hold_out, of
 from training.discriminator import Discriminator
@@ -197,7 +197,7 @@ class DecoderTrainer:
         self.result.info |= summary
         if len(normal):
             relative = bool(self.config.name) and self.encoder.decoder is not None
-            self.result.info["normal_scores"] = normal_scores(self.encoder, self.result.eval(), normal, relative)
+            self.result.info |= normal_scores(self.encoder, self.result.eval(), normal, relative)
         shutil.copytree(self.source.folder, folder, dirs_exist_ok=True)
         checkpoint.add(folder, decoders={**self.source.decoders, self.config.name: self.result})
 
@@ -226,14 +226,16 @@ def begin_with(decoder: Decoder, config: DecoderConfig) -> None:
         raise ValueError(f"initial: expected a decoder of the same shape, got another in {config.initial}") from None
 
 
-def normal_scores(encoder: Classifier, decoder: Decoder, normal: Pictures, relative: bool) -> list[float]:
-    """The sorted anomaly scores of the first SCORED of the ``normal`` pictures."""
-    scores: list[float] = []
+def normal_scores(encoder: Classifier, decoder: Decoder, normal: Pictures, relative: bool) -> dict[str, list[float]]:
+    """The sorted anomaly scores of the first SCORED of the ``normal`` pictures; if relative, the heat maps' peaks."""
+    scores: dict[str, list[float]] = {"normal_scores": []} | ({"normal_peaks": []} if relative else {})
     for begin in range(0, min(len(normal), SCORED), BATCH):
-        x, _ = normal[begin : min(begin + BATCH, SCORED)]
-        *_, (_, _, some) = anomaly_scores(encoder, decoder, x.to(encoder.device), relative=relative)
-        scores += some.tolist()
-    return sorted(round(score, 6) for score in scores)
+        x = normal[begin : min(begin + BATCH, SCORED)][0].to(encoder.device)
+        *_, (_, _, some) = anomaly_scores(encoder, decoder, x, relative=relative)
+        scores["normal_scores"] += some.tolist()
+        if relative:
+            scores["normal_peaks"] += feature_misfit(encoder, decoder, x).flatten(1).amax(1).tolist()
+    return {name: sorted(round(one, 6) for one in values) for name, values in scores.items()}
 
 
 class _Stages(nn.Module):

@@ -18,14 +18,16 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "painting": {"picture": ("monarch", "horse", "wood")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
-    "interpolation": {"picture": ("alp", "raccoon's face"), "other": ("cliff", "cat's face")},
+    "interpolation": {"picture": ("alp", "raccoon's eyes"), "other": ("cliff", "cat's face")},
     "inpainting": {"picture": ("lion", "horse", "shepherd")},
     "super_resolution": {"picture": ("lion", "horse", "raccoon's face")},
     "maximisation": {"picture": ("lion", "wood", "shepherd", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
-    "anomaly_detection": {"picture": ("lion", "church")},
+    "anomaly_detection": {"picture": ("bullfrog", "shepherd with a sticker")},
 }
 """Examples that tasks begin with, chosen by looking at all of them; else the first of the checkpoint's pairs."""
+ALONE = {"shepherd with a sticker": "anomaly_detection", "raccoon's eyes": "interpolation"}
+"""Photographs that are made for one task."""
 FIRST_CLASSES = ("church", "king penguin")
 """Classes to show first, chosen by looking at samples of all; else the first of the checkpoint's pairs."""
 FEW = 12
@@ -68,7 +70,7 @@ def _photographs_come_first(task: Task, model: Classifier) -> bool:
 
 def _photographs(task: Task, model: Classifier) -> dict[str, Path]:
     """Those that the task can begin with: with a class to turn them into if it needs one, and not huge in the end."""
-    files = photograph_files()
+    files = {name: path for name, path in photograph_files().items() if ALONE.get(name, task.name) == task.name}
     if needs_class(task, model):
         files = {name: path for name, path in files.items() if becoming(name, model.classes)}
     if "factor" in task.parameters:

@@ -15,11 +15,13 @@ from synth.pgd import iterate
 from synth.tasks.inversion import Inversion
 
 WINDOW = 5
-"""Pixels a side over which the heat map is averaged, at 64 pixels."""
+"""Pixels a side over which the paper's heat map is averaged, at 64 pixels."""
 STEPS, STEP_SIZE = 1, 2.0
 """With which decoders scored the normal pictures that they keep for comparison."""
-HOTTEST = 0.5
-"""Mean absolute difference that is white on the heat map."""
+HOTTEST = 0.8
+"""What is white on the heat map of features, where no normal pictures are known to compare with."""
+HOTTEST_PIXEL = 0.5
+"""Mean absolute difference of pixels that is white on the paper's."""
 DIM = 0.5
 """How bright the picture is below it."""
 RELATIVE = ("everything", "nothing")
@@ -30,7 +32,7 @@ class AnomalyDetection(Inversion):
     """Score how odd a picture is, and show where: bright is what a decoder of normal pictures cannot rebuild.
 
     Rojas-Gomez et al. 2021: the residual after optimising the features (the preset "paper"). Ours is the residual of
-    the decoded features, over what a decoder of everything leaves of the same features.
+    the decoded features, over what a decoder of everything leaves of the same features; its heat map compares features.
     """
 
     name = "anomaly_detection"
@@ -66,21 +68,26 @@ class AnomalyDetection(Inversion):
     def run(self, model, p, generators, frame):
         names = [name for name in model.decoders if name]
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
-        kinds = ("rebuilt as normal" if p.normal is None else f"rebuilt as {names[p.normal]}", "what does not fit")
-        captions = tuple(kind for kind in kinds for _ in p.picture)
-        start = torch.cat([p.picture, torch.zeros_like(p.picture)])
-        yield frame(0, p.steps, start, start.new_zeros(len(start)), start, captions=captions)
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
+        kinds = ["rebuilt as normal" if p.normal is None else f"rebuilt as {names[p.normal]}"]
+        kinds += [*(["rebuilt as anything"] if relative else []), "what does not fit"]
+        captions = tuple(kind for kind in kinds for _ in p.picture)
+        start = torch.cat([p.picture] * (len(kinds) - 1) + [torch.zeros_like(p.picture)])
+        yield frame(0, p.steps, start, start.new_zeros(len(start)), start, captions=captions)
+        misfit = feature_misfit(model, decoder, p.picture) if relative else None
+        peaks = [None] * len(p.picture) if misfit is None else misfit.flatten(1).amax(1).tolist()
         states = anomaly_scores(model, decoder, p.picture, p.steps, p.step_size, relative=relative)
         for step, (rebuilt, usual, scores) in enumerate(states, 1):
             comparable = (p.relative_to, step, p.steps, p.step_size) == (RELATIVE[0], STEPS, STEPS, STEP_SIZE)
             notes = [
                 (f"score {score:.2f} times the usual" if relative else f"score {score:.4f}")
-                + (compare_with_normal(score, decoder) if comparable else "")
-                for score in scores.tolist()
+                + (compare_with_normal(score, decoder, peak) if comparable else "")
+                for score, peak in zip(scores.tolist(), peaks, strict=True)
             ]
-            pictures = torch.cat([rebuilt, heat(rebuilt, p.picture, usual)])
-            yield frame(step, p.steps, pictures, scores.repeat(2), start, captions=captions, note="; ".join(notes))
+            level = pixel_misfit(rebuilt, p.picture) / HOTTEST_PIXEL if misfit is None else oddness(misfit, decoder)
+            pictures = torch.cat([rebuilt, *([] if usual is None else [usual]), heat(level, p.picture)])
+            loss = scores.repeat(len(kinds))
+            yield frame(step, p.steps, pictures, loss, start, captions=captions, note="; ".join(notes))
 
 
 def anomaly_scores(
@@ -123,21 +130,65 @@ def residual(rebuilt: Tensor, x: Tensor) -> Tensor:
     return (rebuilt - x).square().flatten(1).mean(1)
 
 
-def heat(rebuilt: Tensor, x: Tensor, usual: Tensor | None = None) -> Tensor:
-    """Where they differ, more than ``usual`` does: red, yellow, white over a dim grey ``x``, (N, 3, H, W)."""
+@torch.no_grad()
+def feature_misfit(model: Classifier, decoder: Decoder, x: Tensor) -> Tensor:
+    """Where ``decoder`` keeps less of the features of ``x`` (N, 3, H, W) than the model's own does, (N, 1, H, W).
+
+    Both decode a shallow stage, which knows where things are; the deeper stages of what they made are compared with
+    those of ``x``: the squared difference, over the mean square of the stage.
+    """
+    everything = model.decoder
+    assert everything is not None
+    deepest = min(decoder.depth, everything.depth)
+    shallow = max(1, deepest - 2)
+    maps = model.maps(x, deepest)
+    normal, usual = (model.maps(one(maps[shallow - 1], shallow), deepest) for one in (decoder, everything))
+    levels = []
+    for truth, ours, theirs in list(zip(maps, normal, usual, strict=True))[min(shallow, deepest - 1) :]:
+        more = ((ours - truth).square() - (theirs - truth).square()).mean(1, keepdim=True)
+        more = more / truth.square().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        levels.append(F.interpolate(more, x.shape[2:], mode="bilinear"))
+    return torch.stack(levels).mean(0)
+
+
+def oddness(misfit: Tensor, decoder: Decoder) -> Tensor:
+    """``misfit`` (N, 1, H, W) on the scale of the heat map.
+
+    0 is the oddest place of half of the normal pictures, and 1 that of two in a hundred.
+    """
+    known = decoder.info.get("normal_peaks")
+    if not known:
+        return misfit / HOTTEST
+    cold, hot = (known[round(part * (len(known) - 1))] for part in (0.5, 0.98))
+    return (misfit - cold) / max(hot - cold, 1e-6)
+
+
+def pixel_misfit(rebuilt: Tensor, x: Tensor) -> Tensor:
+    """The mean absolute difference of pixels, a little blurred, (N, 3, H, W) twice -> (N, 1, H, W)."""
     window = max(1, round(WINDOW * x.shape[-1] / 64)) | 1
     level = (rebuilt - x).abs().mean(1, keepdim=True)
-    if usual is not None:
-        level = level - (usual - x).abs().mean(1, keepdim=True)
-    level = F.avg_pool2d(level, window, 1, window // 2, count_include_pad=False).clamp_min(0)
-    level = 3 * level / HOTTEST
+    return F.avg_pool2d(level, window, 1, window // 2, count_include_pad=False)
+
+
+def heat(level: Tensor, x: Tensor) -> Tensor:
+    """``level`` (N, 1, H, W) from 0 to 1 as red, yellow, white over a dim grey ``x``, (N, 3, H, W)."""
+    level = 3 * level.clamp_min(0)
     dim = DIM * x.mean(1, keepdim=True) * (1 - level.clamp(0, 1))
     return dim + torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
 
 
-def compare_with_normal(score: float, decoder: Decoder) -> str:
-    """How the score stands among those of held-out normal pictures, if the decoder knows them."""
-    known = decoder.info.get("normal_scores")
-    if not known:
+def compare_with_normal(score: float, decoder: Decoder, peak: float | None = None) -> str:
+    """How the score stands among those of held-out normal pictures, and the ``peak`` of the heat map among theirs.
+
+    Empty if the decoder does not know them.
+    """
+
+    def part(value: float, name: str) -> float | None:
+        known = decoder.info.get(name)
+        return bisect.bisect_left(known, value) / len(known) if known else None
+
+    below, places = part(score, "normal_scores"), None if peak is None else part(peak, "normal_peaks")
+    if below is None:
         return ""
-    return f", higher than {bisect.bisect_left(known, score) / len(known):.0%} of normal pictures that it never saw"
+    words = f", higher than {below:.0%} of normal pictures that it never saw"
+    return words if places is None else f"{words}; its oddest place is odder than that of {places:.0%} of them"

@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw
 
 from synth import pictures
 from synth.constraints import L2, Inside, softened
+from synth.multiscale import coarse_parameter
 from synth.objectives import activation, keep
 from synth.parameters import Choice, FeatureIndex, Float, Mask, Picture
 from synth.photographs import extent_parameter
@@ -27,6 +28,7 @@ class Painting(Synthesis):
         "feature": FeatureIndex(help="Which feature: a number of the classifier, computed before it names a class."),
         "extent": extent_parameter(),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
+        "coarse_steps": coarse_parameter(),
         "strength": Float(
             default=1, minimum=0.01, maximum=100, step=0.1, more=True, help="Weight of the feature against lambda."
         ),
@@ -65,5 +67,5 @@ class Painting(Synthesis):
 
     def default_mask(self, picture, generators):
         disc = Image.new("L", (448, 448))  # drawn finely, then shrunk like any mask
-        ImageDraw.Draw(disc).ellipse((112, 112, 336, 336), fill=255)
+        ImageDraw.Draw(disc).ellipse((64, 64, 384, 384), fill=255)
         return pictures.to_mask(disc, picture.shape[-1]).to(picture)

@@ -60,7 +60,7 @@ def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str
         if isinstance(kind, ClassName) and kind.every and len(model.classes) > FEW:
             values[name] = first_class(model)
         if isinstance(kind, Normal):
-            values[name] = next(reversed(kind.names(model)), None)  # a verdict on one kind is plainer than on all
+            values[name] = next(iter(kind.names(model)), None)  # a verdict on one kind is plainer than on all
     if {"count", "steps"} <= kinds.keys() and model.image_size >= LARGE:
         values["count"] = min(values["count"], SEVERAL)
     values |= kept

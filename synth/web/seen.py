@@ -17,7 +17,7 @@ from synth.web.run import Run
 SEEN = 0.4
 """The probability from which a class is named as what was seen before."""
 SURE = 0.6
-"""Below this probability, the first class is only the nearest."""
+"""Below this probability, the first class is only the one most like it."""
 
 
 def what_is_seen(run: Run) -> str:
@@ -51,7 +51,7 @@ def what_is_seen(run: Run) -> str:
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         first = model.classes[int(before.argmax())]
         if before.max() < SURE:
-            return f"None of the {len(before)} classes that it knows is clear here, so it took the nearest: {first}."
+            return f"This is none of its {len(before)} classes for sure, so it drew on the one most like it, {first}."
         assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"
@@ -64,8 +64,9 @@ def what_is_seen(run: Run) -> str:
 def painted(model: Classifier, index: int) -> str:
     """A sentence on the feature ``index``, which was painted, by the classes that it counts towards."""
     classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
-    named = f", which counts towards {' and '.join(list(classes)[:2])}" if classes else ""
-    return f"Painted: feature {index}{named}."
+    if not classes:
+        return f"Painted: feature {index}."
+    return f"Painted: what it looks for in {' and '.join(list(classes)[:2])} (feature {index})."
 
 
 def top(model, probabilities: Tensor) -> str:

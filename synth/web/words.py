@@ -48,8 +48,9 @@ EXPLANATIONS = {
     "makes a picture of these features again. Fine details take a shorter way round the deepest features.",
     "style_transfer": "Both pictures are turned into features. Those of the one get the mean and the spread of those "
     "of the other, which hold its colours and textures. A decoder makes a picture of them, from coarse to fine.",
-    "anomaly_detection": "A decoder has learned to rebuild pictures of one kind alone. It rebuilds this picture from "
-    "its features. Where it fails, the picture is not of that kind.",
+    "anomaly_detection": "One decoder has learned from pictures of one kind alone, another from all, and both rebuild "
+    "this one from its features. The score compares how much they miss of the whole. The map is bright where the first "
+    "keeps less of what the classifier sees; what is no odder than in half of the normal pictures stays dark.",
 }
 """Three sentences above the equation of a task, by its name."""
 LOOK_FOR = {
