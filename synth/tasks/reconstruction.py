@@ -52,6 +52,9 @@ class Reconstruction(Inversion):
             deep = min(depth, twin.decoder.depth)
             rows.append(twin.decoder(twin.maps(x, deep)[-1], deep))
             names.append(f"from the features of {twin.name}" if p.beside else "from an ordinary model's features")
+        elif depth < (deepest := model.decoder.depth):
+            rows.append(model.decoder(model.maps(x, deepest)[-1], deepest))
+            names.append("from its deepest features")
         losses = [feature_error(model, row, z, depth) for row in rows]
         captions = tuple(name for name in (*names, "rebuilt step by step") for _ in x)
         loss, start = feature_distance(model, z, depth), (0.5 + 0.02 * draw(x, generators)).clamp(0, 1)
