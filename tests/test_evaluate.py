@@ -11,6 +11,7 @@ import synth
 from synth import hub, starts
 from synth.checkpoint import save
 from synth.classifier import Classifier
+from synth.record import Record
 from tests.toys import fork, noise, write_pictures
 from training import evaluate, fit_start, sheets
 from training.card import card, write_card
@@ -138,6 +139,16 @@ def test_commands_make_a_complete_checkpoint(checkpoint, data):
 
     sheets.main([str(checkpoint)])
     assert {path.name for path in (checkpoint / "examples").iterdir()} == {"dark.png", "light.png"}
+    sheets.main([str(checkpoint), "--judge", str(checkpoint)])
+    model = synth.load(checkpoint)
+    seed = sheets.clearest(model, "light", model)
+    tried = [synth.generation(model, class_name="light", count=1, seed=one).pictures for one in range(sheets.TRIED)]
+    with torch.no_grad():
+        chances = [model(picture).log_softmax(1)[0, model.classes.index("light")] for picture in tried]
+    assert max(chances) - chances[seed] < 1e-2
+    assert Record.read(checkpoint / "examples" / "light.png").settings["seed"] == seed
+    with pytest.raises(SystemExit):
+        sheets.main([str(checkpoint), "--judge", "cifar10-judge"])
     assert "mixture" in synth.load(checkpoint).starts
 
 

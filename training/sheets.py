@@ -11,6 +11,11 @@ from PIL import Image, ImageDraw
 import synth
 from synth import checkpoint, hub, pictures
 from synth.classifier import Classifier
+from training.judge import outputs
+from training.sampling import to_bytes
+
+TRIED = 8
+"""Seeds of which a judge chooses an example."""
 
 
 def sample_sheet(model: Classifier, **settings) -> Image.Image:
@@ -41,21 +46,36 @@ def label_columns(page: Image.Image, names: list[str], height: int = 20) -> Imag
     return tall
 
 
-def write(model: Classifier, folder: Path) -> None:
-    """``samples.webp`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size."""
+def write(model: Classifier, folder: Path, judge: Classifier | None = None) -> None:
+    """``samples.webp`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size.
+
+    An example has the seed 0, or the one of the first TRIED of which the ``judge`` of the same classes is surest.
+    """
     sample_sheet(model).save(folder / checkpoint.SAMPLES, quality=60, method=6)
     (folder / "examples").mkdir(exist_ok=True)
     for name in model.classes:
-        synth.generation(model, class_name=name, count=1).save(folder / "examples" / f"{name}.png", zoom=1)
+        seed = 0 if judge is None else clearest(model, name, judge)
+        frame = synth.generation(model, class_name=name, count=1, seed=seed)
+        frame.save(folder / "examples" / f"{name}.png", zoom=1)
+
+
+def clearest(model: Classifier, name: str, judge: Classifier) -> int:
+    """Of the first TRIED seeds, that of the picture of ``name`` that the ``judge`` is surest of."""
+    if judge.classes != model.classes:
+        raise ValueError(f"judge: expected one of the classes of {model.name}, got {judge.name}")
+    tried = synth.generation(model, class_name=name, count=TRIED, seed=0).pictures
+    _, logits = outputs(judge, to_bytes(tried))
+    return int(logits.log_softmax(1)[:, model.classes.index(name)].argmax())
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.sheets", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="a bundled name or a folder")
+    parser.add_argument("--judge", help=f"checkpoint that chooses each example among {TRIED} (default: the first)")
     options = parser.parse_args(arguments)
     try:
         model = hub.load(options.checkpoint)
-        write(model, model.folder)
+        write(model, model.folder, hub.load(options.judge) if options.judge else None)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 

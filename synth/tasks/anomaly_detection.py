@@ -80,8 +80,7 @@ class AnomalyDetection(Inversion):
         for step, (rebuilt, usual, scores) in enumerate(states, 1):
             comparable = (p.relative_to, step, p.steps, p.step_size) == (RELATIVE[0], STEPS, STEPS, STEP_SIZE)
             notes = [
-                (f"score {score:.2f} times the usual" if relative else f"score {score:.4f}")
-                + (compare_with_normal(score, decoder, peak) if comparable else "")
+                describe(score, peak, decoder if comparable else None)
                 for score, peak in zip(scores.tolist(), peaks, strict=True)
             ]
             level = pixel_misfit(rebuilt, p.picture) / HOTTEST_PIXEL if misfit is None else oddness(misfit, decoder)
@@ -177,18 +176,23 @@ def heat(level: Tensor, x: Tensor) -> Tensor:
     return dim + torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
 
 
-def compare_with_normal(score: float, decoder: Decoder, peak: float | None = None) -> str:
-    """How the score stands among those of held-out normal pictures, and the ``peak`` of the heat map among theirs.
+def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
+    """The score in words, and the ``peak`` of the heat map if the score is relative.
 
-    Empty if the decoder does not know them.
+    decoder: which may know those of held-out normal pictures to compare with, None not to.
     """
 
-    def part(value: float, name: str) -> float | None:
-        known = decoder.info.get(name)
+    def part(value: float | None, name: str) -> float | None:
+        known = None if decoder is None or value is None else decoder.info.get(name)
         return bisect.bisect_left(known, value) / len(known) if known else None
 
-    below, places = part(score, "normal_scores"), None if peak is None else part(peak, "normal_peaks")
-    if below is None:
-        return ""
-    words = f", higher than {below:.0%} of normal pictures that it never saw"
-    return words if places is None else f"{words}; its oddest place is odder than that of {places:.0%} of them"
+    words = f"score {score:.4f}" if peak is None else f"score {score:.2f} times the usual"
+    whole, place = part(score, "normal_scores"), part(peak, "normal_peaks")
+    if whole is None:
+        return words
+    if place is None:
+        return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
+    return (
+        f"its oddest place is odder than that of {place:.0%} of normal pictures that it never saw; "
+        f"as a whole it is odder than {whole:.0%} of them ({words})"
+    )
