@@ -8,6 +8,7 @@ decoders were trained with the same settings, on held-out pictures; the figures 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from functools import partial
 from pathlib import Path
@@ -74,7 +75,7 @@ def reconstruction(model: Classifier, twin: Classifier, judge: Classifier, optio
 
 
 def denoising(model: Classifier, twin: Classifier, judge: Classifier, options) -> list[dict]:
-    """Ours with the best depth and skip on training pictures, against classical denoisers that know the noise."""
+    """Ours with the best settings on training pictures, against classical denoisers that know the noise."""
     data, tuning = (
         balanced(of(model, split, options.data), n) for split, n in (("test", options.count), ("train", 64))
     )
@@ -84,15 +85,14 @@ def denoising(model: Classifier, twin: Classifier, judge: Classifier, options) -
         noisy, tuning_noisy = add_noise(x, sigma, 0), add_noise(tuning_x, sigma, 1)
         for encoder in (model, twin):
             engine = encoder.inference_copy()
-            settings = [
-                (depth, skip) for depth in range(1, engine.decoder.depth + 1) for skip in (0, 0.25, 0.5, 0.75, 1)
-            ]
+            depths = range(1, engine.decoder.depth + 1)
+            settings = list(itertools.product(depths, (0, 0.25, 0.5, 0.75, 1), (0, 0.1, 0.2, 0.3, 0.4)))
             scores = [metrics.psnr(denoise(engine, tuning_noisy, *one), tuning_x).mean().item() for one in settings]
-            depth, skip = settings[scores.index(max(scores))]
+            best = settings[scores.index(max(scores))]
             start = time.monotonic()
-            images = denoise(engine, noisy, depth, skip)
+            images = denoise(engine, noisy, *best)
             seconds = (time.monotonic() - start) / len(x)
-            name = f"{encoder.name}, depth {depth}, skip {skip:g}"
+            name = "{}, depth {}, skip {:g}, kept {:g}".format(encoder.name, *best)
             figures = likeness(images, x, judge, data.labels)
             rows.append({"picture": name, "sigma": sigma, **figures, "ms": round(1000 * seconds, 2)})
         for name, method in classical(sigma / 255).items():
@@ -174,10 +174,10 @@ def classical(sigma: float) -> dict:
 
 
 @torch.no_grad()
-def denoise(engine: Classifier, noisy: Tensor, depth: int, skip: float) -> Tensor:
+def denoise(engine: Classifier, noisy: Tensor, depth: int, skip: float, kept: float) -> Tensor:
     def decode(part: Tensor) -> Tensor:
         maps = engine.maps(part, depth)
-        return engine.decoder(maps[-1], depth, maps, skip)
+        return torch.lerp(engine.decoder(maps[-1], depth, maps, skip), part, kept)
 
     return in_batches(decode, noisy)
 

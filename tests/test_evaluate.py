@@ -139,16 +139,12 @@ def test_commands_make_a_complete_checkpoint(checkpoint, data):
 
     sheets.main([str(checkpoint)])
     assert {path.name for path in (checkpoint / "examples").iterdir()} == {"dark.png", "light.png"}
-    sheets.main([str(checkpoint), "--judge", str(checkpoint)])
-    model = synth.load(checkpoint)
-    seed = sheets.clearest(model, "light", model)
-    tried = [synth.generation(model, class_name="light", count=1, seed=one).pictures for one in range(sheets.TRIED)]
-    with torch.no_grad():
-        chances = [model(picture).log_softmax(1)[0, model.classes.index("light")] for picture in tried]
-    assert max(chances) - chances[seed] < 1e-2
-    assert Record.read(checkpoint / "examples" / "light.png").settings["seed"] == seed
-    with pytest.raises(SystemExit):
-        sheets.main([str(checkpoint), "--judge", "cifar10-judge"])
+    sheets.main([str(checkpoint), "--pick", "light=3"])
+    seeds = {name: Record.read(checkpoint / "examples" / f"{name}.png").settings["seed"] for name in ("dark", "light")}
+    assert seeds == {"dark": 0, "light": 3}
+    for wrong in ("light", "grey=1"):
+        with pytest.raises(SystemExit):
+            sheets.main([str(checkpoint), "--pick", wrong])
     assert "mixture" in synth.load(checkpoint).starts
 
 

@@ -11,11 +11,6 @@ from PIL import Image, ImageDraw
 import synth
 from synth import checkpoint, hub, pictures
 from synth.classifier import Classifier
-from training.judge import outputs
-from training.sampling import to_bytes
-
-TRIED = 8
-"""Seeds of which a judge chooses an example."""
 
 
 def sample_sheet(model: Classifier, **settings) -> Image.Image:
@@ -46,36 +41,40 @@ def label_columns(page: Image.Image, names: list[str], height: int = 20) -> Imag
     return tall
 
 
-def write(model: Classifier, folder: Path, judge: Classifier | None = None) -> None:
-    """``samples.webp`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size.
-
-    An example has the seed 0, or the one of the first TRIED of which the ``judge`` of the same classes is surest.
-    """
+def write(model: Classifier, folder: Path) -> None:
+    """``samples.webp`` and, for the app and the README, ``examples/CLASS.png`` at the model's own size."""
     sample_sheet(model).save(folder / checkpoint.SAMPLES, quality=60, method=6)
+    write_examples(model, folder, dict.fromkeys(model.classes, 0))
+
+
+def write_examples(model: Classifier, folder: Path, seeds: dict[str, int]) -> None:
+    """``examples/CLASS.png`` of the seed of each class in ``seeds``."""
     (folder / "examples").mkdir(exist_ok=True)
-    for name in model.classes:
-        seed = 0 if judge is None else clearest(model, name, judge)
+    for name, seed in seeds.items():
         frame = synth.generation(model, class_name=name, count=1, seed=seed)
         frame.save(folder / "examples" / f"{name}.png", zoom=1)
 
 
-def clearest(model: Classifier, name: str, judge: Classifier) -> int:
-    """Of the first TRIED seeds, that of the picture of ``name`` that the ``judge`` is surest of."""
-    if judge.classes != model.classes:
-        raise ValueError(f"judge: expected one of the classes of {model.name}, got {judge.name}")
-    tried = synth.generation(model, class_name=name, count=TRIED, seed=0).pictures
-    _, logits = outputs(judge, to_bytes(tried))
-    return int(logits.log_softmax(1)[:, model.classes.index(name)].argmax())
+def chosen(words: list[str]) -> dict[str, int]:
+    """{class: seed} of words like "church=4"; ValueError for others."""
+    parts = [word.rpartition("=") for word in words]
+    for word, (name, _, seed) in zip(words, parts, strict=True):
+        if not name or not seed.isdecimal():
+            raise ValueError(f"pick: expected CLASS=SEED, got {word!r}")
+    return {name: int(seed) for name, _, seed in parts}
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.sheets", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="a bundled name or a folder")
-    parser.add_argument("--judge", help=f"checkpoint that chooses each example among {TRIED} (default: the first)")
+    parser.add_argument("--pick", nargs="+", metavar="CLASS=SEED", help="make only these examples, chosen by looking")
     options = parser.parse_args(arguments)
     try:
         model = hub.load(options.checkpoint)
-        write(model, model.folder, hub.load(options.judge) if options.judge else None)
+        if options.pick:
+            write_examples(model, model.folder, chosen(options.pick))
+        else:
+            write(model, model.folder)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 
