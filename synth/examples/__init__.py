@@ -23,7 +23,7 @@ SKETCHES = {
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
-    "corgi": ("Samoyed", "lion", "dog"),
+    "corgi": ("golden retriever", "lion", "dog"),
     "shepherd": ("dingo", "lion", "dog"),
     "shepherd with a sticker": (),
     "wood": ("church",),

@@ -24,6 +24,8 @@ HOTTEST_PIXEL = 0.5
 """Mean absolute difference of pixels that is white on the paper's."""
 DIM = 0.5
 """How bright the picture is below it."""
+UNUSUAL = 0.9
+"""The part of the normal pictures that a picture is odder than before it is called unusual."""
 RELATIVE = ("everything", "nothing")
 """Over what the decoder of everything leaves, or plain."""
 
@@ -192,7 +194,8 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
         return words
     if place is None:
         return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
+    verdict = "unusual, too" if whole >= UNUSUAL else "not unusual"
     return (
         f"its oddest place is odder than that of {place:.0%} of normal pictures that it never saw; "
-        f"as a whole it is odder than {whole:.0%} of them ({words})"
+        f"as a whole it is {verdict} (odder than {whole:.0%} of them, {words})"
     )
