@@ -15,8 +15,8 @@ KEPT = 0.15
 class Denoising(Inversion):
     """Clean a noisy picture: robust features leave most of the noise behind, and the decoder redraws the rest.
 
-    Rojas-Gomez et al. 2021; details go round the deeper stages as in wavelet pooling. Mixing a little of the noisy picture
-    back in is ours: it errs in other places than the decoder, so that both together err less.
+    Rojas-Gomez et al. 2021; details go round the deeper stages as in wavelet pooling. Mixing a little of the noisy
+    picture back in is ours: it errs in other places than the decoder, so that both together err less.
     """
 
     name = "denoising"
