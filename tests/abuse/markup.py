@@ -118,10 +118,9 @@ def test_a_picture_whose_settings_are_markup(victim, marked_server, canary, tmp_
     with_settings(Path(tmp_path / "x.png"), json.dumps(record))
     ready(victim, marked_server.address)
     toast = victim.locator(".toast-body").first
-    for patience in (5000, 10_000, 30_000, 60_000):  # the page may not listen yet
-        closed = victim.locator("button:has-text('repeat a picture'):not(.open)")
-        if closed.count():
-            closed.click()
+    for patience in (30_000, 40_000, 60_000):  # the page may not listen yet; an impatient second click would close it
+        if not victim.locator(".repeat input[type=file]").count():
+            victim.locator("button:has-text('repeat a picture')").click()
         with suppress(Error if patience < 60_000 else ()):
             victim.set_input_files(".repeat input[type=file]", tmp_path / "x.png", timeout=patience)
             toast.wait_for(timeout=patience)
