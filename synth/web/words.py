@@ -45,7 +45,8 @@ EXPLANATIONS = {
     "interpolation": "Both pictures are turned into the classifier's features. The features of the one are blended "
     "into those of the other. A decoder makes a picture of each blend.",
     "denoising": "The classifier turns the noisy picture into features, which keep little of the noise. A decoder "
-    "makes a picture of these features again. Fine details take a shorter way round the deepest features.",
+    "makes a picture of these features again. Fine details take a shorter way round the deepest features, and a little "
+    "of the noisy picture is mixed back in.",
     "style_transfer": "Both pictures are turned into features. Those of the one get the mean and the spread of those "
     "of the other, which hold its colours and textures. A decoder makes a picture of them, from coarse to fine.",
     "anomaly_detection": "One decoder has learned from pictures of one kind alone, another from all, and both rebuild "
@@ -63,7 +64,7 @@ LOOK_FOR = {
     "maximisation": "What you see more of now is what the classifier takes the class to be.",
     "reconstruction": "What is lost on the way is what the classifier does not look at.",
     "interpolation": "The pictures between are blends of what the classifier sees, not of pixels.",
-    "denoising": "The left of the line is the noisy picture, the right what its features keep of it.",
+    "denoising": "Left of the line is the noisy picture, right of it what its features keep, and a little of the noisy one.",
     "style_transfer": "The contents are those of the picture, the colours and the texture those of the style.",
 }
 """What to look for in the result of a task, by its name, where the line above the tab does not say so already."""
