@@ -64,7 +64,7 @@ LOOK_FOR = {
     "maximisation": "What you see more of now is what the classifier takes the class to be.",
     "reconstruction": "What is lost on the way is what the classifier does not look at.",
     "interpolation": "The pictures between are blends of what the classifier sees, not of pixels.",
-    "denoising": "Left of the line is the noisy picture, right of it what its features keep, and a little of the noisy one.",
+    "denoising": "Left of the line is the noisy picture, right of it what its features keep, and a little noise.",
     "style_transfer": "The contents are those of the picture, the colours and the texture those of the style.",
 }
 """What to look for in the result of a task, by its name, where the line above the tab does not say so already."""
