@@ -76,7 +76,7 @@ class Sheets:
     def picture(self, name: str, count: int = 1) -> Tensor:
         """``count`` pictures of the class ``name``, (count, 3, S, S)."""
         if self.data is None:
-            return synth.generation(self.robust, class_name=name, count=count).pictures
+            return synth.generation(self.robust, class_name=name, count=count, seed=0).pictures
         return balanced(self.data.subset(self.data.labels == self.data.classes.index(name)), count)[:][0]
 
     def save(self, name: str, rows: list[tuple[str, list[Tensor]]], heads: list[str] | None = None) -> None:
@@ -193,7 +193,7 @@ def networks(names: list[str], side: int, output: Path) -> None:
     for name in names:
         model = synth.load(name)
         model.image_size = side
-        frames = [synth.generation(model, class_name=one, count=1, **settings) for one in model.classes]
+        frames = [synth.generation(model, class_name=one, count=1, seed=0, **settings) for one in model.classes]
         rows.append(torch.cat([frame.pictures for frame in frames]))
         titles += [model.architecture] + [""] * (-(-len(frames) // ACROSS) - 1)
     output.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def classes(output: Path) -> None:
     output.mkdir(exist_ok=True)
     model = synth.load(FAMILIES["cifar10"]["robust"])
     for name in model.classes:
-        samples = synth.generation(model, class_name=name, count=32).pictures
+        samples = synth.generation(model, class_name=name, count=32, seed=0).pictures
         pictures.sheet(samples, zoom=2).save(output / f"{name}.webp", quality=75, method=6)
 
 
@@ -229,7 +229,7 @@ def overview() -> None:
     model = synth.load(hub.DEFAULT)
     names = [classes[0] for classes in model.groups.values()][:ACROSS]
     drawings = sketches(model.classes)
-    generated = [synth.generation(model, class_name=name, count=1).pictures for name in names]
+    generated = [synth.generation(model, class_name=name, count=1, seed=0).pictures for name in names]
     sketched = [synth.sketch(model, picture=one, class_name=name).pictures for name, one in drawings.items()]
     pairs: dict[str, list[Tensor]] = {}
     for arguments in commands():

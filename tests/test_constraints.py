@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from synth.constraints import L2, Box, Inside, Linf, SameMean, norms
+from synth.constraints import L2, Box, Inside, Linf, SameMean, detail, norms
 from synth.randomness import Generators
 
 BALLS = [L2(0.05), L2(3), L2(), Linf(0.01), Linf(0.3), Linf(), Box()]
@@ -157,3 +157,16 @@ def test_same_mean_keeps_the_ball_of_its_center(ball, seed):
     if isinstance(ball, L2):  # the projection is Euclidean, so the law is too
         assert inside(ball, projected, center, slack=1e-4)
     torch.testing.assert_close(F.avg_pool2d(projected, 4), constraint.low, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_detail_has_no_block_means_and_draws_no_blocks(factor):
+    x = torch.rand(2, 3, 32, 64, generator=torch.Generator().manual_seed(factor))
+    shown = detail(x, factor)
+    assert F.avg_pool2d(shown, factor).abs().max() < 2e-3 < F.avg_pool2d(x, factor).min()
+    torch.testing.assert_close(detail(torch.ones_like(x), factor), torch.zeros_like(x), atol=1e-5, rtol=0)
+    ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    inner = detail(ramp, factor)[..., 24:-24]  # a smooth picture has no detail: subtracting block means left a sawtooth
+    assert (
+        inner.abs().max() < 1e-3 < (ramp - F.interpolate(F.avg_pool2d(ramp, factor), scale_factor=factor)).abs().max()
+    )

@@ -16,7 +16,9 @@ from synth.classifier import Classifier
 def sample_sheet(model: Classifier, **settings) -> Image.Image:
     """Random samples without selection: a row per class, its name on the left, and a column per seed (0, 1, 2, ...)."""
     columns, zoom = (10, 2) if model.image_size <= 32 else (6, 1)
-    rows = [synth.generation(model, class_name=name, count=columns, **settings).pictures for name in model.classes]
+    rows = [
+        synth.generation(model, class_name=name, count=columns, seed=0, **settings).pictures for name in model.classes
+    ]
     width = 84 if model.image_size <= 32 else 150
     return label_rows(pictures.sheet(torch.cat(rows), columns=columns, zoom=zoom), model.classes, width)
 

@@ -14,13 +14,13 @@ from synth.tasks import Task
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "corgi", "golden retriever")},
+    "translation": {"picture": ("lion", "retriever", "corgi")},
     "painting": {"picture": ("monarch", "horse", "wood")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp", "raccoon's eyes"), "other": ("cliff", "cat's face")},
     "inpainting": {"picture": ("lion", "horse", "shepherd")},
-    "super_resolution": {"picture": ("lion", "horse", "shepherd")},
+    "super_resolution": {"picture": ("lion", "horse", "cat's face", "retriever's face")},
     "maximisation": {"picture": ("lion", "wood", "shepherd", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
     "anomaly_detection": {"picture": ("bullfrog", "shepherd with a sticker")},

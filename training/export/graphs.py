@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from synth.classifier import Classifier
 from training.export import halves
-from training.export.step import Gradient, Step, inputs, spelled_out
+from training.export.step import Step, inputs
 
 TOLERANCE = 1e-3
 """The largest difference of a pixel or logit from PyTorch's."""
@@ -32,8 +32,8 @@ def step(model: Classifier) -> bytes:
     """step.onnx; ValueError if it computes anything else than PyTorch."""
     folded = model.folded_copy().to("cpu")
     values = examples(folded)
-    program = _program(Step(spelled_out(folded)), values, list(SHAPES))
-    return _finished("step.onnx", program, Step(Gradient(folded)), values, model, folded)
+    program = _program(Step(folded, spelled_out=True), values, list(SHAPES))
+    return _finished("step.onnx", program, Step(folded), values, model, folded)
 
 
 def shapes(model: Classifier) -> tuple[dict[str, list], dict[str, list]]:

@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
 from synth.classifier import Classifier
-from synth.constraints import L2, Inside, shift_blocks
+from synth.constraints import L2, SHARPENINGS, Inside, shift_blocks
 
 aten = torch.ops.aten
 
@@ -30,10 +30,10 @@ def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
         "entropy_weights": torch.zeros(count, len(model.classes)),
         "feature_weights": torch.zeros(count, model.head.in_features),
         "change_weights": torch.zeros(count, 1, size, size),
-        "inside": torch.ones(count, 1, size, size),
         "part": torch.zeros(count, 2, 2),
         "shift": torch.zeros(count, 2),
         "smoothing": none,
+        "inside": torch.ones(count, 1, size, size),
         "epsilon": none.clone(),
         "step_size": none.clone(),
         "low": grey.clone(),
@@ -41,8 +41,12 @@ def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
     }
 
 
+CONSTRAINT = 5
+"""How many of the inputs, the last ones, say where a picture may go."""
+
+
 class Gradient(nn.Module):
-    """The step but for hard consistency: ``inputs`` without the last two -> (next pictures, logits, loss)."""
+    """``inputs`` without those of the constraint -> (gradient of the loss, logits, loss)."""
 
     def __init__(self, model: Classifier):
         super().__init__()
@@ -56,12 +60,9 @@ class Gradient(nn.Module):
         entropy_weights: Tensor,
         feature_weights: Tensor,
         change_weights: Tensor,
-        inside: Tensor,
         part: Tensor,
         shift: Tensor,
         smoothing: Tensor,
-        epsilon: Tensor,
-        step_size: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         size = pictures.shape[-1]
         rows, columns = (
@@ -81,9 +82,7 @@ class Gradient(nn.Module):
                 + (change_weights * (x - center).square()).flatten(1).mean(1)
             )
             (gradient,) = torch.autograd.grad(loss.sum(), x)
-        constraint = Inside(L2(epsilon.view(-1, 1, 1, 1)), inside)  # type: ignore[arg-type]
-        x = constraint.step(pictures, gradient, step_size.view(-1, 1, 1, 1))  # type: ignore[arg-type]
-        return constraint.project(x, center), logits.detach(), loss.detach()
+        return gradient, logits.detach(), loss.detach()
 
 
 def view_matrix(shift: Tensor, smoothing: Tensor, size: int) -> Tensor:
@@ -111,17 +110,60 @@ def part_matrix(part: Tensor, size: int) -> Tensor:
     return (1 - (place.clamp(0, size - 1)[:, :, None] - line).abs()).clamp(0, 1)
 
 
-class Step(nn.Module):
-    """The whole step: ``inputs`` -> (next pictures, logits, loss)."""
+class Along(nn.Module):
+    """A step along the gradient's part inside the mask."""
 
-    def __init__(self, gradient: nn.Module):
+    def forward(self, pictures: Tensor, gradient: Tensor, inside: Tensor, step_size: Tensor) -> Tensor:
+        return Inside(L2(), inside).step(pictures, gradient, step_size.view(-1, 1, 1, 1))  # type: ignore[arg-type]
+
+
+class Within(nn.Module):
+    """The nearest pictures within the ball and the mask."""
+
+    def forward(self, x: Tensor, center: Tensor, inside: Tensor, epsilon: Tensor) -> Tensor:
+        return Inside(L2(epsilon.view(-1, 1, 1, 1)), inside).project(x, center)  # type: ignore[arg-type]
+
+
+class Step(nn.Module):
+    """The whole step: ``inputs`` -> (next pictures, logits, loss); ``spelled_out`` for the exporter."""
+
+    def __init__(self, model: Classifier, spelled_out: bool = False):
         super().__init__()
-        self.gradient = gradient
+        self.gradient: nn.Module = Gradient(model)
+        self.along: nn.Module = Along()
+        self.within: nn.Module = Within()
+        if spelled_out:
+            *seen, inside, epsilon, step_size, _, _ = inputs(model).values()
+            self.gradient = spelled(self.gradient, seen)
+            self.along = spelled(self.along, [*seen[:2], inside, step_size])
+            self.within = spelled(self.within, [*seen[:2], inside, epsilon])
 
     def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        *earlier, low, factor = values
-        x, logits, loss = self.gradient(*earlier)
+        *seen, inside, epsilon, step_size, low, factor = values
+        pictures, center = seen[:2]
+        gradient, logits, loss = self.gradient(*seen)
+        x = self.along(pictures, gradient, inside, step_size)
+        x = torch.cond(factor > 1, with_detail, lambda x, before, factor: x.clone(), (x, pictures, factor))
+        x = self.within(x, center, inside, epsilon)
         return torch.cond(factor > 1, same_mean, lambda x, low, factor: x.clone(), (x, low, factor)), logits, loss
+
+
+def with_detail(x: Tensor, before: Tensor, factor: Tensor) -> Tensor:
+    """``before`` with the detail of its step to ``x``, as ``synth.constraints.SameMean.step`` takes it."""
+    return before + detail(x - before, factor)
+
+
+def detail(x: Tensor, factor: Tensor) -> Tensor:
+    """``synth.constraints.detail`` of ``x`` (N, 3, S, S) for blocks of ``factor`` ()."""
+    line = torch.arange(x.shape[-1], dtype=torch.float32)
+    average = (line[:, None] == (line / factor).floor()).float() / factor
+    place = torch.minimum(((line + 0.5) / factor - 0.5).clamp_min(0), (x.shape[-1] / factor).floor() - 1)
+    enlarged = (1 - (place[:, None] - line).abs()).clamp_min(0)
+    again, sharpened = average @ enlarged, average
+    for _ in range(SHARPENINGS):
+        sharpened = sharpened + average - again @ sharpened
+    smooth = enlarged @ sharpened
+    return x - smooth @ x @ smooth.T
 
 
 def same_mean(x: Tensor, low: Tensor, factor: Tensor) -> Tensor:
@@ -169,12 +211,12 @@ DECOMPOSITIONS: dict[Any, Any] = {
 }
 
 
-def spelled_out(model: Classifier) -> nn.Module:
-    """``Gradient`` of ``model`` with its input's gradient spelled out in operators, for any number of pictures."""
+def spelled(module: nn.Module, values: list[Tensor]) -> nn.Module:
+    """``module``, which takes ``values``, in operators that can be exported, for any number of pictures."""
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     fakes = []
-    for value in list(inputs(model).values())[:-2]:
+    for value in values:
         sizes = [DimDynamic.DYNAMIC, *[DimDynamic.STATIC] * (value.ndim - 1)]
         fakes.append(mode.from_tensor(value, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes)))
     with mode:
-        return make_fx(Gradient(model), DECOMPOSITIONS, tracing_mode="real", _allow_non_fake_inputs=True)(*fakes)
+        return make_fx(module, DECOMPOSITIONS, tracing_mode="real", _allow_non_fake_inputs=True)(*fakes)
