@@ -18,7 +18,7 @@ step.onnx     One step of projected gradient descent, for any of the tasks:
     shift (N, 2)              by how many whole pixels, down and right, this step's view of it is shifted: ``jitter``
     smoothing, epsilon, step_size (N)
     low (N, 3, S, S), factor ()  the small picture, each of its pixels repeated, and how many times, for ``consistency``
-                              "hard"; factor 1: not asked for
+                              "hard", with which only a step's detail is taken; factor 1: not asked for
     -> next (N, 3, S, S); logits (N, K) of the view; loss (N) of ``pictures``
 
 Everything is in single precision, any N goes, and weights that a task has no use for are 0. The loss is minimised: it
