@@ -213,9 +213,9 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
     words, _, whole = frame.note.partition(", higher than ")
     whole = whole.removesuffix(" of normal pictures that it never saw")
-    place = "its oddest place is odder than that of 50% of normal pictures that it never saw"
+    place = "its oddest place is odder than in 50% of normal pictures"
     verdict = "unusual, too" if whole == "100%" else "not unusual"
-    assert again.note == f"{place}; as a whole it is {verdict} (odder than {whole} of them, {words})"
+    assert again.note == f"{place}; the whole is {verdict} (odder than {whole} of them, {words})"
     del model.decoders["squares"].info["normal_peaks"]
     assert frame.captions == ("rebuilt as squares", "rebuilt as anything", "what does not fit")
     torch.testing.assert_close(frame.pictures[1:2], usual, atol=1e-4, rtol=0)

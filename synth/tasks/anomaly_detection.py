@@ -196,6 +196,6 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
         return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
     verdict = "unusual, too" if whole >= UNUSUAL else "not unusual"
     return (
-        f"its oddest place is odder than that of {place:.0%} of normal pictures that it never saw; "
-        f"as a whole it is {verdict} (odder than {whole:.0%} of them, {words})"
+        f"its oddest place is odder than in {place:.0%} of normal pictures; "
+        f"the whole is {verdict} (odder than {whole:.0%} of them, {words})"
     )

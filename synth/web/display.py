@@ -15,8 +15,8 @@ from synth.web.status import show
 from synth.web.views import IMAGE, image_files, shared_file
 from synth.web.words import COMPARISON
 
-LINES = {"inpainting": 28, "super_resolution": 50, "denoising": 50}
-"""Where the line between before and after is at first, in percent of the width, so that both show what matters."""
+LINES = {"denoising": 50}
+"""Where the line between before and after is at first, in percent of the width, if not near the left rim."""
 
 
 class Display:

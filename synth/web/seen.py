@@ -51,7 +51,7 @@ def what_is_seen(run: Run) -> str:
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         first = model.classes[int(before.argmax())]
         if before.max() < SURE:
-            return f"This is none of its {len(before)} classes for sure, so it drew on the one most like it, {first}."
+            return f"Of its {len(before)} classes this is most like {first} ({before.max():.0%}), so it drew on that."
         assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"

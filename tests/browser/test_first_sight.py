@@ -63,7 +63,7 @@ def test_a_first_click_says_what_the_model_sees(page):
     run(page)
     words = in_tab(page, ".status p").inner_text()
     sure = r"(?:before: |still sees: )(\w+) (\d+)%\)?\. No class was chosen, so it took (\w+)\."
-    unsure = r"This is none of its 4 classes for sure, so it drew on the one most like it, \w+\."
+    unsure = r"Of its 4 classes this is most like \w+ \(\d+%\), so it drew on that\."
     if seen := re.search(sure, words):
         name, value, taken = seen.groups()
         assert name == taken and int(value) >= 60
