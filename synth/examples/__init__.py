@@ -3,10 +3,9 @@
 Drawings and patterns are made by the project. The cat is Chelsea of scikit-image, by Stefan van der Walt (CC0), and
 the raccoon is that of scipy.datasets.face, from pixnio.com: both are in the public domain. The corgi, the wood
 and the shepherd are parts of gallery/assets/dog1.jpg and dog2.jpg of torchvision, whose licence is
-LICENSE-torchvision.txt (BSD); the sticker on one is ours. The retriever is a part of "Golden Retriever Carlos" by Dirk
-Vorderstraße (commons.wikimedia.org/wiki/File:Golden_Retriever_Carlos_(10581910556).jpg, CC BY 2.0), made smaller; its
-face is mirrored.
-The raccoon's eyes are its face, enlarged and slanted so that eyes and nose lie where the cat's do.
+LICENSE-torchvision.txt (BSD); the sticker on one is ours. The retriever and its face are parts of a photograph by
+Dirk Vorderstraße (CC BY 2.0), see LICENSE-retriever.txt. The raccoon's eyes are its face, enlarged and
+slanted so that eyes and nose lie where the cat's do.
 """
 
 from __future__ import annotations
