@@ -91,6 +91,7 @@ def plots(docs: Path) -> None:
             suffix = "-figures" if name in ("starts", "robust") else ""
             _save(figure, docs / f"{name}{suffix}.png")
     measured = {name: checkpoint.load_evaluation(hub.folder(name)).get("restoration") for name in hub.bundled()}
+    measured = {name: one for name, one in measured.items() if not name.endswith("standard")}
     curves = {name: one for name, one in measured.items() if one and "apart" in one["inpainting"].get("curve", [{}])[0]}
     if curves:
         _save(_restoration(curves), docs / "restoration.png")
