@@ -213,9 +213,12 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
     words, _, whole = frame.note.partition(", higher than ")
     whole = whole.removesuffix(" of normal pictures that it never saw")
-    place = "its oddest place is odder than in 50% of normal pictures"
-    verdict = "unusual, too" if whole == "100%" else "not unusual"
-    assert again.note == f"{place}; the whole is {verdict} (odder than {whole} of them, {words})"
+    place = "no place is very odd (odder than in 50% of normal pictures)"
+    verdict = "but the whole is" if whole == "100%" else "nor is the whole"
+    assert again.note == f"{place}, {verdict} (odder than {whole} of them, {words})"
+    model.decoders["squares"].info["normal_peaks"] = [-2, -1]
+    again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
+    assert again.note.startswith("one place is very odd (odder than in 100% of normal pictures), ")
     del model.decoders["squares"].info["normal_peaks"]
     assert frame.captions == ("rebuilt as squares", "rebuilt as anything", "what does not fit")
     torch.testing.assert_close(frame.pictures[1:2], usual, atol=1e-4, rtol=0)

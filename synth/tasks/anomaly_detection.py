@@ -194,8 +194,10 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
         return words
     if place is None:
         return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
-    verdict = "unusual, too" if whole >= UNUSUAL else "not unusual"
+    odd = place >= UNUSUAL, whole >= UNUSUAL
+    rest = {(True, True): "and so is the whole", (True, False): "the whole is not"}
+    rest |= {(False, True): "but the whole is", (False, False): "nor is the whole"}
     return (
-        f"its oddest place is odder than in {place:.0%} of normal pictures; "
-        f"the whole is {verdict} (odder than {whole:.0%} of them, {words})"
+        f"{'one' if odd[0] else 'no'} place is very odd (odder than in {place:.0%} of normal pictures), "
+        f"{rest[odd]} (odder than {whole:.0%} of them, {words})"
     )

@@ -110,9 +110,9 @@ class SuperResolution(Synthesis):
         return enlarge(values["picture"], values["factor"], "bicubic")
 
     def shown_start(self, frame):
-        """The small picture, enlarged by bicubic interpolation."""
+        """The pixels of the small picture."""
         factor = frame.settings["factor"]
-        return enlarge(F.avg_pool2d(frame.start, factor), factor)
+        return enlarge(F.avg_pool2d(frame.start, factor), factor, "nearest")
 
     def compare(self, frame, original):
         """Beside bicubic enlargement.
