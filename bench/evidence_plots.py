@@ -90,8 +90,8 @@ def plots(docs: Path) -> None:
             figure = draw(json.loads((docs / f"{name}.json").read_text()))
             suffix = "-figures" if name in ("starts", "robust") else ""
             _save(figure, docs / f"{name}{suffix}.png")
-    measured = {name: checkpoint.load_evaluation(hub.folder(name)).get("restoration") for name in hub.bundled()}
-    measured = {name: one for name, one in measured.items() if not name.endswith("standard")}
+    robust = [name for name in hub.bundled() if not name.endswith("standard")]
+    measured = {name: checkpoint.load_evaluation(hub.folder(name)).get("restoration") for name in robust}
     curves = {name: one for name, one in measured.items() if one and "apart" in one["inpainting"].get("curve", [{}])[0]}
     if curves:
         _save(_restoration(curves), docs / "restoration.png")

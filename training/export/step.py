@@ -41,12 +41,8 @@ def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
     }
 
 
-CONSTRAINT = 5
-"""How many of the inputs, the last ones, say where a picture may go."""
-
-
 class Gradient(nn.Module):
-    """``inputs`` without those of the constraint -> (gradient of the loss, logits, loss)."""
+    """``inputs`` but for the last five, which say where pictures may go -> (gradient of the loss, logits, loss)."""
 
     def __init__(self, model: Classifier):
         super().__init__()
