@@ -16,7 +16,7 @@ CIFAR10_PRESETS = {
         "bolder": {"epsilon": 4, "steps": 40, "step_size": 0.15},
     },
     "translation": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
-    "super_resolution": {"tuned": {"detail": 0.35, "epsilon": 3, "steps": 20, "step_size": 0.5}},
+    "super_resolution": {"tuned": {"detail": 0.3, "epsilon": 3, "steps": 20, "step_size": 0.5}},
     "sketch": {"tuned": {"epsilon": 6, "steps": 60, "step_size": 0.15}},
     "painting": {"tuned": {"epsilon": 4, "steps": 40, "step_size": 0.12}},
     "maximisation": {"tuned": {"epsilon": 12, "steps": 80, "step_size": 0.25}},
@@ -121,7 +121,7 @@ IMAGENET20_PRESETS = {
         "class alone": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5},
     },
     "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_STEADY}},
-    "super_resolution": {"tuned": {"factor": 8, "detail": 0.8, "epsilon": 12, "steps": 20, "step_size": 2, **_CALM}},
+    "super_resolution": {"tuned": {"factor": 8, "detail": 0.6, "epsilon": 12, "steps": 20, "step_size": 2, **_CALM}},
     "sketch": {
         "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_STEADY},
     },

@@ -1,8 +1,9 @@
 /** What each task asks of the loop: where to start, what to raise, and which pixels may move. */
 
+import { enlarged } from "./enlarge.js";
 import { fillHole, softened } from "./holes.js";
 import { stepInputs } from "./loop.js";
-import { resizeBicubic, resizeCubic, resizeNearest, shrink } from "./resize.js";
+import { resizeCubic, resizeNearest, shrink } from "./resize.js";
 import { sampleStart } from "./starts.js";
 
 /** A problem of `count` pictures that moves nothing yet. shape: {size, classes, features} of the checkpoint. */
@@ -61,7 +62,7 @@ const STARTS = {
   maximisation: ({ picture }) => picture,
   super_resolution({ picture, factor, upsampling }, size) {
     const side = Math.max(1, Math.floor(size / factor));
-    return (upsampling === "nearest" ? resizeNearest : resizeBicubic)(shrink(picture, size, side), side, size);
+    return enlarged(shrink(picture, size, side), side, size, upsampling);
   },
 };
 
@@ -74,10 +75,9 @@ async function match(problem, settings, engine) {
   const { size } = problem.shape;
   const side = Math.max(1, Math.floor(size / settings.factor));
   const low = shrink(settings.picture, size, side);
-  const enlarge = settings.upsampling === "nearest" ? resizeNearest : resizeCubic;
   for (let round = 0; round < BACK_PROJECTIONS; round++) {
     const shrunk = shrink(problem.start, size, side);
-    const added = enlarge(low.map((value, index) => value - shrunk[index]), side, size);
+    const added = resizeCubic(low.map((value, index) => value - shrunk[index]), side, size);
     problem.start = problem.start.map((value, index) => value + added[index]);
   }
   problem.low = resizeNearest(low, side, size);

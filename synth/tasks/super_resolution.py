@@ -26,6 +26,10 @@ from synth.tasks.synthesis import (
 
 BACK_PROJECTIONS = 10
 """How often what the enlarged picture misses is added to it."""
+VARIATION_STEPS, VARIATION_STEP, MOMENTUM = 30, 0.01, 0.8
+"""Steps down the total variation of the start, how far each moves an edge, and how much of the last move is kept."""
+FLAT = 0.05
+"""Differences of neighbouring pixels well below this count with their square, so that soft shading stays."""
 
 
 class SuperResolution(Synthesis):
@@ -55,10 +59,10 @@ class SuperResolution(Synthesis):
             help="Lambda: how strongly soft consistency holds the input.",
         ),
         "upsampling": Choice(
-            default="bicubic",
-            options=("bicubic", "nearest"),
+            default="total variation",
+            options=("total variation", "bicubic", "nearest"),
             more=True,
-            help="How the small picture is enlarged at the start.",
+            help="How the small picture is enlarged at first: with the cleanest edges that fit it, or interpolated.",
         ),
         "consistency": Choice(
             default="hard",
@@ -93,10 +97,10 @@ class SuperResolution(Synthesis):
         yield from super().run(model, p, generators, frame)
 
     def problem(self, model, p, generators):
-        hard, start = p.consistency == "hard", enlarge(p.picture, p.factor, p.upsampling)
+        hard, start = p.consistency == "hard", enlarged(p.picture, p.factor, p.upsampling)
         constraint = SameMean(L2(p.epsilon), p.picture, p.factor)
         if hard:
-            start = constraint.match(back_projected(start, p.picture, p.factor, p.upsampling))
+            start = constraint.match(back_projected(start, p.picture, p.factor))
         if p.extent == "whole":
             loss = tiled(smoothed(each_as_its_class(model, p), p.smoothing), model.image_size, generators)
         else:
@@ -134,12 +138,43 @@ def each_as_its_class(model: Classifier, p: SimpleNamespace) -> Objective:
     return Objective(lambda x: loss(model, class_or_predicted(model, p.class_name, x))(x))
 
 
-def back_projected(picture: torch.Tensor, low: torch.Tensor, factor: int, upsampling: str = "bicubic") -> torch.Tensor:
+def enlarged(low: torch.Tensor, factor: int, upsampling: str) -> torch.Tensor:
+    """Pictures (N, 3, f H, f W) in [0, 1] from ``low`` (N, 3, H, W): interpolated, or of least total variation."""
+    if upsampling == "total variation":
+        return least_variation(enlarge(low, factor), low, factor).clamp(0, 1)
+    return enlarge(low, factor, upsampling)
+
+
+def least_variation(picture: torch.Tensor, low: torch.Tensor, factor: int) -> torch.Tensor:
+    """``picture`` (N, 3, f H, f W) with as little total variation as those that shrink to ``low`` (N, 3, H, W) have.
+
+    Steps with momentum, after each of which what the picture misses is added (Rudin et al. 1992; Marquina and Osher
+    2008). It has neither the blur nor the rings of interpolation.
+    """
+    moved = torch.zeros_like(picture)
+    for _ in range(VARIATION_STEPS):
+        following = picture + MOMENTUM * moved + VARIATION_STEP * curvature(picture)
+        missing = low - F.avg_pool2d(following, factor)
+        following = following + F.interpolate(missing, scale_factor=factor, mode="bilinear")
+        moved, picture = following - picture, following
+    return picture
+
+
+def curvature(picture: torch.Tensor) -> torch.Tensor:
+    """Minus the gradient (N, 3, H, W) of the total variation of ``picture``, whose colours share their edges."""
+    right = F.pad(picture.diff(dim=3), (0, 1))
+    down = F.pad(picture.diff(dim=2), (0, 0, 0, 1))
+    scale = (right.square().sum(1, keepdim=True) + down.square().sum(1, keepdim=True) + FLAT**2).rsqrt()
+    right, down = right * scale, down * scale
+    return right - F.pad(right, (1, 0))[..., :-1] + down - F.pad(down, (0, 0, 1, 0))[..., :-1, :]
+
+
+def back_projected(picture: torch.Tensor, low: torch.Tensor, factor: int) -> torch.Tensor:
     """``picture`` (N, 3, f H, f W) closer to those that shrink to ``low`` (N, 3, H, W): what they miss is added.
 
     Iterative back-projection (Irani and Peleg 1991).
     """
     for _ in range(BACK_PROJECTIONS):
         missing = low - F.avg_pool2d(picture, factor)
-        picture = picture + F.interpolate(missing, scale_factor=factor, mode=upsampling)
+        picture = picture + F.interpolate(missing, scale_factor=factor, mode="bicubic")
     return picture
