@@ -119,6 +119,15 @@ def test_the_first_click_of_the_other_tasks_changes_the_picture(page, address, t
         assert np.abs(means[0] - means[1]).max() < 1
 
 
+@pytest.mark.parametrize("upsampling", ["total variation", "bicubic", "nearest"])
+def test_super_resolution_starts_where_python_does(page, address, checkpoints, upsampling):
+    settings = {"upsampling": upsampling, "consistency": "hard", "factor": 4, "steps": 1, "epsilon": 0.01, "jitter": 0}
+    open_page(page, address, task="super_resolution", **settings)
+    run(page)
+    expected = TASKS["super_resolution"](hub.load(checkpoints / "tiny"), picture=draw_picture(), **settings)
+    assert differences(result(page)[0], expected.images[0]).max() <= 2  # Python rounds the small picture to levels
+
+
 def test_stop_stops_at_once_and_keeps_the_picture(page, address):
     open_page(page, address, task="generation", steps=1000)
     page.click("#run")
