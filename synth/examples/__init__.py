@@ -25,8 +25,8 @@ SKETCHES = {
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
     "corgi": ("golden retriever", "lion", "dog"),
-    "retriever": ("beagle", "lion", "dog"),
-    "retriever's face": ("English foxhound", "lion", "dog"),
+    "retriever": ("English foxhound", "lion", "dog"),
+    "retriever's face": ("beagle", "lion", "dog"),
     "shepherd": ("dingo", "lion", "dog"),
     "shepherd with a sticker": (),
     "wood": ("church",),
