@@ -1,8 +1,9 @@
 """The stored pictures of the app: ``python -m bench.cards``. What a first click in each tab gives, and the cards.
 
 It runs every task of the bundled checkpoints of OPENED at the settings and with the example that its tab begins with,
-and the cards, which are chosen by hand, and writes synth/web/stored: WebP files, and an index of them in JSON.
-Names of stored results after the command make these alone again.
+and the cards, which are chosen by hand, and writes synth/web/stored: WebP files, and an index of them in JSON. Of those
+of the checkpoint that the app opens with it makes the README's plate, docs/tasks.webp. Names of stored results after
+the command make these alone again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 import synth
 from synth import TASKS, Classifier, Task
@@ -21,6 +26,7 @@ from synth.web.editor import extent, shrink
 from synth.web.examples import example
 from synth.web.run import Run
 from synth.web.running import row_names
+from training.sheets import label_columns
 
 LARGE, SMALL, ORDINARY = (
     "imagenet20-resnet18-slim-l2-dual",
@@ -52,6 +58,13 @@ MORE: dict[str, dict] = {
     },
 }
 """Results that are no tab's first click: the checkpoint and task, and what differs from its first click."""
+PLATE = Path(__file__).resolve().parent.parent / "docs" / "tasks.webp"
+PLATED = {name: title for name, title in CARDS.items() if not name.endswith("-ordinary")} | {
+    f"{LARGE}-super_resolution": "Enlarge a small picture"
+}
+"""Titles on the plate, by the name of the stored result."""
+ACROSS = 5
+"""Cards in a row of the plate."""
 
 
 def make(name: str, task: Task, model: Classifier, examples: dict, settings: dict, compare: str = "") -> dict:
@@ -77,6 +90,18 @@ def first_click(task: Task, model: Classifier) -> dict:
     if "picture" not in task.parameters or "mask" in task.parameters:
         return values
     return values | extent(task, example(task, model, "picture", first_example(task, model)))
+
+
+def plate() -> Image.Image:
+    """Before and after of the stored results in PLATED, with a title above each."""
+    known, names, rows = stored.index(), list(PLATED), []
+    for begin in range(0, len(names), ACROSS):
+        part = names[begin : begin + ACROSS]
+        row = np.concatenate(
+            [np.pad(known[name].card(), ((0, 0), (2, 2), (0, 0)), constant_values=255) for name in part], 1
+        )
+        rows.append(np.asarray(label_columns(Image.fromarray(row), [PLATED[name] for name in part])))
+    return Image.fromarray(np.concatenate(rows))
 
 
 def main() -> None:
@@ -105,6 +130,8 @@ def main() -> None:
         print(f"{name}: {rows[name]['seen']}", file=sys.stderr)
         path.write_text(json.dumps(rows, indent=1) + "\n")
     path.write_text(json.dumps(rows, indent=1) + "\n")
+    stored._index.cache_clear()
+    plate().save(PLATE, quality=80, method=6)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 import synth
-from synth import hub, pictures
+from synth import pictures
 from synth.__main__ import main as run
 from synth.examples import photograph_files, sketches
-from synth.record import Record
 from synth.tasks.inpainting import random_square
-from synth.tasks.synthesis import Synthesis
 from training.data import load
 from training.sampling import balanced
 from training.sheets import label_columns, label_rows
@@ -224,34 +222,6 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines if "--like" not in line]
 
 
-def overview() -> None:
-    """docs/tasks.png: ten generated pictures, ten sketches, and before and after of the commands of five more tasks."""
-    model = synth.load(hub.DEFAULT)
-    names = [classes[0] for classes in model.groups.values()][:ACROSS]
-    drawings = sketches(model.classes)
-    generated = [synth.generation(model, class_name=name, count=1, seed=0).pictures for name in names]
-    sketched = [synth.sketch(model, picture=one, class_name=name).pictures for name, one in drawings.items()]
-    pairs: dict[str, list[Tensor]] = {}
-    for arguments in commands():
-        task, settings = synth.TASKS[arguments[0]], Record.read(DOCS / arguments[-1]).settings
-        if isinstance(task, Synthesis) and task.name not in ("generation", "sketch"):
-            frame = task(model, **settings)
-            pairs[f"{task.title}: before and after"] = [frame.start, frame.pictures]
-    strips = [
-        (names, generated),
-        (list(drawings), [pictures.to_tensor(one, model.image_size) for one in drawings.values()]),
-        ([], sketched),
-        (list(pairs), [one for pair in pairs.values() for one in pair]),
-    ]
-    sheets = [pictures.sheet(torch.cat(tiles), columns=len(tiles), zoom=2) for _, tiles in strips]
-    pages = [label_columns(one, heads) if heads else one for one, (heads, _) in zip(sheets, strips, strict=True)]
-    whole, y = Image.new("RGB", (pages[0].width, sum(page.height + 2 for page in pages)), "white"), 0
-    for page in pages:
-        whole.paste(page, (0, y))
-        y += page.height + 2
-    whole.save(DOCS / "tasks.png", optimize=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.plates", description=__doc__.splitlines()[0])
     parser.add_argument("--family", choices=FAMILIES, help="only its sheets")
@@ -271,7 +241,6 @@ def main() -> None:
         arguments[-1] = str(DOCS / arguments[-1])
         if run(arguments):
             raise SystemExit(f"failed: {shlex.join(arguments)}")
-    overview()
     for family in FAMILIES:
         Sheets(family, DOCS / family).all()
     classes(DOCS / "cifar10" / "classes")

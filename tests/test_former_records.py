@@ -12,7 +12,7 @@ from synth.record import Record
 from synth.tasks import TASKS, find_task
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PICTURES = sorted(path for path in DOCS.glob("*.png") if path.name != "tasks.png")
+PICTURES = sorted(DOCS.glob("*.png"))
 load = cache(hub.load)
 
 

@@ -109,4 +109,4 @@ def test_the_evidence_is_shown_and_nothing_beside_it_is_served(server):
     for name in names:
         path = evidence.FOLDER / f"{name}.png"
         assert httpx.get(f"{server}gradio_api/file={path}").content == path.read_bytes()
-    assert httpx.get(f"{server}gradio_api/file={evidence.FOLDER.parent / 'tasks.png'}").status_code == 403
+    assert httpx.get(f"{server}gradio_api/file={evidence.FOLDER.parent / 'tasks.webp'}").status_code == 403

@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import SpaceHardware
 
 ROOT = Path(__file__).resolve().parent.parent
-THUMBNAIL = "docs/tasks.png"
+THUMBNAIL = "docs/tasks.webp"
 FILES = (
     "app.py",
     "synth/**/*.py",
