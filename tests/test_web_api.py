@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import closing
 
@@ -104,9 +105,20 @@ def test_a_file_that_is_no_picture_is_refused_as_in_python(server, tmp_path):
 
 
 def test_the_evidence_is_shown_and_nothing_beside_it_is_served(server):
-    names = [name for name in evidence.CAPTIONS if (evidence.FOLDER / f"{name}.png").exists()]
-    assert names
-    for name in names:
-        path = evidence.FOLDER / f"{name}.png"
-        assert httpx.get(f"{server}gradio_api/file={path}").content == path.read_bytes()
-    assert httpx.get(f"{server}gradio_api/file={evidence.FOLDER.parent / 'tasks.webp'}").status_code == 403
+    for finding in evidence.FINDINGS:
+        assert len(finding.files) == len(finding.pictures)
+        for path in finding.files:
+            assert httpx.get(f"{server}gradio_api/file={path}").content == path.read_bytes()
+    assert httpx.get(f"{server}gradio_api/file={evidence.DOCS / 'tasks.webp'}").status_code == 403
+
+
+def test_the_evidence_says_what_was_measured():
+    shares = []
+    for name in ("imagenet20-resnet18-slim-l2-dual", "imagenet20-resnet18-slim-standard"):
+        report = json.loads((evidence.DOCS.parent / "checkpoints" / name / "evaluation.json").read_text())
+        also = next(one for one in report["samples"]["also"] if one["extractor"] == "judge efficientnet-lite2")
+        share = also["samples"]["judge_accuracy"]
+        assert share["count"] == 500
+        shares.append(f"{share['value']:.0%}".replace("%", " %"))
+    words = evidence.FINDINGS[0].words
+    assert words.index(shares[0]) < words.index("500") < words.index(shares[1])

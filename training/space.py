@@ -18,6 +18,8 @@ FILES = (
     "synth/web/page.*",
     "synth/web/stored/*",
     "docs/evidence/*.png",
+    "docs/evidence/*.webp",
+    "docs/imagenet20/generation.webp",
     THUMBNAIL,
 )
 """What the app needs; the checkpoints come from the Hub."""

@@ -20,7 +20,7 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "denoising": {"picture": ("raccoon",)},
     "interpolation": {"picture": ("alp", "raccoon's eyes"), "other": ("cliff", "cat's face")},
     "inpainting": {"picture": ("lion", "horse", "shepherd")},
-    "super_resolution": {"picture": ("lion", "horse", "retriever's face", "cat's face")},
+    "super_resolution": {"picture": ("lion", "horse", "cat's face", "retriever's face")},
     "maximisation": {"picture": ("lion", "wood", "shepherd", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
     "anomaly_detection": {"picture": ("bullfrog", "shepherd with a sticker")},
