@@ -19,7 +19,7 @@ from synth.web.editor import parse_editor, prepare
 from synth.web.events import PRIVATE, show_errors
 from synth.web.views import shared_file
 
-NOISE = 30
+NOISE = 40
 """Standard deviation, of 255, of the noise on the noisy ones."""
 
 
