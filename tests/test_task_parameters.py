@@ -137,3 +137,14 @@ def test_sketch_lays_grain_over_the_drawing(model):
     start = synth.sketch(model, picture=flat, class_name="dot", texture=0.1, steps=1).start
     assert start.std().item() == pytest.approx(0.1, rel=0.05)
     assert synth.sketch(model, picture=flat, class_name="dot", texture=0, steps=1).start.std() < 1e-6
+
+
+def test_softness_blurs_the_edges_of_a_drawing(model):
+    drawing = Image.new("RGB", (32, 32), "black")
+    drawing.paste("white", (16, 0, 32, 32))
+    hard, soft = (
+        synth.sketch(model, picture=drawing, class_name="dot", texture=0, softness=softness, steps=1).start
+        for softness in (0, 2)
+    )
+    assert hard.diff(dim=3).abs().max() == 1 and soft.diff(dim=3).abs().max() < 0.25
+    assert torch.equal(soft[..., 0], hard[..., 0]) and soft.mean().item() == pytest.approx(0.5, abs=1e-3)

@@ -137,7 +137,7 @@ _SHORT = {"coarse_steps": 40, "steps": 8, "step_size": 3, **_CALM, "crop": 0.6}
 IMAGENET20_DUAL_PRESETS = IMAGENET20_PRESETS | {
     "generation": IMAGENET20_PRESETS["generation"]
     | {"tuned": {"start": "mixture", "epsilon": 60, **_SHORT, "seed": 4}},
-    "sketch": {"tuned": IMAGENET20_PRESETS["sketch"]["tuned"] | {"crop": 0}},
+    "sketch": {"tuned": IMAGENET20_PRESETS["sketch"]["tuned"] | {"crop": 0.3, "softness": 4}},
     "painting": {
         "tuned": {"feature": 166, "epsilon": 70, **_SHORT, "coarse_steps": 60, "crop": 0.5, "seed": 10},
         "own size alone": {"feature": 166, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY},

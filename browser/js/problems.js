@@ -1,5 +1,6 @@
 /** What each task asks of the loop: where to start, what to raise, and which pixels may move. */
 
+import { blurred } from "./blur.js";
 import { enlarged } from "./enlarge.js";
 import { fillHole, softened } from "./holes.js";
 import { stepInputs } from "./loop.js";
@@ -56,7 +57,8 @@ const STARTS = {
     return sampleStart(settings.start, tensors, size, settings.start_scale, random);
   },
   inpainting: (settings, size, random) => fillHole(settings.picture, settings.mask, size, settings.fill, random),
-  sketch: ({ picture, texture }, size, random) => picture.map((value) => clamp(value + texture * random.normal())),
+  sketch: ({ picture, texture, softness }, size, random) =>
+    blurred(picture, size, softness).map((value) => clamp(value + texture * random.normal())),
   translation: ({ picture }) => picture,
   painting: ({ picture }) => picture,
   maximisation: ({ picture }) => picture,

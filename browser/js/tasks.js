@@ -14,7 +14,7 @@ export const TASKS = {
 /** Parameters that are folded away, where a task has them; others, such as momentum, keep their default, 0. */
 export const FOLDED = [
   "epsilon", "steps", "step_size", "objective", "schedule", "crop", "jitter", "smoothing", "start", "start_scale",
-  "texture", "fill", "outside", "lam", "strength", "upsampling", "consistency",
+  "texture", "softness", "fill", "outside", "lam", "strength", "upsampling", "consistency",
 ];
 
 export const MOST_PICTURES = 8;

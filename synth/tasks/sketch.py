@@ -1,5 +1,9 @@
 """From a sketch to a picture."""
 
+import math
+
+from torchvision.transforms.functional import gaussian_blur
+
 from synth.constraints import L2
 from synth.multiscale import coarse_parameter, size_parameter
 from synth.parameters import ClassName, Float, Picture
@@ -32,6 +36,14 @@ class Sketch(Synthesis):
             more=True,
             help="Random grain laid over the flat colours before the first step.",
         ),
+        "softness": Float(
+            default=0,
+            minimum=0,
+            maximum=8,
+            step=0.5,
+            more=True,
+            help="How far the drawing's hard edges are blurred at first, in pixels, so that they are drawn anew.",
+        ),
     }
     presets = {
         "paper": {"epsilon": 40, "steps": 60, "step_size": 1, "objective": "cross-entropy", "jitter": 0, "texture": 0}
@@ -41,7 +53,9 @@ class Sketch(Synthesis):
         return example
 
     def problem(self, model, p, generators):
-        grain = draw(p.picture, generators)
-        start = (p.picture + p.texture * grain).clamp(0, 1)
+        grain, drawing = draw(p.picture, generators), p.picture
+        if p.softness:
+            drawing = gaussian_blur(drawing, 2 * math.ceil(3 * p.softness) + 1, p.softness)
+        start = (drawing + p.texture * grain).clamp(0, 1)
         labels = class_or_predicted(model, p.class_name, start)
         return Problem(class_loss(model, labels, p, generators), start, L2(p.epsilon))

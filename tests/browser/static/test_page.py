@@ -128,6 +128,17 @@ def test_super_resolution_starts_where_python_does(page, address, checkpoints, u
     assert differences(result(page)[0], expected.images[0]).max() <= 2  # Python rounds the small picture to levels
 
 
+def test_a_drawing_is_softened_as_in_python(page, address, checkpoints, tmp_path):
+    settings = {"softness": 2, "texture": 0, "class_name": "dot", "steps": 1, "epsilon": 0.01, "jitter": 0}
+    open_page(page, address, task="sketch", **settings)
+    draw_picture().save(tmp_path / "drawing.png")
+    page.set_input_files("input[type=file]", tmp_path / "drawing.png")
+    page.wait_for_timeout(500)
+    run(page)
+    expected = TASKS["sketch"](hub.load(checkpoints / "tiny"), picture=draw_picture(), **settings)
+    assert differences(result(page)[0], expected.images[0]).max() <= 1
+
+
 def test_stop_stops_at_once_and_keeps_the_picture(page, address):
     open_page(page, address, task="generation", steps=1000)
     page.click("#run")
