@@ -12,6 +12,9 @@ import synth
 from synth import checkpoint, hub, pictures
 from synth.classifier import Classifier
 
+LETTERS = 100
+"""The width of a wide page by the size of its letters, so that they can be read where the page is shown smaller."""
+
 
 def sample_sheet(model: Classifier, **settings) -> Image.Image:
     """Random samples without selection: a row per class, its name on the left, and a column per seed (0, 1, 2, ...)."""
@@ -29,17 +32,21 @@ def label_rows(page: Image.Image, names: list[str], width: int = 84) -> Image.Im
     wide.paste(page, (width, 0))
     draw = ImageDraw.Draw(wide)
     for index, name in enumerate(names):
-        draw.text((4, (index + 0.5) * page.height / len(names)), name, fill="black", anchor="lm", font_size=13)
+        place = (4, (index + 0.5) * page.height / len(names))
+        draw.text(place, name, fill="black", anchor="lm", font_size=max(13, page.width // LETTERS))
     return wide
 
 
 def label_columns(page: Image.Image, names: list[str], height: int = 20) -> Image.Image:
     """The page with a name above each of its equally wide columns."""
+    font_size = max(12, page.width // LETTERS)
+    height = max(height, font_size * 3 // 2)
     tall = Image.new("RGB", (page.width, page.height + height), "white")
     tall.paste(page, (0, height))
     draw = ImageDraw.Draw(tall)
     for index, name in enumerate(names):
-        draw.text(((index + 0.5) * page.width / len(names), height / 2), name, fill="black", anchor="mm", font_size=12)
+        place = ((index + 0.5) * page.width / len(names), height / 2)
+        draw.text(place, name, fill="black", anchor="mm", font_size=font_size)
     return tall
 
 
