@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from bench.clients import ROOT, serving
 from synth import TASKS, Task, hub
@@ -35,6 +35,12 @@ PAINTED = """() => [...document.images].every(image => {
 })"""
 VIEW = {"width": 1280, "height": 1100}
 MENU = "input[aria-label^='Model']"
+
+
+def launch(driver: Playwright) -> Browser:
+    """The Chromium of this machine, without a window."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return driver.chromium.launch(executable_path=chromium, args=[f"--{flag}" for flag in FLAGS.split()])
 
 
 def open_as_newcomer(driver: Browser, address: str) -> tuple[float, float]:
@@ -84,9 +90,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "docs/app", help="folder of the screenshots")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with serving() as (address, *_), sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=[f"--{flag}" for flag in FLAGS.split()])
+        browser = launch(driver)
         newcomers = [open_as_newcomer(browser, address) for _ in range(options.times)]
         page = browser.new_page(viewport=VIEW)
         page.set_default_timeout(120_000)

@@ -13,11 +13,12 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
+import torch
 from PIL import Image
+from torchvision.transforms.functional import to_tensor
 
 import synth
-from synth import TASKS, Classifier, Task
+from synth import TASKS, Classifier, Task, pictures
 from synth.examples.shelf import first_example, needs_class, target_class
 from synth.parameters import Picture
 from synth.web import stored
@@ -97,11 +98,9 @@ def plate() -> Image.Image:
     known, names, rows = stored.index(), list(PLATED), []
     for begin in range(0, len(names), ACROSS):
         part = names[begin : begin + ACROSS]
-        row = np.concatenate(
-            [np.pad(known[name].card(), ((0, 0), (2, 2), (0, 0)), constant_values=255) for name in part], 1
-        )
-        rows.append(np.asarray(label_columns(Image.fromarray(row), [PLATED[name] for name in part])))
-    return Image.fromarray(np.concatenate(rows))
+        cards = torch.stack([to_tensor(known[name].card()) for name in part])
+        rows.append(to_tensor(label_columns(pictures.sheet(cards, columns=ACROSS), [PLATED[name] for name in part])))
+    return pictures.to_images(torch.cat(rows, 1)[None])[0]
 
 
 def main() -> None:
@@ -130,7 +129,6 @@ def main() -> None:
         print(f"{name}: {rows[name]['seen']}", file=sys.stderr)
         path.write_text(json.dumps(rows, indent=1) + "\n")
     path.write_text(json.dumps(rows, indent=1) + "\n")
-    stored._index.cache_clear()
     plate().save(PLATE, quality=80, method=6)
 
 

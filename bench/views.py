@@ -7,12 +7,11 @@ another seed where nothing is given, with the left half masked where there is a 
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from bench.browser import FLAGS, PAINTED, SAYS, VIEW
+from bench.browser import PAINTED, SAYS, VIEW, launch
 from bench.clients import serving
 from synth import TASKS, Task
 from synth.web.checkpoints import first_checkpoint, load
@@ -54,10 +53,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="for the screenshots")
     parser.add_argument("--looks", nargs="+", choices=LOOKS, default=LOOKS, help="only these")
     options = parser.parse_args()
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     model = load(first_checkpoint())
     with serving() as (address, *_), sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=[f"--{flag}" for flag in FLAGS.split()])
+        browser = launch(driver)
         for look in options.looks:
             folder = options.folder / look
             folder.mkdir(parents=True, exist_ok=True)

@@ -123,7 +123,16 @@ IMAGENET20_PRESETS = {
     "translation": {"tuned": {"epsilon": 50, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_STEADY}},
     "super_resolution": {"tuned": {"detail": 0.6, "epsilon": 12, "steps": 20, "step_size": 2, **_CALM}},
     "sketch": {
-        "tuned": {"epsilon": 70, "coarse_steps": 50, "steps": 20, "step_size": 2, "texture": 0.02, **_STEADY},
+        "tuned": {
+            "epsilon": 70,
+            "coarse_steps": 50,
+            "steps": 20,
+            "step_size": 2,
+            "texture": 0.02,
+            "softness": 4,
+            **_STEADY,
+            "crop": 0.3,
+        },
     },
     "painting": {"tuned": {"feature": 186, "epsilon": 40, "steps": 30, "step_size": 1.4, **_CALM}},
     "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_STEADY}},
@@ -137,7 +146,6 @@ _SHORT = {"coarse_steps": 40, "steps": 8, "step_size": 3, **_CALM, "crop": 0.6}
 IMAGENET20_DUAL_PRESETS = IMAGENET20_PRESETS | {
     "generation": IMAGENET20_PRESETS["generation"]
     | {"tuned": {"start": "mixture", "epsilon": 60, **_SHORT, "seed": 4}},
-    "sketch": {"tuned": IMAGENET20_PRESETS["sketch"]["tuned"] | {"crop": 0.3, "softness": 4}},
     "painting": {
         "tuned": {"feature": 166, "epsilon": 70, **_SHORT, "coarse_steps": 60, "crop": 0.5, "seed": 10},
         "own size alone": {"feature": 166, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY},

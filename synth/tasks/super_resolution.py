@@ -141,16 +141,17 @@ def each_as_its_class(model: Classifier, p: SimpleNamespace) -> Objective:
 def enlarged(low: torch.Tensor, factor: int, upsampling: str) -> torch.Tensor:
     """Pictures (N, 3, f H, f W) in [0, 1] from ``low`` (N, 3, H, W): interpolated, or of least total variation."""
     if upsampling == "total variation":
-        return least_variation(enlarge(low, factor), low, factor).clamp(0, 1)
+        return least_variation(low, factor).clamp(0, 1)
     return enlarge(low, factor, upsampling)
 
 
-def least_variation(picture: torch.Tensor, low: torch.Tensor, factor: int) -> torch.Tensor:
-    """``picture`` (N, 3, f H, f W) with as little total variation as those that shrink to ``low`` (N, 3, H, W) have.
+def least_variation(low: torch.Tensor, factor: int) -> torch.Tensor:
+    """Pictures (N, 3, f H, f W) with little total variation among those that shrink to ``low`` (N, 3, H, W).
 
-    Steps with momentum, after each of which what the picture misses is added (Rudin et al. 1992; Marquina and Osher
+    Steps with momentum from the bicubic picture, after each of which what it misses is added (Rudin et al. 1992; Marquina and Osher
     2008). It has neither the blur nor the rings of interpolation.
     """
+    picture = enlarge(low, factor)
     moved = torch.zeros_like(picture)
     for _ in range(VARIATION_STEPS):
         following = picture + MOMENTUM * moved + VARIATION_STEP * curvature(picture)
