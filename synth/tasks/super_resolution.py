@@ -148,8 +148,8 @@ def enlarged(low: torch.Tensor, factor: int, upsampling: str) -> torch.Tensor:
 def least_variation(low: torch.Tensor, factor: int) -> torch.Tensor:
     """Pictures (N, 3, f H, f W) with little total variation among those that shrink to ``low`` (N, 3, H, W).
 
-    Steps with momentum from the bicubic picture, after each of which what it misses is added (Rudin et al. 1992; Marquina and Osher
-    2008). It has neither the blur nor the rings of interpolation.
+    Steps with momentum from the bicubic picture, after each of which what it misses is added (Rudin et al.
+    1992; Marquina and Osher 2008). It has neither the blur nor the rings of interpolation.
     """
     picture = enlarge(low, factor)
     moved = torch.zeros_like(picture)
