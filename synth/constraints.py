@@ -108,9 +108,10 @@ class Inside:
 class SameMean:
     """Another constraint, and the mean of every ``factor`` x ``factor`` block equals ``low`` (N, 3, H/f, W/f).
 
-    The blocks' projection is the exact Euclidean one onto {0 <= x <= 1, mean = low}: shift and clamp, with the
-    shift by bisection. It does not expand distances, so a centre inside the set keeps its ball. Of every step only the
-    detail is taken, so that the projection finds next to nothing to shift and its blocks do not show.
+    The blocks' projection is the exact Euclidean one onto {0 <= x <= 1, mean = low}: shift by what the mean misses, and
+    where that leaves [0, 1] shift and clamp, with the shift by bisection. It does not expand distances, so a centre
+    inside the set keeps its ball. Of every step only the detail is taken, so that the projection finds next to nothing
+    to shift and its blocks do not show.
     """
 
     inner: L2 | Linf | Box
@@ -126,9 +127,12 @@ class SameMean:
     def match(self, x: Tensor) -> Tensor:
         """The nearest picture in [0, 1] whose blocks have the means ``low``."""
         factor = self.factor
-        blocks = x.unfold(2, factor, factor).unfold(3, factor, factor)  # (N, 3, H/f, W/f, f, f)
-        matched = shift_blocks(blocks, self.low[..., None, None], lambda x: x.mean((4, 5), keepdim=True))
-        return matched.permute(0, 1, 2, 4, 3, 5).reshape(x.shape)
+        moved = x + F.interpolate(self.low - F.avg_pool2d(x, factor), scale_factor=factor)
+        outside = F.max_pool2d((moved != moved.clamp(0, 1)).to(x), factor) > 0  # (N, 3, H/f, W/f)
+        blocks = moved.unfold(2, factor, factor).unfold(3, factor, factor)  # a view (N, 3, H/f, W/f, f, f)
+        low = self.low.expand(outside.shape)[outside].view(-1, 1, 1)
+        blocks[outside] = shift_blocks(blocks[outside], low, lambda x: x.mean((1, 2), keepdim=True))
+        return moved
 
 
 def detail(x: Tensor, factor: int) -> Tensor:
