@@ -141,14 +141,18 @@ def detail(x: Tensor, factor: int) -> Tensor:
     What is taken away is smooth: the bilinear enlargement that has those means.
     """
     means = F.avg_pool2d(x, factor)
-    coarse = means
-    for rows in (3, 1):  # first along columns, then along rows
-        kernel = x.new_tensor([1, 6, 1]).view(1, 1, rows, -1) / 8  # what an even enlargement and its means do together
-        wanted, around = coarse, ((0, 0, 1, 1) if rows > 1 else (1, 1, 0, 0))
-        for _ in range(SHARPENINGS):
-            blurred = F.conv2d(F.pad(coarse.flatten(0, 1)[:, None], around, mode="replicate"), kernel)
-            coarse = coarse + wanted - blurred.view(means.shape)
-    return x - F.interpolate(coarse, scale_factor=factor, mode="bilinear")
+    rows, columns = (_sharpening(side, means) for side in means.shape[2:])
+    return x - F.interpolate(rows @ means @ columns.T, scale_factor=factor, mode="bilinear")
+
+
+def _sharpening(side: int, like: Tensor) -> Tensor:
+    """The matrix (side, side) from a line of means to what has these means once it is enlarged by an even factor."""
+    means = sharpened = torch.eye(side, dtype=like.dtype, device=like.device)
+    for _ in range(SHARPENINGS):
+        around = F.pad(sharpened[None], (0, 0, 1, 1), mode="replicate")[0]
+        enlarged = (around[:-2] + 6 * sharpened + around[2:]) / 8  # and its means taken
+        sharpened = sharpened + means - enlarged
+    return sharpened
 
 
 def softened(mask: Tensor) -> Tensor:
