@@ -92,7 +92,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("name", choices=(*EXPERIMENTS, "tables"))
     parser.add_argument("--data", help="folder or Hub data set instead of the checkpoint's own")
     parser.add_argument("--family", choices=FAMILIES, default=FAMILIES[0], help=f"default {FAMILIES[0]}")
-    parser.add_argument("--task", choices=experiments.COMPARED, nargs="*", help="for robust and inverse (default: all)")
+    parser.add_argument(
+        "--task",
+        choices=sorted({*experiments.COMPARED, *inverse.OURS}),
+        nargs="*",
+        help="for robust and inverse (default: all)",
+    )
+    parser.add_argument("--judge", help="folder or name of another judge of the same classes")
     parser.add_argument("--count", type=int, default=200, help="pictures per cell (default 200)")
     parser.add_argument("--choose", type=int, default=40, help="pictures to choose settings on (default 40)")
     parser.add_argument(
@@ -110,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
             for key, report in stored(name).items():
                 print(page(name, key, report))
         return
-    family = Family(options.family, options.data)
+    family = Family(options.family, options.data, options.judge)
     for task in options.task or TASKS_OF.get(options.name, [""]):
         key = " ".join([options.family, task]).strip()
         more = {"task": task, "choose": options.choose} if task else {}

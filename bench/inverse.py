@@ -1,11 +1,13 @@
-"""Super-resolution and inpainting as inverse problems: deepinv's priors, and the classifier as a prior among them.
+"""Inverse problems: deepinv's priors, and the classifier as a prior among them.
 
-Needs ``pip install deepinv``. Every method gets the same measurements: the small picture in super-resolution, and the
-pixels around the hole in inpainting, which all of them keep exactly. ``bench.evidence inverse`` measures.
+Needs ``pip install deepinv``. Every method gets the same measurements: the small picture in super-resolution, the
+blurred one in deblurring, and the pixels around the hole in inpainting, which all of them keep exactly.
+``bench.evidence inverse`` measures.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -36,6 +38,8 @@ ITERATIONS = 40
 """Iterations of every proximal or gradient method of deepinv."""
 FACTOR = 4
 """Of super-resolution."""
+BLUR = 1.5
+"""Standard deviation in pixels of the Gaussian of deblurring, at 32 pixels; wider in proportion to the side."""
 FITTED = (50, 100, 200)
 """Iterations of Deep Image Prior to choose from."""
 BATCH = 50
@@ -49,7 +53,7 @@ NOISE = 50 / 255
 class Measurements:
     """What is known about pictures: y = A(x), with A of norm 1, and a fill (N, 3, S, S) to start from.
 
-    holes: (N, 1, S, S), 1 where unknown, in inpainting; factor: in super-resolution.
+    holes: (N, 1, S, S), 1 where unknown, in inpainting; factor: in super-resolution; blur: in pixels, in deblurring.
     """
 
     y: Tensor
@@ -57,18 +61,27 @@ class Measurements:
     labels: Tensor
     holes: Tensor | None = None
     factor: int = 1
+    blur: float = 0
 
     @classmethod
-    def of(cls, inputs: Inputs, *, factor: int = 1) -> Measurements:
-        """The measurements of pictures whose truth is known: with the holes of ``inputs``, or shrunk by ``factor``."""
-        hidden = inputs.holes
+    def of(cls, inputs: Inputs, task: str) -> Measurements:
+        """The measurements of pictures whose truth is known, which ``task`` undoes."""
+        truth, hidden = inputs.truth, inputs.holes
+        if task == "deblurring":
+            unknown = cls(truth, truth, inputs.labels, blur=BLUR * truth.shape[-1] / 32)
+            blurred = to_bytes(unknown.physics.A(truth).clamp(0, 1)).float() / 255
+            return replace(unknown, y=blurred, fill=blurred)
         if hidden is None:
-            small = to_bytes(F.avg_pool2d(inputs.truth, factor)).float() / 255
-            return cls(factor * small, enlarge(small, factor, "bicubic"), inputs.labels, factor=factor)
-        return cls(inputs.truth * (1 - hidden), fill_hole(inputs.truth, hidden), inputs.labels, hidden)
+            small = to_bytes(F.avg_pool2d(truth, FACTOR)).float() / 255
+            return cls(FACTOR * small, enlarge(small, FACTOR, "bicubic"), inputs.labels, factor=FACTOR)
+        return cls(truth * (1 - hidden), fill_hole(truth, hidden), inputs.labels, hidden)
 
     @cached_property
     def physics(self) -> deepinv.physics.LinearPhysics:
+        if self.blur:
+            side = 2 * math.ceil(3 * self.blur) + 1
+            kernel = deepinv.physics.functional.gaussian_blur(psf_size=(side, side), sigma=self.blur)
+            return deepinv.physics.Blur(kernel, padding="circular")
         if self.holes is not None:
             return deepinv.physics.LinearPhysics(
                 A=lambda x, **_: x * (1 - self.holes), A_adjoint=lambda y, **_: y * (1 - self.holes)
@@ -154,18 +167,20 @@ def methods(engine: Classifier, denoiser: nn.Module) -> dict[str, Method]:
 
 OURS = {
     "super_resolution": {
-        "published": PLAIN | {"upsampling": "nearest", "consistency": "none"},
-        "bicubic start": PLAIN | {"upsampling": "bicubic", "consistency": "none"},
-        "hard consistency": {"upsampling": "bicubic", "consistency": "hard"},
+        "published": PLAIN | {"upsampling": "nearest", "consistency": "none", "detail": 1},
+        "bicubic start": {"upsampling": "bicubic"},
+        "no detail": {"detail": 0},
         "preset": {},
+        "all detail": {"detail": 1},
     },
     "inpainting": {
-        "published": PLAIN | {"fill": "mean", "outside": "penalty"},
-        "mean fill": {"fill": "mean", "outside": "exact"},
+        "published": PLAIN | {"fill": "mean", "outside": "penalty", "resemblance": 0, "detail": 1},
         "preset": {},
+        "all detail": {"detail": 1},
     },
+    "deblurring": {},
 }
-"""{task: {name: settings beside the tuned ones}}."""
+"""{task: {name: settings beside the tuned ones}}; deblurring is no task of ``synth``, only the class prior does it."""
 
 
 def compare(family: Family, count: int, choose: int, task: str) -> dict:
@@ -179,9 +194,9 @@ def compare(family: Family, count: int, choose: int, task: str) -> dict:
         raise ValueError("inverse: expected pip install deepinv, which is not here")
     if task not in OURS:
         raise ValueError(f"task: expected one of {', '.join(OURS)}, got {task}")
-    fixed = {} if task == "inpainting" else {"factor": FACTOR}
-    few, inputs = family.real(task, choose), family.real(task, count, choose)
-    few_measurements, measurements = (Measurements.of(one, **fixed) for one in (few, inputs))
+    drawn = task if OURS[task] else "super_resolution"  # the pictures of another task, where it is none
+    few, inputs = family.real(drawn, choose), family.real(drawn, count, choose)
+    few_measurements, measurements = (Measurements.of(one, task) for one in (few, inputs))
     denoiser, minutes = train_denoiser(family.train)
     rows = []
 
@@ -202,15 +217,22 @@ def compare(family: Family, count: int, choose: int, task: str) -> dict:
         for criterion, settings in best.items():
             start = time.perf_counter()
             add(name, settings, start, method(measurements, **settings), criterion)
-    tuned = family.tuned(task) | fixed
+    tuned = (family.tuned(task) | ({"factor": FACTOR} if measurements.factor > 1 else {})) if OURS[task] else {}
     ours = {f"ours, {name}": ("robust", more) for name, more in OURS[task].items()}
-    for name, (network, more) in (ours | {"ours, preset, standard network": ("standard", {})}).items():
+    ours |= {"ours, preset, standard network": ("standard", {})} if ours else {}
+    for name, (network, more) in ours.items():
         start, settings = time.perf_counter(), tuned | more
         images = make(family.networks[network], task, inputs, settings, (settings["steps"],))[settings["steps"]]
         add(name, {}, start, images)
     add("truth", {}, time.perf_counter(), inputs.truth)
     rows[-1] |= {"seconds": None}
-    return {"settings": tuned, **fixed, "chosen_on": choose, "denoiser_minutes": minutes, "rows": rows}
+    return {
+        "settings": tuned,
+        "judge": family.judge.name,
+        "chosen_on": choose,
+        "denoiser_minutes": minutes,
+        "rows": rows,
+    }
 
 
 def likeness(family: Family, images: Tensor, inputs: Inputs, hidden: Tensor | None = None) -> dict:

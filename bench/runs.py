@@ -55,10 +55,10 @@ class Inputs:
 
 
 class Family:
-    """A robust checkpoint and its standard twin, which uses the same seeds, with their judge and data."""
+    """A robust checkpoint and its standard twin, which uses the same seeds, with their judge, or another, and data."""
 
-    def __init__(self, name: str, data: str | None = None):
-        self.name, self.data = name, data
+    def __init__(self, name: str, data: str | None = None, judge: str | None = None):
+        self.name, self.data, self._judge = name, data, judge or f"{name}-judge"
         self.robust, standard = (synth.load(f"{name}-resnet18-slim-{kind}") for kind in ("l2", "standard"))
         standard.start_tensors = self.robust.start_tensors
         self.networks = {"robust": self.robust.inference_copy(), "standard": standard.inference_copy()}
@@ -66,7 +66,7 @@ class Family:
 
     @cached_property
     def judge(self) -> Classifier:
-        return synth.load(f"{self.name}-judge").inference_copy()
+        return synth.load(self._judge).inference_copy()
 
     @cached_property
     def train(self) -> Pictures:

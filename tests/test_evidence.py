@@ -153,21 +153,25 @@ def test_restoration_is_plotted_beside_its_baseline():
     assert line == [[1, 1], [-1, 0.25]] and default == [[0, 0.5]]
 
 
-@pytest.mark.parametrize("task", ["super_resolution", "inpainting"])
+@pytest.mark.parametrize("task", ["super_resolution", "inpainting", "deblurring"])
 def test_inverse_problems_have_adjoint_operators_of_norm_one_and_measure_the_truth(family, task):
     pytest.importorskip("deepinv")
-    inputs = family.real(task, 20)
-    measured = inverse.Measurements.of(inputs, factor=1 if task == "inpainting" else 4)
+    inputs = family.real("super_resolution" if task == "deblurring" else task, 20)
+    measured = inverse.Measurements.of(inputs, task)
     physics, x = measured.physics, torch.rand_like(inputs.truth)
     y = torch.rand_like(measured.y)
     assert torch.allclose((physics.A(x) * y).sum(), (x * physics.A_adjoint(y)).sum(), rtol=1e-4)
-    there = physics.A_adjoint(physics.A(x))
-    assert torch.allclose(physics.A_adjoint(physics.A(there)), there, atol=1e-5)  # a projection, so of norm 1
+    if task == "deblurring":
+        assert torch.allclose(physics.A(torch.ones_like(x)), torch.ones_like(x), atol=1e-5)  # weights above 0, sum 1
+    else:
+        there = physics.A_adjoint(physics.A(x))
+        assert torch.allclose(physics.A_adjoint(physics.A(there)), there, atol=1e-5)  # a projection, so of norm 1
     assert torch.allclose(physics.A(inputs.truth), measured.y, atol=4 * 0.5 / 255 + 1e-6)  # but for rounding
     assert torch.equal(torch.cat([part.fill for part in measured.split(7)]), measured.fill)
 
 
-def test_every_method_for_inverse_problems_is_compared(family, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("task", ["inpainting", "deblurring"])
+def test_every_method_for_inverse_problems_is_compared(task, family, monkeypatch, tmp_path, capsys):
     pytest.importorskip("deepinv")
     train_denoiser = inverse.train_denoiser
     monkeypatch.setattr(inverse, "train_denoiser", lambda data: train_denoiser(data, steps=2, batch=4))
@@ -175,7 +179,7 @@ def test_every_method_for_inverse_problems_is_compared(family, monkeypatch, tmp_
     monkeypatch.setattr(inverse, "ITERATIONS", 2)
     monkeypatch.setattr(evidence, "DOCS", tmp_path)
     monkeypatch.setattr(evidence, "Family", lambda *_: family)
-    evidence.main(["inverse", "--task", "inpainting", "--count", "10", "--choose", "10"])
+    evidence.main(["inverse", "--task", task, "--count", "10", "--choose", "10"])
     (report,) = json.loads((tmp_path / "inverse.json").read_text()).values()
     named = [row["method"] for row in report["rows"]]
     assert (
