@@ -215,7 +215,8 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     whole = whole.removesuffix(" of normal pictures that it never saw")
     place = "no place is very odd (odder than in 50% of normal pictures)"
     verdict = "but the whole is" if whole == "100%" else "nor is the whole"
-    assert again.note == f"{place}, {verdict} (odder than {whole} of them, {words})"
+    score = words.removesuffix(" times the usual")
+    assert again.note == f"{place}, {verdict} ({score}, higher than {whole} of theirs)"
     model.decoders["squares"].info["normal_peaks"] = [-2, -1]
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
     assert again.note.startswith("one place is very odd (odder than in 100% of normal pictures), ")

@@ -199,5 +199,5 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
     rest |= {(False, True): "but the whole is", (False, False): "nor is the whole"}
     return (
         f"{'one' if odd[0] else 'no'} place is very odd (odder than in {place:.0%} of normal pictures), "
-        f"{rest[odd]} (odder than {whole:.0%} of them, {words})"
+        f"{rest[odd]} (score {score:.2f}, higher than {whole:.0%} of theirs)"
     )

@@ -123,7 +123,7 @@ class Display:
 def scrubbed(run: Run | None) -> dict:
     """What the slider under a result goes through: the steps of a run, or the pictures of a walk."""
     if run is not None and run.walk:
-        name = "Walk from the first picture to the last"
+        name = "Walk from first to last"
         return {"minimum": 1, "maximum": run.walk.count, "value": run.walk.current + 1, "visible": True, "label": name}
     steps = 0 if run is None or run.recorder is None else run.frame.step
     shown = {"maximum": max(1, steps), "value": steps, "visible": steps > 1}

@@ -31,6 +31,7 @@ THEME = gr.themes.Soft(**FONTS).set(
     block_label_text_color="*primary_700", block_label_text_color_dark="*primary_100",
     checkbox_border_color="*neutral_500", checkbox_border_color_dark="*neutral_400",
     button_primary_background_fill="*primary_600", button_primary_background_fill_dark="*primary_600",
+    button_primary_background_fill_hover="*primary_700", button_primary_background_fill_hover_dark="*primary_700",
 )  # fmt: skip
 """With darker words than Soft's, so that all of them have a contrast of 4.5 to 1."""
 LAUNCH = {

@@ -52,10 +52,11 @@ class Run:
 
     @property
     def walk(self) -> views.Walk | None:
-        """How it is shown once one of its pictures is chosen, if these lead from one to the next."""
+        """How it is shown if its pictures lead from one to the next: at first with that in the middle."""
         if not TASKS[self.frame.record.task].walks or self.other is not None:
             return None
-        return views.Walk(len(self.frame.pictures), self.chosen or 0)
+        count = len(self.frame.pictures)
+        return views.Walk(count, count // 2 if self.chosen is None else self.chosen)
 
     @property
     def first(self) -> int:
@@ -69,7 +70,7 @@ class Run:
     def sheet_of(self, frame: Frame, pixels: bool = False, x: Tensor | None = None) -> Image.Image:
         """The pictures of ``frame``, this run's or the second checkpoint's, to look at."""
         x, rows = frame.pictures if x is None else x, frame.captions or self.rows
-        if self.walk and self.chosen is not None:
+        if self.walk:
             return self.walk.draw(x, pixels=pixels)
         if self.first:
             original = read(frame.settings["picture"], x.shape[-1])
@@ -83,7 +84,7 @@ class Run:
 
     def at(self, x: float, y: float) -> int:
         """Which picture lies at pixel (x, y) of the sheet; the first for the original."""
-        if self.walk and self.chosen is not None:
+        if self.walk:
             return self.walk.at(x, y)
         rows = ("original", *self.rows) if self.first else self.rows
         count = len(self.frame.pictures)
@@ -93,8 +94,8 @@ class Run:
 
     @property
     def picture(self) -> Image.Image:
-        """The chosen picture, or the first."""
-        return self.frame.images[self.chosen or 0]
+        """The chosen picture, or the first, of a walk that in the middle."""
+        return self.frame.images[self.walk.current if self.walk else self.chosen or 0]
 
 
 def read(picture, size: int) -> Tensor:

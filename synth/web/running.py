@@ -61,8 +61,6 @@ def describe(progress: Waiting | Progress) -> str:
     else:
         turns = f", in turn with {progress.others} other{'s' * (progress.others != 1)}" if progress.others else ""
         parts = [f"Step {frame.step} of {frame.steps}, {seconds}{turns}."]
-    if progress.rows:
-        parts.append(f"Row by row: {', '.join(dict.fromkeys(progress.rows))}.")
     if frame.note:
         parts.append(f"{sentence(frame.note)}.")
     return " ".join(parts)

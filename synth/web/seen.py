@@ -15,7 +15,7 @@ from synth.web.gpu import run_on_worker
 from synth.web.run import Run
 
 SEEN = 0.4
-"""The probability from which a class is named as what was seen before."""
+"""The probability from which a class was seen before without doubt."""
 SURE = 0.6
 """Below this probability, the first class is only the one most like it."""
 
@@ -41,7 +41,8 @@ def what_is_seen(run: Run) -> str:
         if not set(wanted) <= set(model.classes):
             return ""
         right = sum(model.classes[top] == name for top, name in zip(after.argmax(1).tolist(), wanted, strict=True))
-        return f"The model sees the class that was asked for in {right} of {len(after)}."
+        named = wanted[0] if len(set(wanted)) == 1 else "the class that was asked for"
+        return f"The model sees {named} in {right} of {len(after)}."
     words = f"The model now sees: {top(model, after[0])}"
     if "picture" not in settings:
         return f"{words}."
@@ -51,13 +52,13 @@ def what_is_seen(run: Run) -> str:
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         first = model.classes[int(before.argmax())]
         if before.max() < SURE:
-            return f"Of its {len(before)} classes this is most like {first} ({before.max():.0%}), so it drew on that."
+            return f"The model knows only {len(before)} classes and took the nearest, {first} ({before.max():.0%})."
         assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" {painted(model, settings['feature'])}"
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
         return f"The model still sees: {top(model, after[0])}.{assumed}"
-    was = top(model, before) if before.max() >= SEEN else "no class clearly"
+    was = top(model, before) if before.max() >= SEEN else f"unsure, {top(model, before)} at most"
     return f"{words} (before: {was}).{assumed}"
 
 

@@ -52,7 +52,7 @@ class Stored:
     @property
     def words(self) -> str:
         """The status beside it."""
-        said = ["Made earlier.", self.note, self.seen, "Press Run to watch it being made."]
+        said = ["Made earlier.", self.note, self.seen, "Press Run to make it anew."]
         return " ".join(filter(None, said))
 
     def record(self) -> Record:
