@@ -68,12 +68,12 @@ def test_a_run_is_scrubbed_and_exported(page):
 def test_a_walk_is_scrubbed_picture_by_picture(page):
     open_tab(page, "interpolation")
     run(page)
-    overview = result(page).size
+    middle = result(page)
     number = in_tab(page, "input[aria-label*='Walk from'][type=number]")
     number.fill("3")
     number.press("Enter")
     in_tab(page, ":text('Picture 3 of 8.')").wait_for()
-    assert result(page).size == (448, 504) != overview
+    assert result(page).size == middle.size == (448, 504) and result(page).tobytes() != middle.tobytes()
 
 
 def test_a_result_is_used_in_another_tab(page, calls):
