@@ -119,6 +119,6 @@ def test_the_evidence_says_what_was_measured():
         also = next(one for one in report["samples"]["also"] if one["extractor"] == "judge efficientnet-lite2")
         share = also["samples"]["judge_accuracy"]
         assert share["count"] == 500
-        shares.append(f"{share['value']:.0%}".replace("%", " %"))
+        shares.append(f"{share['value']:.0%}")
     words = evidence.FINDINGS[0].words
     assert words.index(shares[0]) < words.index("500") < words.index(shares[1])

@@ -80,9 +80,13 @@ def add_evidence() -> None:
         return
     gr.set_static_paths([path for finding in shown for path in finding.files])
     with gr.Tab("Evidence", id="evidence"):
-        gr.Markdown("What was found with the bundled checkpoints. Tables, counts and commands are in docs/evidence.md.")
+        gr.Markdown(
+            "What was found with the bundled checkpoints. A click on a picture opens it large. Tables, counts and "
+            "commands are in docs/evidence.md."
+        )
         for finding in shown:
             gr.Markdown(f"### {finding.title}\n\n{finding.words} `python -m {finding.command}`")
             for path in finding.files:
                 source, about = (html.escape(words) for words in (f"gradio_api/file={path}", finding.title))
-                gr.HTML(f'<img loading="lazy" style="max-width: 100%" alt="{about}" src="{source}">')
+                image = f'<img loading="lazy" style="max-width: 100%" alt="{about}" src="{source}">'
+                gr.HTML(f'<a href="{source}" target="_blank" title="Open it large">{image}</a>')

@@ -22,7 +22,7 @@ IMAGE = {
 """Arguments of every result on the page; other formats than PNG would lose a little."""
 ONE, FEW, MANY = 448, 160, 80
 """About how wide one picture is shown, each of a few, and each of more than 16."""
-GAP, LINE, OUTLINE = 4, 16, "#4f46e5"
+GAP, LETTERS, LINE, OUTLINE = 4, 14, 18, "#4f46e5"
 STRIP, WORDS = "#1f2937", "white"
 """Colours of what lies below or above captioned pictures, which suit a light page and a dark one."""
 
@@ -76,7 +76,7 @@ def wrap(caption: str, width: int) -> list[str]:
     """The caption in lines that fit, at most three."""
     lines: list[str] = []
     for word in caption.split():
-        if lines and len(f"{lines[-1]} {word}") * 6.4 < width:
+        if lines and len(f"{lines[-1]} {word}") * LETTERS * 0.53 < width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -95,7 +95,7 @@ def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chos
     right, bottom = (max(corner) for corner in zip(*map(layout.corner, range(len(images))), strict=True))
     size = (right + layout.side, bottom + layout.height + LINE * layout.lines)
     page = Image.new("RGB", size, STRIP if layout.lines else "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(12)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(LETTERS)
     for index, image in enumerate(images):
         left, top = layout.corner(index)
         resample = Image.Resampling.NEAREST if pixels else Image.Resampling.BICUBIC
@@ -155,7 +155,7 @@ def beside(images: dict[str, Image.Image]) -> Image.Image:
     page = Image.new("RGB", (width, max(image.height for image in images.values()) + LINE + 2), STRIP)
     pen, left = ImageDraw.Draw(page), 0
     for name, image in images.items():
-        pen.text((left + 4, 1), name, WORDS, ImageFont.load_default(12))
+        pen.text((left + 4, 1), name, WORDS, ImageFont.load_default(LETTERS))
         page.paste(image, (left, LINE + 2))
         left += image.width + GAP
     return page
