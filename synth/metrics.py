@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 BEST_PSNR = 100.0
 """dB of a picture that equals the truth, whose ratio would be infinite."""
+AT_ONCE = 20
+"""Pictures whose similarity is computed at once, which takes tens of times their own memory."""
 
 
 def psnr(x: Tensor, truth: Tensor, where: Tensor | None = None) -> Tensor:
@@ -22,9 +25,12 @@ def psnr(x: Tensor, truth: Tensor, where: Tensor | None = None) -> Tensor:
 
 def ssim(x: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004), at most 1: two (N, 3, H, W) in [0, 1] -> (N,)."""
-    values = structural_similarity_index_measure(x, truth, data_range=1.0, reduction="none")
-    assert isinstance(values, Tensor)  # not asked for its gradient or contrasts
-    return values.reshape(-1)
+    parts = []
+    for pair in zip(x.split(AT_ONCE), truth.split(AT_ONCE), strict=True):
+        values = structural_similarity_index_measure(*pair, data_range=1.0, reduction="none")
+        assert isinstance(values, Tensor)  # not asked for its gradient or contrasts
+        parts.append(values.reshape(-1))
+    return torch.cat(parts)
 
 
 def reference_metrics(x: Tensor, truth: Tensor, holes: Tensor | None = None) -> dict[str, Tensor]:
