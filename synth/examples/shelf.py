@@ -19,7 +19,7 @@ FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("cat",)},
     "interpolation": {"picture": ("alp", "raccoon's eyes"), "other": ("cliff", "cat's face")},
-    "inpainting": {"picture": ("lion", "horse", "shepherd")},
+    "inpainting": {"picture": ("lion", "horse", "retriever")},
     "super_resolution": {"picture": ("lion", "horse", "retriever's face", "cat's face")},
     "maximisation": {"picture": ("lion", "wood", "shepherd", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "cat's face")},
