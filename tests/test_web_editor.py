@@ -115,14 +115,16 @@ def test_an_example_is_unchanged_until_it_is_painted_on_or_replaced():
         assert not is_unchanged(shown, example_checksum)
 
 
+@pytest.mark.parametrize("seed", [0, 15])
 @pytest.mark.parametrize("name", ["inpainting", "painting"])
-def test_a_tab_begins_with_the_mask_of_a_run_without_one_and_can_lose_it(name, model):
+def test_a_tab_begins_with_the_mask_of_a_run_without_one_and_can_lose_it(name, seed, model, monkeypatch):
     task, example = TASKS[name], enlarge(draw_picture())
+    monkeypatch.setitem(model.presets, name, {"tuned": {"seed": seed}})
     shown = default_paint(task, model, example)
     settings, note = task_settings(task, {"picture": shown, "mask": None})
     mask = pictures.to_mask(settings["mask"], model.image_size)
     picture = pictures.to_tensor(example, model.image_size)
-    assert note == "" and torch.equal(mask, task.default_mask(picture, Generators(0)))
+    assert note == "" and torch.equal(mask, task.default_mask(picture, Generators(seed)))
     assert is_unchanged(shown, checksum(shown)) and is_unchanged(example, checksum(shown))
     cleared = mask_part((0, 0, 0, 0), shown)
     assert parse_editor(cleared) == (example, None)

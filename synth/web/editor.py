@@ -180,7 +180,8 @@ def default_paint(task: Task, model: Classifier, picture: Image.Image) -> Image.
     """A picture as a tab begins with it: where the task takes a mask, with the one of its first seed painted on it."""
     if "mask" not in task.parameters or picture.width != picture.height:
         return picture
-    mask = task.default_mask(pictures.to_tensor(picture, model.image_size), Generators(0))
+    seed = task.defaults(model)["seed"]
+    mask = task.default_mask(pictures.to_tensor(picture, model.image_size), Generators(seed))
     assert mask is not None
     return painted(picture, pictures.to_images(mask.expand(-1, 3, -1, -1))[0].convert("L"))
 
