@@ -217,7 +217,9 @@ def compare(family: Family, count: int, choose: int, task: str) -> dict:
         for criterion, settings in best.items():
             start = time.perf_counter()
             add(name, settings, start, method(measurements, **settings), criterion)
-    tuned = (family.tuned(task) | ({"factor": FACTOR} if measurements.factor > 1 else {})) if OURS[task] else {}
+    tuned = family.tuned(task) if OURS[task] else {}
+    if measurements.factor > 1:
+        tuned["factor"] = measurements.factor
     ours = {f"ours, {name}": ("robust", more) for name, more in OURS[task].items()}
     ours |= {"ours, preset, standard network": ("standard", {})} if ours else {}
     for name, (network, more) in ours.items():

@@ -150,8 +150,7 @@ def _sharpening(side: int, like: Tensor) -> Tensor:
     means = sharpened = torch.eye(side, dtype=like.dtype, device=like.device)
     for _ in range(SHARPENINGS):
         around = F.pad(sharpened[None], (0, 0, 1, 1), mode="replicate")[0]
-        enlarged = (around[:-2] + 6 * sharpened + around[2:]) / 8  # and its means taken
-        sharpened = sharpened + means - enlarged
+        sharpened = sharpened + means - (around[:-2] + 6 * sharpened + around[2:]) / 8  # the means once enlarged
     return sharpened
 
 

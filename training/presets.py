@@ -147,7 +147,7 @@ IMAGENET20_DUAL_PRESETS = IMAGENET20_PRESETS | {
     "generation": IMAGENET20_PRESETS["generation"]
     | {"tuned": {"start": "mixture", "epsilon": 60, **_SHORT, "seed": 4}},
     "inpainting": IMAGENET20_PRESETS["inpainting"]
-    | {"tuned": {"detail": 0.45, "resemblance": 50, **_FILLED, "seed": 15}},
+    | {"tuned": IMAGENET20_PRESETS["inpainting"]["tuned"] | {"seed": 15}},
     "painting": {
         "tuned": {"feature": 166, "epsilon": 70, **_SHORT, "coarse_steps": 60, "crop": 0.35, "seed": 1},
         "own size alone": {"feature": 166, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY},
