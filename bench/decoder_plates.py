@@ -74,8 +74,8 @@ class DecoderSheets(Sheets):
         rows = [("picture", x)]
         for name in [name for name in self.robust.decoders if name] or [""]:
             images = [synth.anomaly_detection(self.robust, picture=one, normal=name).pictures for one in x]
-            rows += [(f"as {name}", torch.cat([one[:1] for one in images]))]
-            rows += [("what does not fit", torch.cat([one[-1:] for one in images]))]
+            rows += [(f"as {name}", torch.cat([one[1:2] for one in images]))]
+            rows += [("what does not fit", torch.cat([one[:1] for one in images]))]
         self.rows("anomalies", rows, self.classes)
 
     def rows(self, name: str, rows: list[tuple[str, Tensor]], heads: list[str] | None = None) -> None:

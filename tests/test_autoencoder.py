@@ -163,6 +163,21 @@ def test_interpolation_begins_and_ends_with_the_two_pictures(model, picture):
     torch.testing.assert_close(frame.start[2], ends.mean(0), atol=1e-6, rtol=0)
 
 
+def test_a_blend_varies_as_much_as_its_ends_where_contrast_is_asked_for(model, picture, monkeypatch):
+    decoded, forward = [], type(model.decoder).forward
+    monkeypatch.setattr(type(model.decoder), "forward", lambda *given: decoded.append(given[1]) or forward(*given))
+    ends = dict(picture=picture, other=picture.rotate(90), count=3, depth=2)
+    spreads = []
+    for contrast in (0, 0.5, 1):
+        list(synth.TASKS["interpolation"].frames(model, contrast=contrast, **ends))
+        spreads.append(decoded[-1].std((2, 3)))
+    plain, half, full = spreads
+    torch.testing.assert_close(full[1], (plain[0] + plain[2]) / 2, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(half[1], (plain[1] + full[1]) / 2, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(full[[0, 2]], plain[[0, 2]], atol=1e-4, rtol=1e-4)
+    assert (full[1] > plain[1]).any()
+
+
 @pytest.mark.parametrize("sigma", [0, 50])
 def test_denoising_starts_from_the_noise_that_was_asked_for(model, sigma):
     grey = torch.full((3, 32, 32), 0.5)
@@ -191,8 +206,8 @@ def test_without_strength_style_transfer_only_decodes(model, picture):
 def test_anomaly_scores_fall_as_the_features_are_optimised(model, picture):
     settings = {"picture": picture, "normal": "squares", "relative_to": "nothing"}
     begun, first, last = synth.anomaly_detection.frames(model, steps=2, **settings)
-    assert last.loss[0] < first.loss[0] == first.loss[1] and torch.equal(begun.pictures[:1], begun.start[:1])
-    x, rebuilt = pictures.to_tensor(picture, 32), last.pictures[:1]
+    assert last.loss[0] < first.loss[0] == first.loss[1] and torch.equal(begun.pictures, begun.start)
+    x, rebuilt = pictures.to_tensor(picture, 32), last.pictures[1:2]
     assert last.loss[0].item() == pytest.approx((rebuilt - x).square().mean().item(), rel=1e-4)
     assert last.note == f"score {last.loss[0]:.4f}"
     with pytest.raises(ValueError, match="^normal: expected one of squares, got 'dogs'$"):
@@ -213,19 +228,20 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
     words, _, whole = frame.note.partition(", higher than ")
     whole = whole.removesuffix(" of normal pictures that it never saw")
-    place = "no place is very odd (odder than in 50% of normal pictures)"
-    verdict = "but the whole is" if whole == "100%" else "nor is the whole"
+    place = "no place is unusual: 50% of normal pictures have an odder one"
+    verdict = "odd" if whole == "100%" else "ordinary"
     score = words.removesuffix(" times the usual")
-    assert again.note == f"{place}, {verdict} ({score}, higher than {whole} of theirs)"
+    score = score.removeprefix("score ")
+    assert again.note == f"{place}; as a whole the picture is {verdict}, with a score above {whole} of theirs ({score})"
     model.decoders["squares"].info["normal_peaks"] = [-2, -1]
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
-    assert again.note.startswith("one place is very odd (odder than in 100% of normal pictures), ")
+    assert again.note.startswith("one place is odder than any in 100% of normal pictures; as a whole ")
     del model.decoders["squares"].info["normal_peaks"]
-    assert frame.captions == ("rebuilt as squares", "rebuilt as anything", "what does not fit")
-    torch.testing.assert_close(frame.pictures[1:2], usual, atol=1e-4, rtol=0)
-    assert plain.captions == ("rebuilt as squares", "what does not fit")
-    level = anomaly_detection.pixel_misfit(plain.pictures[:1], x) / anomaly_detection.HOTTEST_PIXEL
-    torch.testing.assert_close(plain.pictures[1:], anomaly_detection.heat(level, x), atol=1e-4, rtol=0)
+    assert frame.captions == ("what does not fit", "rebuilt as squares", "rebuilt as anything")
+    torch.testing.assert_close(frame.pictures[2:], usual, atol=1e-4, rtol=0)
+    assert plain.captions == ("what does not fit", "rebuilt as squares")
+    level = anomaly_detection.pixel_misfit(plain.pictures[1:], x) / anomaly_detection.HOTTEST_PIXEL
+    torch.testing.assert_close(plain.pictures[:1], anomaly_detection.heat(level, x), atol=1e-4, rtol=0)
     everything = synth.anomaly_detection(model, picture=picture)
     assert "times" not in everything.note and "of normal pictures that it never saw" in everything.note
 

@@ -71,10 +71,10 @@ class AnomalyDetection(Inversion):
         names = [name for name in model.decoders if name]
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
-        kinds = ["rebuilt as normal" if p.normal is None else f"rebuilt as {names[p.normal]}"]
-        kinds += [*(["rebuilt as anything"] if relative else []), "what does not fit"]
+        kinds = ["what does not fit", f"rebuilt as {'normal' if p.normal is None else names[p.normal]}"]
+        kinds += ["rebuilt as anything"] if relative else []
         captions = tuple(kind for kind in kinds for _ in p.picture)
-        start = torch.cat([p.picture] * (len(kinds) - 1) + [torch.zeros_like(p.picture)])
+        start = torch.cat([p.picture] * len(kinds))
         yield frame(0, p.steps, start, start.new_zeros(len(start)), start, captions=captions)
         misfit = feature_misfit(model, decoder, p.picture) if relative else None
         peaks = [None] * len(p.picture) if misfit is None else misfit.flatten(1).amax(1).tolist()
@@ -86,7 +86,7 @@ class AnomalyDetection(Inversion):
                 for score, peak in zip(scores.tolist(), peaks, strict=True)
             ]
             level = pixel_misfit(rebuilt, p.picture) / HOTTEST_PIXEL if misfit is None else oddness(misfit, decoder)
-            pictures = torch.cat([rebuilt, *([] if usual is None else [usual]), heat(level, p.picture)])
+            pictures = torch.cat([heat(level, p.picture), rebuilt, *([] if usual is None else [usual])])
             loss = scores.repeat(len(kinds))
             yield frame(step, p.steps, pictures, loss, start, captions=captions, note="; ".join(notes))
 
@@ -194,10 +194,9 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
         return words
     if place is None:
         return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
-    odd = place >= UNUSUAL, whole >= UNUSUAL
-    rest = {(True, True): "and so is the whole", (True, False): "the whole is not"}
-    rest |= {(False, True): "but the whole is", (False, False): "nor is the whole"}
-    return (
-        f"{'one' if odd[0] else 'no'} place is very odd (odder than in {place:.0%} of normal pictures), "
-        f"{rest[odd]} (score {score:.2f}, higher than {whole:.0%} of theirs)"
-    )
+    odd, strange = place >= UNUSUAL, whole >= UNUSUAL
+    found = f"no place is unusual: {1 - place:.0%} of normal pictures have an odder one"
+    if odd:
+        found = f"one place is odder than any in {place:.0%} of normal pictures"
+    verdict = ("odd too" if odd else "odd") if strange else "ordinary"
+    return f"{found}; as a whole the picture is {verdict}, with a score above {whole:.0%} of theirs ({score:.2f})"

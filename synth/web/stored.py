@@ -71,7 +71,7 @@ class Stored:
         """What it came from beside it, or the first of several."""
         run = self.run()
         task = TASKS[self.task]
-        parts = [task.shown_start(run.frame)[:1], run.frame.pictures[-1:]]
+        parts = [task.shown_start(run.frame)[:1], run.frame.pictures[:1]]
         if run.other is None and "picture" not in task.parameters:
             parts = [run.frame.pictures[:1], run.frame.pictures[1:2]]
         if run.other is not None:

@@ -43,7 +43,7 @@ EXPLANATIONS = {
     "reconstruction": "The classifier turns the picture into features, which are all that it knows of it. A decoder, "
     "or gradient steps, make a picture of these features again. What is lost is what the classifier does not look at.",
     "interpolation": "Both pictures are turned into the classifier's features. The features of the one are blended "
-    "into those of the other. A decoder makes a picture of each blend.",
+    "into those of the other. Each blend gets the contrast of its ends back, and a decoder makes a picture of it.",
     "denoising": "The classifier turns the noisy picture into features, which keep little of the noise. A decoder "
     "makes a picture of these features again. Fine details take a shorter way round the deepest features, and a little "
     "of the noisy picture is mixed back in.",
