@@ -133,9 +133,9 @@ class Sheets:
         self.save("inpainting", [("hidden", hidden), *rows, ("truth", list(truth.values()))], self.classes)
 
     def translation(self) -> None:
-        """Every pair: pictures of one class, and below them the results of both networks."""
-        rows = []
-        for source, target in self.robust.pairs.items():
+        """Pairs of classes: pictures of the one, and below them the results of both networks."""
+        rows, pairs = [], list(self.robust.pairs.items())
+        for source, target in pairs if self.size <= 64 else pairs[: self.across]:
             before = self.picture(source, self.across - 2)
             rows.append((source, [before]))
             for title, model in self.models.items():

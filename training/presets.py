@@ -138,7 +138,7 @@ IMAGENET20_PRESETS = {
     "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_STEADY}},
     "denoising": {"tuned": {"depth": 1}},
     "reconstruction": {"tuned": {"depth": 2, "steps": 40, "step_size": 5}},
-    "interpolation": {"tuned": {"depth": 2}},
+    "interpolation": {"tuned": {"depth": 2, "size": 2}},
     "style_transfer": {"tuned": {"depth": 2, "size": 1}},
 }
 """Chosen by looking at the checkpoint's own sheets at 224 pixels; the shape is settled at 112."""
