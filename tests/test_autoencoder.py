@@ -231,11 +231,10 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     place = "no place is unusual: 50% of normal pictures have an odder one"
     verdict = "odd" if whole == "100%" else "ordinary"
     score = words.removesuffix(" times the usual")
-    score = score.removeprefix("score ")
-    assert again.note == f"{place}; as a whole the picture is {verdict}, with a score above {whole} of theirs ({score})"
+    assert again.note == f"{place}; averaged over all places it is {verdict} ({score}, above {whole} of theirs)"
     model.decoders["squares"].info["normal_peaks"] = [-2, -1]
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
-    assert again.note.startswith("one place is odder than any in 100% of normal pictures; as a whole ")
+    assert again.note.startswith("one place does not fit: 100% of normal pictures have none so odd; averaged over all ")
     del model.decoders["squares"].info["normal_peaks"]
     assert frame.captions == ("what does not fit", "rebuilt as squares", "rebuilt as anything")
     torch.testing.assert_close(frame.pictures[2:], usual, atol=1e-4, rtol=0)

@@ -197,6 +197,6 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
     odd, strange = place >= UNUSUAL, whole >= UNUSUAL
     found = f"no place is unusual: {1 - place:.0%} of normal pictures have an odder one"
     if odd:
-        found = f"one place is odder than any in {place:.0%} of normal pictures"
+        found = f"one place does not fit: {place:.0%} of normal pictures have none so odd"
     verdict = ("odd too" if odd else "odd") if strange else "ordinary"
-    return f"{found}; as a whole the picture is {verdict}, with a score above {whole:.0%} of theirs ({score:.2f})"
+    return f"{found}; averaged over all places it is {verdict} (score {score:.2f}, above {whole:.0%} of theirs)"

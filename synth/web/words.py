@@ -65,8 +65,8 @@ LOOK_FOR = {
     "reconstruction": "The decoder paints what is likely, and from the deepest features little but the layout. The "
     "steps find any picture with the same features, specks included. What is lost is what the classifier does not see.",
     "interpolation": "The large picture is one of the small ones: a blend of what the classifier sees, not of pixels.",
-    "denoising": "Left of the line is the noisy picture, right of it the cleaned one. A little noise is left on "
-    "purpose, since it holds detail.",
+    "denoising": "Left of the line is the noisy picture, right of it the cleaned one. Detail as fine as the noise, "
+    "such as whiskers, goes with it.",
     "style_transfer": "The contents are those of the picture, the colours and the texture those of the style.",
 }
 """What to look for in the result of a task, by its name, where the line above the tab does not say so already."""
