@@ -229,12 +229,12 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     words, _, whole = frame.note.partition(", higher than ")
     whole = whole.removesuffix(" of normal pictures that it never saw")
     place = "no place is unusual: 50% of normal pictures have an odder one"
-    verdict = "odd" if whole == "100%" else "ordinary"
     score = words.removesuffix(" times the usual")
-    assert again.note == f"{place}; averaged over all places it is {verdict} ({score}, above {whole} of theirs)"
+    odd = f"but the whole is odd ({score}, above 100% of theirs)"
+    assert again.note == f"{place}; {odd if whole == '100%' else f'the whole is ordinary, too ({score})'}"
     model.decoders["squares"].info["normal_peaks"] = [-2, -1]
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
-    assert again.note.startswith("one place does not fit: 100% of normal pictures have none so odd; averaged over all ")
+    assert again.note.startswith("one place does not fit: 100% of normal pictures have none so odd; ")
     del model.decoders["squares"].info["normal_peaks"]
     assert frame.captions == ("what does not fit", "rebuilt as squares", "rebuilt as anything")
     torch.testing.assert_close(frame.pictures[2:], usual, atol=1e-4, rtol=0)

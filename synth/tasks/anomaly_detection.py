@@ -195,8 +195,9 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
     if place is None:
         return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
     odd, strange = place >= UNUSUAL, whole >= UNUSUAL
-    found = f"no place is unusual: {1 - place:.0%} of normal pictures have an odder one"
+    scored = f"(score {score:.2f}, above {whole:.0%} of theirs)" if strange else f"(score {score:.2f})"
     if odd:
-        found = f"one place does not fit: {place:.0%} of normal pictures have none so odd"
-    verdict = ("odd too" if odd else "odd") if strange else "ordinary"
-    return f"{found}; averaged over all places it is {verdict} (score {score:.2f}, above {whole:.0%} of theirs)"
+        rest = "the whole is odd, too" if strange else "apart from it the picture is ordinary"
+        return f"one place does not fit: {place:.0%} of normal pictures have none so odd; {rest} {scored}"
+    rest = "but the whole is odd" if strange else "the whole is ordinary, too"
+    return f"no place is unusual: {1 - place:.0%} of normal pictures have an odder one; {rest} {scored}"
