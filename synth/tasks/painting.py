@@ -12,7 +12,7 @@ from synth.tasks.synthesis import Problem, Synthesis, augment_view, optimisation
 
 
 class Painting(Synthesis):
-    """Paint something that the classifier looks for, such as a roof or a snout, into the masked part of a picture.
+    """Paint something that the classifier looks for, such as a dog's face or a roof, into the masked part of a picture.
 
     Section 3.5 and equation 5 of Santurkar et al. 2019.
     """

@@ -67,7 +67,7 @@ def painted(model: Classifier, index: int) -> str:
     classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
     if not classes:
         return f"Painted: feature {index}."
-    return f"Painted: what it looks for in {' and '.join(list(classes)[:2])} (feature {index})."
+    return f"Painted: what it looks for in {' and '.join(list(classes)[:2])}."
 
 
 def top(model, probabilities: Tensor) -> str:
