@@ -24,7 +24,7 @@ class Painting(Synthesis):
     equation = r"x_I = \arg\max_{x'} R(x')_f - \lambda_P \|(x - x') \odot (1 - m)\|"
     parameters = {
         "picture": Picture(help="The picture to paint on."),
-        "mask": Mask(help="White where to paint.", optional=True, blank="a disc in the middle"),
+        "mask": Mask(help="White where to paint.", optional=True, blank="a disc low in the picture"),
         "feature": FeatureIndex(help="Which feature: a number of the classifier, computed before it names a class."),
         "extent": extent_parameter(),
         **optimisation(epsilon=4, steps=40, step_size=0.12),
@@ -67,5 +67,5 @@ class Painting(Synthesis):
 
     def default_mask(self, picture, generators):
         disc = Image.new("L", (448, 448))  # drawn finely, then shrunk like any mask
-        ImageDraw.Draw(disc).ellipse((64, 64, 384, 384), fill=255)
+        ImageDraw.Draw(disc).ellipse((104, 144, 404, 444), fill=255)
         return pictures.to_mask(disc, picture.shape[-1]).to(picture)
