@@ -100,7 +100,7 @@ def test_a_missing_mask_is_noted():
     settings, note = task_settings(TASKS["inpainting"], editor_values())
     assert settings["mask"] is None and "No mask was drawn, so a random square" in note
     settings, note = task_settings(TASKS["painting"], editor_values())
-    assert settings["mask"] is None and "a disc in the middle" in note
+    assert settings["mask"] is None and "a disc low in the picture" in note
     settings, _ = task_settings(TASKS["painting"], editor_values(background=None))
     assert settings["picture"] is None and settings["mask"] is None
 
