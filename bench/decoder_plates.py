@@ -73,7 +73,9 @@ class DecoderSheets(Sheets):
         x = torch.cat([self.picture(name) for name in self.classes])
         rows = [("picture", x)]
         for name in [name for name in self.robust.decoders if name] or [""]:
-            images = [synth.anomaly_detection(self.robust, picture=one, normal=name).pictures for one in x]
+            images = [
+                synth.anomaly_detection(self.robust, picture=one, normal=name, show="rebuilt").pictures for one in x
+            ]
             rows += [(f"as {name}", torch.cat([one[1:2] for one in images]))]
             rows += [("what does not fit", torch.cat([one[:1] for one in images]))]
         self.rows("anomalies", rows, self.classes)

@@ -204,7 +204,7 @@ def test_without_strength_style_transfer_only_decodes(model, picture):
 
 
 def test_anomaly_scores_fall_as_the_features_are_optimised(model, picture):
-    settings = {"picture": picture, "normal": "squares", "relative_to": "nothing"}
+    settings = {"picture": picture, "normal": "squares", "relative_to": "nothing", "show": "rebuilt"}
     begun, first, last = synth.anomaly_detection.frames(model, steps=2, **settings)
     assert last.loss[0] < first.loss[0] == first.loss[1] and torch.equal(begun.pictures, begun.start)
     x, rebuilt = pictures.to_tensor(picture, 32), last.pictures[1:2]
@@ -215,8 +215,9 @@ def test_anomaly_scores_fall_as_the_features_are_optimised(model, picture):
 
 
 def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, picture):
-    frame = synth.anomaly_detection(model, picture=picture, normal="squares")
-    plain = synth.anomaly_detection(model, picture=picture, normal="squares", relative_to="nothing")
+    settings = {"picture": picture, "normal": "squares", "show": "rebuilt"}
+    frame = synth.anomaly_detection(model, **settings)
+    plain = synth.anomaly_detection(model, **settings, relative_to="nothing")
     x, depth = pictures.to_tensor(picture, 32), model.decoders["squares"].depth
     with torch.no_grad():
         usual = model.decoder(model.maps(x, depth)[-1], depth)
@@ -231,16 +232,18 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     place = "no place is unusual: 50% of normal pictures have an odder one"
     score = words.removesuffix(" times the usual")
     odd = f"but the whole is odd ({score}, above 100% of theirs)"
-    assert again.note == f"{place}; {odd if whole == '100%' else f'the whole is ordinary, too ({score})'}"
+    assert again.note == f"{place}; {odd if whole == '100%' else 'the whole is ordinary, too'}"
     model.decoders["squares"].info["normal_peaks"] = [-2, -1]
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
-    assert again.note.startswith("one place does not fit: 100% of normal pictures have none so odd; ")
+    assert again.note.startswith("one place does not fit: none of 2 normal pictures has one so odd; ")
     del model.decoders["squares"].info["normal_peaks"]
     assert frame.captions == ("what does not fit", "rebuilt as squares", "rebuilt as anything")
     torch.testing.assert_close(frame.pictures[2:], usual, atol=1e-4, rtol=0)
     assert plain.captions == ("what does not fit", "rebuilt as squares")
     level = anomaly_detection.pixel_misfit(plain.pictures[1:], x) / anomaly_detection.HOTTEST_PIXEL
     torch.testing.assert_close(plain.pictures[:1], anomaly_detection.heat(level, x), atol=1e-4, rtol=0)
+    alone = synth.anomaly_detection(model, **settings | {"show": "place"})
+    assert alone.captions == () and torch.equal(alone.pictures, frame.pictures[:1])
     everything = synth.anomaly_detection(model, picture=picture)
     assert "times" not in everything.note and "of normal pictures that it never saw" in everything.note
 

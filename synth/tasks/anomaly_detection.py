@@ -28,6 +28,8 @@ UNUSUAL = 0.9
 """The part of the normal pictures that a picture is odder than before it is called unusual."""
 RELATIVE = ("everything", "nothing")
 """Over what the decoder of everything leaves, or plain."""
+SHOWN = ("place", "rebuilt")
+"""The heat map alone, or also what the decoders rebuild."""
 
 
 class AnomalyDetection(Inversion):
@@ -48,6 +50,12 @@ class AnomalyDetection(Inversion):
             default="everything",
             options=RELATIVE,
             help="Score against what a decoder of everything leaves, so that a busy picture is not odd for being busy.",
+        ),
+        "show": Choice(
+            default=SHOWN[0],
+            options=SHOWN,
+            more=True,
+            help="The place that does not fit alone, or also the pictures that the decoders rebuild.",
         ),
         "steps": Int(
             default=STEPS,
@@ -71,9 +79,11 @@ class AnomalyDetection(Inversion):
         names = [name for name in model.decoders if name]
         decoder = model.decoder if p.normal is None else model.decoders[names[p.normal]]
         relative = p.relative_to == RELATIVE[0] and decoder is not model.decoder
-        kinds = ["what does not fit", f"rebuilt as {'normal' if p.normal is None else names[p.normal]}"]
-        kinds += ["rebuilt as anything"] if relative else []
-        captions = tuple(kind for kind in kinds for _ in p.picture)
+        kinds = ["what does not fit"]
+        if p.show == SHOWN[1]:
+            kinds += [f"rebuilt as {'normal' if p.normal is None else names[p.normal]}"]
+            kinds += ["rebuilt as anything"] if relative else []
+        captions = tuple(kind for kind in kinds for _ in p.picture) if len(kinds) > 1 else ()
         start = torch.cat([p.picture] * len(kinds))
         yield frame(0, p.steps, start, start.new_zeros(len(start)), start, captions=captions)
         misfit = feature_misfit(model, decoder, p.picture) if relative else None
@@ -86,7 +96,7 @@ class AnomalyDetection(Inversion):
                 for score, peak in zip(scores.tolist(), peaks, strict=True)
             ]
             level = pixel_misfit(rebuilt, p.picture) / HOTTEST_PIXEL if misfit is None else oddness(misfit, decoder)
-            pictures = torch.cat([heat(level, p.picture), rebuilt, *([] if usual is None else [usual])])
+            pictures = torch.cat([heat(level, p.picture), rebuilt, usual][: len(kinds)])
             loss = scores.repeat(len(kinds))
             yield frame(step, p.steps, pictures, loss, start, captions=captions, note="; ".join(notes))
 
@@ -195,9 +205,13 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
     if place is None:
         return f"{words}, higher than {whole:.0%} of normal pictures that it never saw"
     odd, strange = place >= UNUSUAL, whole >= UNUSUAL
-    scored = f"(score {score:.2f}, above {whole:.0%} of theirs)" if strange else f"(score {score:.2f})"
     if odd:
+        found = f"{place:.0%} of normal pictures have none so odd"
+        if decoder is not None and place == 1:
+            found = f"none of {len(decoder.info['normal_peaks'])} normal pictures has one so odd"
         rest = "the whole is odd, too" if strange else "apart from it the picture is ordinary"
-        return f"one place does not fit: {place:.0%} of normal pictures have none so odd; {rest} {scored}"
-    rest = "but the whole is odd" if strange else "the whole is ordinary, too"
-    return f"no place is unusual: {1 - place:.0%} of normal pictures have an odder one; {rest} {scored}"
+        words = f"one place does not fit: {found}; {rest}"
+    else:
+        rest = "but the whole is odd" if strange else "the whole is ordinary, too"
+        words = f"no place is unusual: {1 - place:.0%} of normal pictures have an odder one; {rest}"
+    return f"{words} (score {score:.2f}, above {whole:.0%} of theirs)" if strange else words

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,9 +22,9 @@ HEIGHT = 330
 
 
 class FeatureMenu:
-    """Pictures of the checkpoint's features, searchable; a click sets ``feature``."""
+    """Pictures of the checkpoint's features, searchable; a click sets ``feature``. ``chosen`` shows the one that is."""
 
-    def __init__(self, checkpoint: gr.Dropdown, feature: gr.Slider, model: Classifier):
+    def __init__(self, checkpoint: gr.Dropdown, feature: gr.Slider, chosen: gr.HTML, model: Classifier):
         features = find_features(model, "")
         title, shown = "Choose a feature by its picture", bool(features)
         with gr.Accordion(title, visible=shown, elem_classes="features") as self.accordion:
@@ -34,7 +37,7 @@ class FeatureMenu:
             look |= {"show_label": False, "object_fit": "contain", "buttons": [], "elem_classes": "picture"}
             gallery = gr.Gallery(items(model, features), **look)
             indices = gr.State([feature.index for feature in features])
-        self.outputs = [self.accordion, search, nothing, gallery, indices]
+        self.outputs, self.chosen = [self.accordion, search, nothing, gallery, indices], chosen
 
         def find(checkpoint: str, text: str):
             with show_errors():
@@ -43,17 +46,40 @@ class FeatureMenu:
         search.change(find, [checkpoint, search], self.outputs[2:], trigger_mode="always_last", **PRIVATE)
         gallery.select(choose_feature, indices, feature, **PRIVATE)
 
-    def renew(self, model: Classifier) -> dict:
-        """Updates for a checkpoint."""
+        def show(checkpoint: str, index: float):
+            with show_errors():
+                return shown_feature(load(checkpoint), int(index or 0))
+
+        feature.change(show, [checkpoint, feature], chosen, trigger_mode="always_last", **PRIVATE)
+
+    def renew(self, model: Classifier, index: int) -> dict:
+        """Updates for a checkpoint, of which the feature ``index`` is chosen."""
         nothing, shown, indices = found(model, "")
         search = gr.Textbox("", placeholder=model.classes[0])
         updates = [gr.Accordion(visible=bool(indices)), search, nothing, shown, indices]
-        return dict(zip(self.outputs, updates, strict=True))
+        return dict(zip(self.outputs, updates, strict=True)) | {self.chosen: shown_feature(model, index)}
 
 
 def find_features(model: Classifier, text: str) -> list[Feature]:
     """The checkpoint's features that fit ``text``."""
     return [] if model.folder is None else known(model.folder).search(text, model.group)
+
+
+def described(model: Classifier, index: int) -> str:
+    """What the feature ``index`` is for, by the classes that it counts towards, or its number."""
+    classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
+    return f"what it looks for in {' and '.join(list(classes)[:2])}" if classes else f"feature {index}"
+
+
+def shown_feature(model: Classifier, index: int) -> str:
+    """The same as HTML, with the feature's picture if the checkpoint has one."""
+    words = f"To paint: {html.escape(described(model, index))}. Choose another below."
+    known = [feature for feature in find_features(model, str(index)) if feature.index == index]
+    if not known:
+        return f"<p>{words}</p>"
+    known[0].picture.convert("RGB").save(file := io.BytesIO(), "WEBP")
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/webp;base64,{data}" alt="Feature {index}"><p>{words}</p>'
 
 
 def found(model: Classifier, text: str) -> tuple[gr.Markdown, list, list[int]]:

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth import TASKS, Classifier
+from synth import TASKS
 from synth.parameters import ClassName, FeatureIndex
 from synth.tasks.synthesis import Synthesis
 from synth.web.checkpoints import load
-from synth.web.features import find_features
+from synth.web.features import described
 from synth.web.gpu import run_on_worker
 from synth.web.run import Run
 
@@ -55,19 +55,11 @@ def what_is_seen(run: Run) -> str:
             return f"No class was chosen, so it took the likeliest of its {len(before)}, {first} ({before.max():.0%})."
         assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
-        assumed = f" {painted(model, settings['feature'])}"
+        assumed = f" Painted: {described(model, settings['feature'])}."
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
         return f"The model still sees: {top(model, after[0])}.{assumed}"
     was = top(model, before) if before.max() >= SEEN else f"unsure, {top(model, before)} at most"
     return f"{words} (before: {was}).{assumed}"
-
-
-def painted(model: Classifier, index: int) -> str:
-    """A sentence on the feature ``index``, which was painted, by the classes that it counts towards."""
-    classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
-    if not classes:
-        return f"Painted: feature {index}."
-    return f"Painted: what it looks for in {' and '.join(list(classes)[:2])}."
 
 
 def top(model, probabilities: Tensor) -> str:

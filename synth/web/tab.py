@@ -17,7 +17,7 @@ from synth.web.controls import controls_at, presets
 from synth.web.editor import add_editor, add_masks, default_paint, enlarge, prepare, take_brush
 from synth.web.events import PRIVATE, show_errors
 from synth.web.examples import ExampleGallery, checksum, example, is_empty, is_unchanged
-from synth.web.features import FeatureMenu, find_features
+from synth.web.features import FeatureMenu, find_features, shown_feature
 from synth.web.results import Results
 from synth.web.stored import Stored
 
@@ -73,6 +73,8 @@ class Tab:
         shown = [name for name in names[:first] if name not in (*aside, "extent")]  # that follows from the picture
         shown.sort(key=lambda name: not isinstance(kinds[name], ClassName))  # what decides is seen without scrolling
         pictures = [name for name in shown if isinstance(kinds[name], Picture)]
+        if any(isinstance(kinds[name], FeatureIndex) for name in shown):
+            feature = gr.HTML(shown_feature(model, self.task.defaults(model)["feature"]), elem_classes="chosen")
         for name in shown:
             kind = kinds[name]
             if len(pictures) > 1 and name in pictures:
@@ -86,7 +88,7 @@ class Tab:
             else:
                 add(name)
                 if isinstance(kind, FeatureIndex):
-                    self.features = FeatureMenu(self.checkpoint, self.controls[name], model)
+                    self.features = FeatureMenu(self.checkpoint, self.controls[name], feature, model)
         with gr.Accordion("Settings", open=False, elem_classes="settings"):
             words = {"label": "Preset", "info": "A preset fills in the settings below."}
             self.preset = gr.Radio(presets(self.task, model), value="tuned", **words)
@@ -158,7 +160,7 @@ class Tab:
                 if gallery.brings_class and needs_class(self.task, model):
                     chosen["class_name"] = target_class(self.task, model, name)
         if self.features is not None:
-            updates |= self.features.renew(model)
+            updates |= self.features.renew(model, self.task.defaults(model)["feature"])
         return updates | self._controls_at(names, model, **chosen) | self.results.renew(model)
 
     def restore(self, model: Classifier, settings: dict) -> dict:
