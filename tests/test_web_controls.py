@@ -11,6 +11,7 @@ from synth.parameters import ClassName, Depth, FeatureIndex, Float, Mask, Normal
 from synth.web import controls
 from synth.web.checkpoints import load
 from synth.web.controls import control, controls_at
+from synth.web.features import shown_feature
 from tests.conftest import CLASSES, EVERY_TASK
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -56,3 +57,11 @@ def test_classes_are_offered_by_superclass(model):
     shown = [words for words, _ in controls.class_choices(model)]
     assert shown == ["circle (round)", "dot (round)", "square (angular)", "stripe (angular)"]
     assert controls.first_class(model) == "dot"
+
+
+def test_the_feature_to_paint_is_shown_by_its_classes_and_never_as_markup(model, monkeypatch):
+    shown = shown_feature(load("tiny"), 3)
+    assert f"To paint: what it looks for in {CLASSES[3]}." in shown and '<img src="data:image/' in shown
+    assert shown_feature(model, 3) == "<p>To paint: feature 3. Choose another below.</p>"  # of no folder
+    monkeypatch.setattr("synth.web.features.described", lambda model, index: "<script>")
+    assert "<script>" not in shown_feature(load("tiny"), 3)

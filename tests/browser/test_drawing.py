@@ -73,6 +73,7 @@ def test_two_features_are_painted_one_after_the_other_and_undone(page, calls):
     feature = in_tab(page, "input[aria-label*='Feature'][type=number]")
     in_tab(page, ".features button.thumbnail-item >> nth=3").click()
     expect(feature).to_have_value("3")
+    expect(in_tab(page, ".chosen img")).to_have_attribute("alt", "Feature 3")
     run(page)
     first = result(page)
     before = see(page, "painting")
