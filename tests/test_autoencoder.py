@@ -143,6 +143,15 @@ def test_reconstruction_decodes_and_optimises(model, picture):
     assert deepest.captions == ("rebuilt by a decoder", "rebuilt step by step")
 
 
+def test_reconstruction_by_the_decoder_alone(model, picture):
+    alone = synth.reconstruction(model, picture=picture, depth=2, show="decoder")
+    every = synth.reconstruction(model, picture=picture, depth=2, steps=1)
+    assert torch.equal(alone.pictures, every.pictures[:1]) and alone.captions == ()
+    assert torch.equal(alone.start, pictures.to_tensor(picture, 32))
+    figures = [synth.TASKS["reconstruction"].compare(frame, picture) for frame in (alone, every)]
+    assert list(figures[0]) == ["rebuilt by a decoder"] and figures[0].items() <= figures[1].items()
+
+
 def test_reconstruction_beside_another_checkpoint(tiny, picture):
     model = hub.load("tiny")
     frame = synth.reconstruction(model, picture=picture, beside="plain", steps=1)

@@ -5,16 +5,19 @@ import torch
 from synth import hub, metrics
 from synth.constraints import L2
 from synth.objectives import feature_distance, jittered, smoothed
-from synth.parameters import Float, Int, Picture, Twin, seed_parameter
+from synth.parameters import Choice, Float, Int, Picture, Twin, seed_parameter
 from synth.pgd import cosine, iterate
 from synth.randomness import draw
 from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
+DECODED = "rebuilt by a decoder"
+SHOWN = ("all", "decoder")
+
 
 class Reconstruction(Inversion):
-    """See what the model keeps of a picture: rebuilt from its features by a decoder, and step by step.
+    """See what the model keeps of a picture: rebuild it from its features, by a decoder or step by step.
 
-    Rojas-Gomez et al. 2021; the last one as in Engstrom et al. 2019.
+    Rojas-Gomez et al. 2021; step by step as in Engstrom et al. 2019.
     """
 
     name = "reconstruction"
@@ -26,6 +29,11 @@ class Reconstruction(Inversion):
         "beside": Twin(help="Another checkpoint that does the same beside it."),
         "depth": depth_parameter(4),
         "size": inversion_size(),
+        "show": Choice(
+            default=SHOWN[0],
+            options=SHOWN,
+            help="The decoder's picture alone, or also one from other features and one that steps rebuild.",
+        ),
         "steps": Int(default=100, minimum=1, maximum=1000, help="How many steps rebuild the second one."),
         "step_size": Float(
             default=1, minimum=0.001, maximum=10, step=0.01, unit="L2", more=True, help="Length of its first step."
@@ -46,7 +54,11 @@ class Reconstruction(Inversion):
     def run(self, model, p, generators, frame):
         x, depth = p.picture, p.depth
         z = model.maps(x, depth)[-1]
-        rows, names = [model.decoder(z, depth)], ["rebuilt by a decoder"]
+        rows, names = [model.decoder(z, depth)], [DECODED]
+        if p.show == SHOWN[1]:
+            yield frame(0, 1, x, feature_error(model, x, z, depth), x)
+            yield frame(1, 1, rows[0], feature_error(model, rows[0], z, depth), x)
+            return
         twin = other(model, p.beside)
         if twin is not None:
             deep = min(depth, twin.decoder.depth)
@@ -75,7 +87,7 @@ class Reconstruction(Inversion):
     def compare(self, frame, original):
         """A row for each way to reconstruct, by its caption."""
         truth = frame.settings["picture"]
-        rows = zip(frame.captions[:: len(truth)], frame.pictures.split(len(truth)), strict=True)
+        rows = zip(frame.captions[:: len(truth)] or [DECODED], frame.pictures.split(len(truth)), strict=True)
         return metrics.table(dict(rows), truth)
 
 

@@ -62,8 +62,8 @@ LOOK_FOR = {
     "sketch": "The layout is the drawing's; colours, light and texture are the classifier's.",
     "painting": "Only the part under the mask has changed.",
     "maximisation": "What you see more of now is what the classifier takes the class to be.",
-    "reconstruction": "The decoder paints what is likely, and from the deepest features little but the layout. The "
-    "steps find any picture with the same features, specks included. What is lost is what the classifier does not see.",
+    "reconstruction": "What is lost is what the classifier does not look at; the decoder paints what is likely "
+    "instead. From the deepest features (Settings, Depth) little but the layout comes back.",
     "interpolation": "The large picture is one of the small ones: a blend of what the classifier sees, not of pixels.",
     "denoising": "Left of the line is the noisy picture, right of it the cleaned one. Detail as fine as the noise, "
     "such as whiskers, goes with it.",
