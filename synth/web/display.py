@@ -15,7 +15,7 @@ from synth.web.status import show
 from synth.web.views import IMAGE, image_files, shared_file
 from synth.web.words import COMPARISON
 
-LINES = {"inpainting": 18, "super_resolution": 42, "denoising": 50}
+LINES = {"inpainting": 18, "super_resolution": 42, "denoising": 50, "reconstruction": 50}
 """Where the line between before and after is at first, in percent of the width, if not near the left rim."""
 
 
