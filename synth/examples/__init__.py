@@ -24,7 +24,7 @@ SKETCHES = {
 """{class: the drawing that shows it}."""
 STYLES = ("strokes", "waves", "mosaic", "dots", "etching")
 PHOTOGRAPHS = {
-    "corgi": ("dingo", "lion", "dog"),
+    "corgi": ("Samoyed", "lion", "dog"),
     "retriever": ("English foxhound", "lion", "dog"),
     "retriever's face": ("beagle", "lion", "dog"),
     "shepherd": ("dingo", "lion", "dog"),
