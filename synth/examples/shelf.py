@@ -14,7 +14,7 @@ from synth.tasks import Task
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "corgi", "retriever")},
+    "translation": {"picture": ("lion", "retriever", "corgi")},
     "painting": {"picture": ("monarch", "horse", "wood")},
     "style_transfer": {"picture": ("cat",)},
     "denoising": {"picture": ("cat",)},
