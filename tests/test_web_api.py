@@ -113,12 +113,9 @@ def test_the_evidence_is_shown_and_nothing_beside_it_is_served(server):
 
 
 def test_the_evidence_says_what_was_measured():
-    shares = []
+    words = evidence.FINDINGS[0].words
     for name in ("imagenet20-resnet18-slim-l2-dual", "imagenet20-resnet18-slim-standard"):
         report = json.loads((evidence.DOCS.parent / "checkpoints" / name / "evaluation.json").read_text())
         also = next(one for one in report["samples"]["also"] if one["extractor"] == "judge efficientnet-lite2")
         share = also["samples"]["judge_accuracy"]
-        assert share["count"] == 500
-        shares.append(f"{share['value']:.0%}")
-    words = evidence.FINDINGS[0].words
-    assert words.index(shares[0]) < words.index("500") < words.index(shares[1])
+        assert f"{share['value']:.0%} of {share['count']:,}" in words

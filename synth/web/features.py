@@ -37,13 +37,13 @@ class FeatureMenu:
             look |= {"show_label": False, "object_fit": "contain", "buttons": [], "elem_classes": "picture"}
             gallery = gr.Gallery(items(model, features), **look)
             indices = gr.State([feature.index for feature in features])
-        self.outputs, self.chosen = [self.accordion, search, nothing, gallery, indices], chosen
+        self.outputs = [chosen, self.accordion, search, nothing, gallery, indices]
 
         def find(checkpoint: str, text: str):
             with show_errors():
                 return found(load(checkpoint), text)
 
-        search.change(find, [checkpoint, search], self.outputs[2:], trigger_mode="always_last", **PRIVATE)
+        search.change(find, [checkpoint, search], self.outputs[3:], trigger_mode="always_last", **PRIVATE)
         gallery.select(choose_feature, indices, feature, **PRIVATE)
 
         def show(checkpoint: str, index: float):
@@ -56,8 +56,8 @@ class FeatureMenu:
         """Updates for a checkpoint, of which the feature ``index`` is chosen."""
         nothing, shown, indices = found(model, "")
         search = gr.Textbox("", placeholder=model.classes[0])
-        updates = [gr.Accordion(visible=bool(indices)), search, nothing, shown, indices]
-        return dict(zip(self.outputs, updates, strict=True)) | {self.chosen: shown_feature(model, index)}
+        updates = [shown_feature(model, index), gr.Accordion(visible=bool(indices)), search, nothing, shown, indices]
+        return dict(zip(self.outputs, updates, strict=True))
 
 
 def find_features(model: Classifier, text: str) -> list[Feature]:
