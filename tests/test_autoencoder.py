@@ -155,6 +155,8 @@ def test_reconstruction_by_the_decoder_alone(model, picture):
 def test_reconstruction_beside_another_checkpoint(tiny, picture):
     model = hub.load("tiny")
     frame = synth.reconstruction(model, picture=picture, beside="plain", steps=1)
+    alone = synth.reconstruction(model, picture=picture, beside="plain", steps=1, show="decoder")
+    assert alone.captions == frame.captions, "another checkpoint that was asked for is never left out"
     assert frame.captions == ("rebuilt by a decoder", "from the features of plain", "rebuilt step by step")
     other = synth.reconstruction(hub.load("plain"), picture=picture, steps=1)
     assert torch.equal(frame.pictures[1], other.pictures[0])

@@ -12,6 +12,7 @@ from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inv
 
 DECODED = "rebuilt by a decoder"
 SHOWN = ("all", "decoder")
+"""Every way to rebuild, or the decoder's alone."""
 
 
 class Reconstruction(Inversion):
@@ -32,7 +33,7 @@ class Reconstruction(Inversion):
         "show": Choice(
             default=SHOWN[0],
             options=SHOWN,
-            help="The decoder's picture alone, or also one from other features and one that steps rebuild.",
+            help="What other features and steps rebuild, too, or the decoder's alone if none is chosen beside it.",
         ),
         "steps": Int(default=100, minimum=1, maximum=1000, help="How many steps rebuild the second one."),
         "step_size": Float(
@@ -55,7 +56,7 @@ class Reconstruction(Inversion):
         x, depth = p.picture, p.depth
         z = model.maps(x, depth)[-1]
         rows, names = [model.decoder(z, depth)], [DECODED]
-        if p.show == SHOWN[1]:
+        if p.show == SHOWN[1] and p.beside in ("", "none"):
             yield frame(0, 1, x, feature_error(model, x, z, depth), x)
             yield frame(1, 1, rows[0], feature_error(model, rows[0], z, depth), x)
             return

@@ -65,21 +65,28 @@ def find_features(model: Classifier, text: str) -> list[Feature]:
     return [] if model.folder is None else known(model.folder).search(text, model.group)
 
 
+def feature_of(model: Classifier, index: int) -> Feature | None:
+    """The feature ``index`` of the checkpoint's gallery, if it is there."""
+    features = [] if model.folder is None else known(model.folder)
+    return next((feature for feature in features if feature.index == index), None)
+
+
 def described(model: Classifier, index: int) -> str:
     """What the feature ``index`` is for, by the classes that it counts towards, or its number."""
-    classes = next((feature.classes for feature in find_features(model, str(index)) if feature.index == index), {})
-    return f"what it looks for in {' and '.join(list(classes)[:2])}" if classes else f"feature {index}"
+    feature = feature_of(model, index)
+    classes = list(feature.classes)[:2] if feature is not None else []
+    return f"what it looks for in {' and '.join(classes)}" if classes else f"feature {index}"
 
 
 def shown_feature(model: Classifier, index: int) -> str:
     """The same as HTML, with the feature's picture if the checkpoint has one."""
-    words = f"To paint: {html.escape(described(model, index))}. Choose another below."
-    known = [feature for feature in find_features(model, str(index)) if feature.index == index]
-    if not known:
-        return f"<p>{words}</p>"
-    known[0].picture.convert("RGB").save(file := io.BytesIO(), "WEBP")
+    words = f"<p>To paint: {html.escape(described(model, index))}. Choose another below.</p>"
+    feature = feature_of(model, index)
+    if feature is None:
+        return words
+    feature.picture.convert("RGB").save(file := io.BytesIO(), "WEBP")
     data = base64.b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/webp;base64,{data}" alt="Feature {index}"><p>{words}</p>'
+    return f'<img src="data:image/webp;base64,{data}" alt="Feature {index}">{words}'
 
 
 def found(model: Classifier, text: str) -> tuple[gr.Markdown, list, list[int]]:
