@@ -91,6 +91,12 @@ def test_same_seed_same_picture(task, model):
     assert not torch.equal(run(5), run(6))
 
 
+def test_another_seed_is_not_offered_where_the_decoder_gives_the_same_picture(model):
+    task = TASKS["reconstruction"]
+    one, other = (task(model, **needed(task, seed=seed, show="decoder")).pictures for seed in (5, 6))
+    assert torch.equal(one, other) and not task.varies
+
+
 @EVERY_TASK
 def test_every_option_of_every_choice_runs_and_counts(task, model):
     """Each option gives finite pictures, and no two options of a choice the same ones."""

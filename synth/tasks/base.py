@@ -64,6 +64,7 @@ class Task(ABC):
     renamed: {old name of a parameter: its name}, for old pictures, links and presets.
     drawn: whether the user draws the picture.
     walks: whether its pictures lead from one to the next.
+    varies: whether another seed gives another picture to look at.
     shows_target: whether the captions of examples name the class that they turn into, too.
     """
 
@@ -77,6 +78,7 @@ class Task(ABC):
     renamed: dict[str, str] = {}
     drawn = False
     walks = False
+    varies = True
     shows_target = False
 
     @abstractmethod

@@ -24,6 +24,7 @@ class Reconstruction(Inversion):
     name = "reconstruction"
     title = "Reconstruct"
     order = 8
+    varies = False
     equation = r"\hat x = G(f(x)), \qquad x_\text{opt} = \arg\min_{x'} \|f(x') - f(x)\|_2 / \|f(x)\|_2"
     parameters = {
         "picture": Picture(help="The picture to take apart and rebuild."),

@@ -44,7 +44,7 @@ class Results:
         first = stored(task.name, checkpoint.value)
         with gr.Row(elem_classes="run"):
             run = gr.Button("Run", variant="primary", min_width=90)
-            again = gr.Button("Another seed", min_width=110, visible="seed" in controls)
+            again = gr.Button("Another seed", min_width=110, visible=task.varies and "seed" in controls)
             self.surprise = gr.Button("Surprise me", min_width=110)
             stop = gr.Button("Stop", min_width=70, elem_classes="stop")
         self.status = gr.HTML(show(first.words if first else READY), elem_classes="status")

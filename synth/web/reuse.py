@@ -40,7 +40,7 @@ class Reuse:
         info = "If the result is several pictures, click one of them first."
         titles.insert(0, ("Choose a tab", NOWHERE))
         self.use = gr.Dropdown(titles, value=NOWHERE, label="Use the result in", info=info)
-        seeded = "seed" in controls
+        seeded = task.varies and "seed" in controls
         with gr.Accordion("Variations", open=False, visible=seeded):
             vary = gr.Button(f"{VARIATIONS} variations: the same settings, other seeds")
             look = {"format": "png", "columns": VARIATIONS, "visible": False, "allow_preview": False, "height": "auto"}
