@@ -40,7 +40,10 @@ def bundled_table(short: bool = False) -> str:
 
 def _quality(judged: dict | None) -> str:
     """The FID of samples, and how often the judge sees their class."""
-    return f"{judged['samples']['fid']:.3g}, {judged['samples']['judge_accuracy']['value']:.1%}" if judged else ""
+    if not judged:
+        return ""
+    seen = judged["samples"]["judge_accuracy"]
+    return f"{judged['samples']['fid']:.3g}, {seen['value']:.1%} of {seen['count']:,}"
 
 
 def untrained_table() -> str:
