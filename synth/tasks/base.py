@@ -64,7 +64,6 @@ class Task(ABC):
     renamed: {old name of a parameter: its name}, for old pictures, links and presets.
     drawn: whether the user draws the picture.
     walks: whether its pictures lead from one to the next.
-    varies: whether another seed gives another picture to look at.
     shows_target: whether the captions of examples name the class that they turn into, too.
     """
 
@@ -78,7 +77,6 @@ class Task(ABC):
     renamed: dict[str, str] = {}
     drawn = False
     walks = False
-    varies = True
     shows_target = False
 
     @abstractmethod
@@ -89,6 +87,11 @@ class Task(ABC):
 
         ``frame`` makes one; it knows the settings.
         """
+
+    @property
+    def varies(self) -> bool:
+        """Whether another seed gives another picture to look at."""
+        return "seed" in self.parameters
 
     def supports(self, model: Classifier) -> bool:
         """Whether ``model`` has all that the task needs."""

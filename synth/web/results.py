@@ -44,7 +44,7 @@ class Results:
         first = stored(task.name, checkpoint.value)
         with gr.Row(elem_classes="run"):
             run = gr.Button("Run", variant="primary", min_width=90)
-            again = gr.Button("Another seed", min_width=110, visible=task.varies and "seed" in controls)
+            again = gr.Button("Another seed", min_width=110, visible=task.varies)
             self.surprise = gr.Button("Surprise me", min_width=110)
             stop = gr.Button("Stop", min_width=70, elem_classes="stop")
         self.status = gr.HTML(show(first.words if first else READY), elem_classes="status")
@@ -71,7 +71,7 @@ class Results:
         event = run.click(self.run, values, self.outputs, **QUEUE, **PRIVATE)
         event.failure(None, self.status, self.status, js="status => synth.failed(status)", **PRIVATE)
         self.files.update_link_after(event)
-        if "seed" in controls:
+        if task.varies:
             seeded = again.click(None, None, controls["seed"], js="() => synth.newSeed()", **PRIVATE)
             seeded.then(None, None, None, js="() => synth.pressRun()", **PRIVATE)
         cancelled = stop.click(None, None, None, cancels=[event, self.reuse.variations], **PRIVATE)

@@ -40,8 +40,7 @@ class Reuse:
         info = "If the result is several pictures, click one of them first."
         titles.insert(0, ("Choose a tab", NOWHERE))
         self.use = gr.Dropdown(titles, value=NOWHERE, label="Use the result in", info=info)
-        seeded = task.varies and "seed" in controls
-        with gr.Accordion("Variations", open=False, visible=seeded):
+        with gr.Accordion("Variations", open=False, visible=task.varies):
             vary = gr.Button(f"{VARIATIONS} variations: the same settings, other seeds")
             look = {"format": "png", "columns": VARIATIONS, "visible": False, "allow_preview": False, "height": "auto"}
             look |= {"interactive": False, "object_fit": "contain", "elem_classes": "picture"}
@@ -49,7 +48,7 @@ class Reuse:
             self.seeds = gr.State([])
         outputs = [status, stopped, self.gallery, self.seeds]
         self.variations = vary.click(self._vary, inputs, outputs, **QUEUE, **PRIVATE)
-        if seeded:
+        if task.varies:
             self.gallery.select(choose_seed, self.seeds, [controls["seed"], status], **PRIVATE)
 
     def _vary(self, checkpoint: str, *values):
