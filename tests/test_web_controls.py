@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import closing
 
 import gradio as gr
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from synth.parameters import ClassName, Depth, FeatureIndex, Float, Mask, Normal, Picture, Twin
 from synth.web import controls
 from synth.web.checkpoints import load
-from synth.web.controls import control, controls_at
+from synth.web.controls import control, controls_at, updates_at
 from synth.web.features import shown_feature
+from synth.web.page import build
 from tests.conftest import CLASSES, EVERY_TASK
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -65,3 +67,24 @@ def test_the_feature_to_paint_is_shown_by_its_classes_and_never_as_markup(model,
     assert shown_feature(model, 3) == "<p>To paint: feature 3. Choose another below.</p>"  # of no folder
     monkeypatch.setattr("synth.web.features.described", lambda model, index: "<script>")
     assert "<script>" not in shown_feature(load("tiny"), 3)
+
+
+@EVERY_TASK
+def test_updates_make_the_controls_those_of_another_checkpoint(task):
+    """A control that is told its value alone would be the same of both checkpoints but for that."""
+    names = [name for name, kind in task.parameters.items() if not isinstance(kind, (Picture, Mask))]
+    ours, theirs = (controls_at(task, names, load(name)) for name in ("tiny", "plain"))
+    for one, other, update in zip(ours, theirs, updates_at(task, names, load("plain")), strict=True):
+        wanted = other.get_config()
+        made = update.get_config() if isinstance(update, gr.components.Component) else one.get_config()
+        assert made | {"value": wanted["value"]} == wanted
+        assert wanted["value"] == getattr(update, "value", update)
+
+
+def test_the_page_marks_nothing_but_one_state_as_waiting():
+    """Gradio's page looks for all that was ever marked, with every message of every run."""
+    with closing(build()) as page:
+        config = page.get_config_file()
+        (state,) = {one for event in config["dependencies"] for one in event["show_progress_on"]}
+        kinds = {part["id"]: part["type"] for part in config["components"]}
+        assert kinds[state] == "state" and config["layout"]["children"][0]["id"] == state

@@ -15,6 +15,9 @@ from synth.web.words import label
 SEVERAL = 4
 """Of large pictures, no more than this many are made at first, since each takes seconds."""
 
+DEPENDENT = (ClassName, Depth, FeatureIndex, Normal, Twin)
+"""Kinds whose choices or bounds are those of a checkpoint."""
+
 
 def control(name: str, kind: Parameter, model: Classifier, value) -> gr.components.Component:
     """The component for a parameter; returned from a handler, it updates the one on the page."""
@@ -55,6 +58,24 @@ def class_choices(model: Classifier) -> list[tuple[str, str]]:
 
 def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str = "tuned", **kept) -> list:
     """Controls for ``names`` at the preset's values, or at those that are ``kept``."""
+    values = values_at(task, model, preset) | kept
+    return [control(name, task.parameters[name], model, values[name]) for name in names]
+
+
+def updates_at(task: Task, names: Iterable[str], model: Classifier, preset: str = "tuned", **kept) -> list:
+    """What makes the controls on the page those that ``controls_at`` returns, whatever checkpoint they were for.
+
+    Values alone, where nothing else depends on the checkpoint: the page takes its time over everything that it is told.
+    """
+    values, kinds = values_at(task, model, preset) | kept, task.parameters
+    return [
+        control(name, kinds[name], model, values[name]) if isinstance(kinds[name], DEPENDENT) else values[name]
+        for name in names
+    ]
+
+
+def values_at(task: Task, model: Classifier, preset: str) -> dict:
+    """What the page begins with: the preset's values, but classes and numbers that suit a first click."""
     values, kinds = task.defaults(model, preset), task.parameters
     for name, kind in kinds.items():
         if isinstance(kind, ClassName) and kind.every and len(model.classes) > FEW:
@@ -63,8 +84,7 @@ def controls_at(task: Task, names: Iterable[str], model: Classifier, preset: str
             values[name] = next(iter(kind.names(model)), None)  # a verdict on one kind is plainer than on all
     if {"count", "steps"} <= kinds.keys() and model.image_size >= LARGE:
         values["count"] = min(values["count"], SEVERAL)
-    values |= kept
-    return [control(name, task.parameters[name], model, values[name]) for name in names]
+    return values
 
 
 def presets(task: Task, model: Classifier) -> list[str]:

@@ -17,6 +17,16 @@ QUEUE = {"concurrency_id": "model", "concurrency_limit": 32}
 NO_MEMORY = "count: expected a run that fits into memory, got a larger one; choose fewer or smaller pictures"
 
 
+def mark_only(page: gr.Blocks, nothing: gr.State) -> None:
+    """Let the page mark ``nothing`` as waiting, in place of what an event will change, of which it would show nothing.
+
+    Gradio's page looks for all that was ever marked, one by one among all its parts, with every message of every run;
+    after a change of the checkpoint these were 400, which took far longer than the run.
+    """
+    for event in page.fns.values():
+        event.show_progress_on = [nothing]
+
+
 @contextmanager
 def show_errors():
     """Show a ValueError on the page, with the sentence that Python and the command line give."""

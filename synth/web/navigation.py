@@ -44,6 +44,7 @@ class Navigation:
     def __init__(self, page: gr.Blocks, bar: gr.Tabs, tabs: dict[str, Tab], head: Head):
         self.bar, self.tabs, self.head = bar, tabs, head
         self.loaded, self.query, self.step = gr.State(head.checkpoint.value), gr.State(), gr.State(0)
+        self.loading = gr.State([])
         every = list(tabs.values())
         galleries = [(tab.controls[name], gallery) for tab in every for name, gallery in tab.galleries.items()]
         choices = {
@@ -66,7 +67,7 @@ class Navigation:
         ]
         self.outputs += [part for tab in every for part in tab.outputs]
 
-        self._connect(head.checkpoint.input, self._change_checkpoint, inputs)
+        self._connect(head.checkpoint.input, self._change_checkpoint, {self.loading, *inputs})
         opened = self._connect(head.cards.select, self._open_card, inputs)
         shown = self._connect(head.tour.click, self._go_on, {self.step, *inputs})
         for event in (opened, shown):
@@ -105,9 +106,16 @@ class Navigation:
         return {self.head.checkpoint: gr.Dropdown(value=values[self.loaded]), self.head.note: ""}
 
     def _change_checkpoint(self, values: dict):
-        name = values[self.head.checkpoint] or values[self.loaded]
-        yield from self._load(name, values)
-        yield self._renew(name, values, NOTHING) | {self.head.note: "", self.head.checkpoint: name}
+        name, loading = values[self.head.checkpoint] or values[self.loaded], values[self.loading]
+        if name in loading:  # the menu tells a choice twice
+            yield gr.skip()
+            return
+        loading.append(name)
+        try:
+            yield from self._load(name, values)
+            yield self._renew(name, values, NOTHING) | {self.head.note: "", self.head.checkpoint: name}
+        finally:
+            loading.remove(name)
 
     def _open_card(self, values: dict, at: gr.SelectData):
         yield from self._open_stored(cards()[at.index], values, "")
@@ -157,9 +165,9 @@ class Navigation:
         updates |= {tab.preset: "tuned"} | tab.restore(model, settings)
         yield updates | {self.bar: gr.Tabs(selected=task.name), self.head.note: ""}
 
-    def _use_result(self, run: Run | None, name: str) -> dict:
+    def _use_result(self, run: Run | None, name: str):
         if name == NOWHERE:
-            return {}
+            return gr.skip()
         if run is None:
             raise gr.Error("Expected a finished run: press Run first.", print_exception=False)
         return {self.bar: gr.Tabs(selected=name), self.tabs[name].controls["picture"]: enlarge(run.picture)}

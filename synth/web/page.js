@@ -54,12 +54,17 @@ window.synth = {
     },
 
     // While a checkpoint is loaded, nothing can be run: the classes and bounds on the page are the old one's.
+    loads: 0,
+
     loading() {
+        this.loads += 1
         document.querySelectorAll('.run button').forEach((button) => { button.disabled = true })
         return words('Loading ...')
     },
 
     loaded() {
+        this.loads = Math.max(0, this.loads - 1)
+        if (this.loads) return
         document.querySelectorAll('.run button').forEach((button) => { button.disabled = false })
         document.querySelectorAll('.changed').forEach((panel) => panel.classList.remove('changed'))
     },

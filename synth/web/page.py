@@ -13,6 +13,7 @@ import synth.web.whole_files
 from synth.web.checkpoints import first_checkpoint, load, menu, ordinary_box, other_menu
 from synth.web.display import stored_files
 from synth.web.endpoints import add_endpoints
+from synth.web.events import mark_only
 from synth.web.evidence import add_evidence
 from synth.web.gate import keep_listeners
 from synth.web.navigation import Head, Navigation
@@ -54,6 +55,7 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
     ``dataset_picture``: returns a picture of the data set, at a side in pixels, if there is a data set at hand.
     """
     with gr.Blocks(title=TITLE, delete_cache=DELETE_CACHE) as page:
+        nothing = gr.State()
         skip = "<a class='skip' href='#run' onclick='return synth.skip()'>Skip to Run</a>"
         gr.HTML(skip, elem_classes="skipper", padding=False)
         head = add_head()
@@ -74,6 +76,7 @@ def build(dataset_picture: Callable[[int], Image.Image] | None = None) -> gr.Blo
         add_endpoints()
     page.queue(max_size=64, default_concurrency_limit=4)
     keep_listeners(page)
+    mark_only(page, nothing)
     return page
 
 

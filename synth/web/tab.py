@@ -13,7 +13,7 @@ from synth import Classifier, Task
 from synth.examples.shelf import examples, first_example, needs_class, target_class
 from synth.parameters import ClassName, FeatureIndex, Mask, Picture
 from synth.web.checkpoints import load
-from synth.web.controls import controls_at, presets
+from synth.web.controls import controls_at, presets, updates_at
 from synth.web.editor import add_editor, add_masks, default_paint, enlarge, prepare, take_brush
 from synth.web.events import PRIVATE, show_errors
 from synth.web.examples import ExampleGallery, checksum, example, is_empty, is_unchanged
@@ -102,7 +102,7 @@ class Tab:
 
         def fill_in(checkpoint: str, preset: str):
             with show_errors():
-                return controls_at(self.task, settings, load(checkpoint), preset)
+                return updates_at(self.task, settings, load(checkpoint), preset)
 
         outputs = [self.controls[name] for name in settings]
         self.preset.input(fill_in, [self.checkpoint, self.preset], outputs, **PRIVATE)
@@ -224,7 +224,7 @@ class Tab:
         return updates | {self.controls[name]: value for name, value in values.items() if name in self.controls}
 
     def _controls_at(self, names: list[str], model: Classifier, **values) -> dict:
-        parts = controls_at(self.task, names, model, **values)
+        parts = updates_at(self.task, names, model, **values)
         return dict(zip((self.controls[name] for name in names), parts, strict=True))
 
 

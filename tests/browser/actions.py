@@ -53,10 +53,13 @@ def show_pixels(page) -> None:
 
 
 def open_fold(page, title: str) -> None:
-    """Open a fold of the page or of the open tab, unless it is open."""
+    """Open a fold of the page or of the open tab, unless it is open; again where the page was still building it."""
     fold = page.locator(f"button.label-wrap:visible:has-text('{title}')").first
-    if "open" not in (fold.get_attribute("class") or "").split():
+    for _ in range(20):
+        if "open" in (fold.get_attribute("class") or "").split():
+            return
         fold.click()
+        page.wait_for_timeout(100)
 
 
 def set_number(page, label: str, value) -> None:

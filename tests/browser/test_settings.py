@@ -67,7 +67,7 @@ def test_a_bad_upload_is_reported_and_nothing_is_lost(page, tmp_path, calls):
     page.locator(":text(\"expected a readable picture file, got 'notes.png'\")").first.wait_for()
     open_tab(page, "maximisation")
     Image.new("RGB", (5000, 8)).save(tmp_path / "long.png")
-    in_tab(page, "button[aria-label='Clear']").evaluate("button => button.click()")
+    in_tab(page, "button[aria-label='Remove Image']").click()
     page.set_input_files("div[role=tabpanel]:visible input[type=file]", tmp_path / "long.png")
     page.locator(":text('picture: expected 4 to 4096 pixels a side, got 5000x8')").first.wait_for()
     in_tab(page, ".shelf button.thumbnail-item").click()
