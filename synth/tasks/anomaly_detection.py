@@ -158,19 +158,8 @@ def feature_misfit(model: Classifier, decoder: Decoder, x: Tensor) -> Tensor:
     for truth, ours, theirs in list(zip(maps, normal, usual, strict=True))[min(shallow, deepest - 1) :]:
         more = ((ours - truth).square() - (theirs - truth).square()).mean(1, keepdim=True)
         more = more / truth.square().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
-        levels.append(over_pixels(more, x.shape[-1]))
+        levels.append(F.interpolate(more, x.shape[2:], mode="bilinear"))
     return torch.stack(levels).mean(0)
-
-
-def over_pixels(level: Tensor, side: int) -> Tensor:
-    """``level`` (N, 1, h, w) of the cells of a stage, over the S x S pixels that they see, (N, 1, S, S), S = ``side``.
-
-    Cell i of a strided convolution with odd kernels sees most of pixel i * stride, not of the middle of its stride.
-    """
-    stride = side // level.shape[-1]
-    known = [(cells - 1) * stride + 1 for cells in level.shape[2:]]
-    level = F.interpolate(level, known, mode="bilinear", align_corners=True)
-    return F.pad(level, (0, side - known[1], 0, side - known[0]), mode="replicate")
 
 
 def oddness(misfit: Tensor, decoder: Decoder) -> Tensor:
