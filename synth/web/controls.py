@@ -15,7 +15,7 @@ from synth.web.words import label
 SEVERAL = 4
 """Of large pictures, no more than this many are made at first, since each takes seconds."""
 
-DEPENDENT = (ClassName, Depth, FeatureIndex, Normal, Twin)
+DEPENDENT = (ClassName, Depth, FeatureIndex, Normal)
 """Kinds whose choices or bounds are those of a checkpoint."""
 
 

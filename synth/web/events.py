@@ -21,7 +21,8 @@ def mark_only(page: gr.Blocks, nothing: gr.State) -> None:
     """Let the page mark ``nothing`` as waiting, in place of what an event will change, of which it would show nothing.
 
     Gradio's page looks for all that was ever marked, one by one among all its parts, with every message of every run;
-    after a change of the checkpoint these were 400, which took far longer than the run.
+    after a change of the checkpoint these were 400, which took far longer than the run. ``nothing`` should be the
+    page's first part, which is found at once.
     """
     for event in page.fns.values():
         event.show_progress_on = [nothing]

@@ -165,7 +165,7 @@ class Navigation:
         updates |= {tab.preset: "tuned"} | tab.restore(model, settings)
         yield updates | {self.bar: gr.Tabs(selected=task.name), self.head.note: ""}
 
-    def _use_result(self, run: Run | None, name: str):
+    def _use_result(self, run: Run | None, name: str) -> dict:
         if name == NOWHERE:
             return gr.skip()
         if run is None:

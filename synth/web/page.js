@@ -53,7 +53,8 @@ window.synth = {
         return false
     },
 
-    // While a checkpoint is loaded, nothing can be run: the classes and bounds on the page are the old one's.
+    // While a checkpoint is loaded, nothing can be run: the classes and bounds on the page are the old one's. They are
+    // counted, as the menu tells a choice twice.
     loads: 0,
 
     loading() {

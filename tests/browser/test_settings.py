@@ -7,6 +7,7 @@ import shutil
 import torch
 from PIL import Image
 
+from synth.web.navigation import Navigation
 from tests.browser.actions import (
     choose,
     download,
@@ -87,7 +88,14 @@ def test_a_picture_of_the_data_set(page, calls, tmp_path):
     assert torch.equal(to_tensor(calls[0].settings["picture"]), to_tensor(draw_picture()))
 
 
-def test_examples_follow_the_checkpoint_and_own_pictures_stay(page, calls, tmp_path):
+def test_examples_follow_the_checkpoint_and_own_pictures_stay(page, calls, tmp_path, monkeypatch):
+    renewed, renew = [], Navigation._renew
+
+    def noted(self, name, values, compare):
+        renewed.extend([name] if name != values[self.loaded] else [])
+        return renew(self, name, values, compare)
+
+    monkeypatch.setattr(Navigation, "_renew", noted)
     open_tab(page, "maximisation")
     choose(page, "Model", "plain")
     in_tab(page, ".shelf :text-is('dot')").wait_for()
@@ -100,3 +108,4 @@ def test_examples_follow_the_checkpoint_and_own_pictures_stay(page, calls, tmp_p
     run(page)
     assert calls[1].checkpoint == "tiny"
     assert torch.equal(to_tensor(calls[1].settings["picture"]), to_tensor(draw_picture().rotate(90)))
+    assert renewed == ["plain", "tiny"]  # once each, though the menu tells a choice twice
