@@ -82,7 +82,7 @@ class Exported:
             if values["schedule"] == "cosine":
                 falling = 0.5 * (1 + np.cos(np.pi * step / steps)) * values["step_size"]
                 given["step_size"] = np.full(len(given["pictures"]), falling, np.float32)
-            given["pictures"], _, _ = self.session.run(None, given)
+            given["pictures"], *_ = self.session.run(None, given)
         return given["pictures"]
 
     def draw_part(self, count, most):

@@ -35,6 +35,7 @@ CASES = [
     ("inpainting", {"picture": [draw_picture(), draw_picture().rotate(90)]}),
     ("inpainting", {"outside": "penalty", "objective": "cross-entropy"}),
     ("translation", {"epsilon": 0.2}),
+    ("translation", {"focus": 0.8}),
     ("super_resolution", {"class_name": "cat"}),
     ("super_resolution", {"factor": 2, "steps": 20}),
     ("super_resolution", {"consistency": "none"}),
@@ -91,7 +92,7 @@ def test_one_step_of_no_size_gives_the_start_of_super_resolution(model, exported
     first = next(TASKS["super_resolution"].frames(model, **settings))
     small = np.asarray(draw_picture(8, 8).rotate(90), np.float32).transpose(2, 0, 1)[None] / 255
     low = np.kron(small, np.ones((4, 4)))
-    result, _, _ = exported.step(1, pictures=first.start, center=first.start, epsilon=1e9, low=low, factor=4)
+    result, *_ = exported.step(1, pictures=first.start, center=first.start, epsilon=1e9, low=low, factor=4)
     means = result.reshape(3, 8, 4, 8, 4).mean((2, 4))
     assert np.abs(means - small[0]).max() < 1e-5 and result.min() >= 0 and result.max() <= 1
 
@@ -100,7 +101,7 @@ def test_weights_are_halves_stored_once_and_lose_nothing(model, folder, exported
     x = 0.3 + 0.4 * torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     (gradient,) = torch.autograd.grad(model(x.requires_grad_()).diagonal().sum(), x)
     x = x.detach().numpy()
-    after, _, _ = exported.step(10, pictures=x, center=x, logit_weights=np.eye(10), epsilon=1, step_size=0.1)
+    after, *_ = exported.step(10, pictures=x, center=x, logit_weights=np.eye(10), epsilon=1, step_size=0.1)
     moved = (x - after).reshape(10, -1)
     assert torch.cosine_similarity(torch.from_numpy(moved), gradient.flatten(1)).min() > 0.9999
     for product, (weight, factor) in halves.scales(model, model.folded_copy()).items():

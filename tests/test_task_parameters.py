@@ -1,4 +1,4 @@
-"""What the parameters of single tasks promise: class, mask, outside, fill, consistency, feature, texture."""
+"""What the parameters of single tasks promise: class, focus, mask, outside, fill, consistency, feature, texture."""
 
 import copy
 
@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 import synth
 from synth import pictures
 from synth.constraints import norms
+from synth.tasks import translation
 from synth.tasks.super_resolution import back_projected, enlarged
 from tests.conftest import assert_refused, draw_mask, draw_picture, every_task_with, needed
 
@@ -26,6 +27,29 @@ def test_the_class_is_what_is_asked_or_what_the_model_sees(model, picture):
     target = (seen + 1) % 4
     moved = synth.translation(model, picture=picture, class_name=target, steps=40, objective="cross-entropy").pictures
     assert model(moved).argmax().item() == target
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_focus_leaves_alone_what_the_model_does_not_look_at(size, model, picture, monkeypatch):
+    left = (torch.arange(32) < 16).float().expand(1, 1, 32, 32)
+    monkeypatch.setattr(translation, "looked_at", lambda model, x: left)
+    shares = []
+    for focus in (0, 0.8, 1):
+        frame = synth.translation(model, picture=picture, class_name=1, coarse_steps=2, steps=4, size=size, focus=focus)
+        change = (frame.pictures - frame.start).abs().sum((0, 1, 2))
+        shares.append(change[18 * size :].sum() / change.sum())  # the right, but for what interpolation mixes
+    assert shares[0] > 0.2 and 0.01 < shares[1] < 0.6 * shares[0] and shares[2] < 1e-6
+
+
+def test_a_model_looks_at_where_its_features_are_long(model, picture):
+    lengths = torch.tensor([[2.0, 2], [1, 2]]).repeat_interleave(8, 0).repeat_interleave(8, 1).view(1, 1, 16, 16)
+    seen = translation.loud(torch.cat([lengths, 0 * lengths]), (32, 32))
+    assert torch.equal(seen[1], torch.zeros(1, 32, 32))  # nothing anywhere, not something everywhere
+    assert (seen[0, 0, :12] == 1).all() and (seen[0, 0, :, 20:] == 1).all()
+    torch.testing.assert_close(seen[0, 0, 20:, :12], torch.full((12, 12), 0.25))  # half as long: 0.5 of 0.4 to 0.8
+    x = pictures.to_tensor(picture, 32)
+    lengths = model.feature_map(x).square().mean(1, keepdim=True).sqrt()
+    assert torch.equal(translation.looked_at(model, x), translation.loud(lengths, (32, 32)))
 
 
 @every_task_with("outside")

@@ -31,7 +31,7 @@ export class Engine {
     this.runs = this.sessions.webgpu ? "webgpu" : "wasm";
   }
 
-  /** {next, logits, loss} of the inputs, {name: {data, dims}}; where WebGPU is lost, WASM goes on. */
+  /** {next, logits, lengths, loss} of the inputs, {name: {data, dims}}; where WebGPU is lost, WASM goes on. */
   async step(inputs) {
     if (this.runs === "webgpu") {
       try {

@@ -43,6 +43,7 @@ export async function makeProblem(settings, shape, { engine, startOf, randoms })
     randoms.forEach((_, index) => (problem.featureWeights[index * features + settings.feature] = -settings.strength));
     return problem;
   }
+  if (settings.focus) await attend(problem, settings.focus, engine);
   const labels = settings.task === "generation" || settings.label !== null
     ? randoms.map((_, index) => settings.label ?? index % classes)
     : await seen(problem, engine);
@@ -94,6 +95,25 @@ function hold(problem, { mask, outside, lam }) {
     const held = 1 - mask[index % mask.length];
     if (outside === "exact") problem.inside[index] = weights[index % mask.length];
     else problem.changeWeights[index] = lam * held;
+  }
+}
+
+const QUIET = 0.4;
+const LOUD = 0.8;
+
+/** Let steps be shorter by the part `focus` where the model looks at nothing: where its features are short. */
+async function attend(problem, focus, engine) {
+  const { size } = problem.shape;
+  const { lengths } = await stay(problem, engine);
+  const count = problem.inside.length / (size * size);
+  const side = Math.sqrt(lengths.length / count);
+  for (let index = 0; index < count; index++) {
+    const own = lengths.subarray(index * side * side, (index + 1) * side * side);
+    const longest = Math.max(1e-12, ...own);
+    resizeCubic(own.map((length) => length / longest), side, size).forEach((part, place) => {
+      const lookedAt = clamp((part - QUIET) / (LOUD - QUIET));
+      problem.inside[index * size * size + place] = 1 - focus * (1 - lookedAt);
+    });
   }
 }
 

@@ -5,7 +5,7 @@ export const TASKS = {
   generation: { picture: null, shown: ["class_name", "count", "seed"] },
   inpainting: { picture: "mask", shown: ["class_name", "detail", "seed"] },
   sketch: { picture: "sketch", shown: ["class_name", "seed"] },
-  translation: { picture: "plain", shown: ["class_name", "seed"] },
+  translation: { picture: "plain", shown: ["class_name", "focus", "seed"] },
   painting: { picture: "mask", shown: ["feature", "seed"] },
   super_resolution: { picture: "plain", shown: ["class_name", "factor", "detail", "seed"] },
   maximisation: { picture: "plain", shown: ["class_name", "seed"] },

@@ -123,8 +123,7 @@ def steps_at_each_size(p: SimpleNamespace) -> dict[int, int]:
 
 def at_half_size(constraint: Constraint, epsilon: float) -> Constraint:
     """What holds at half the size where ``constraint`` of radius ``epsilon`` does at the whole."""
-    ball = L2(epsilon / 2)
-    return Inside(ball, shrink(constraint.mask)) if isinstance(constraint, Inside) else ball
+    return _where(constraint, L2(epsilon / 2), shrink)
 
 
 def next_stage(native: Problem, x: Tensor, factor: int, epsilon: float) -> Problem:
@@ -132,7 +131,13 @@ def next_stage(native: Problem, x: Tensor, factor: int, epsilon: float) -> Probl
     loss = at_both_sizes(native.loss, native.start.shape[-1])
     if native.next_stage is not None:
         return Problem(loss, *native.next_stage(x, factor))
-    return Problem(loss, enlarge(x, 2), L2(REACH * factor * epsilon))
+    ball = L2(REACH * factor * epsilon)
+    return Problem(loss, enlarge(x, 2), _where(native.constraint, ball, partial(enlarge, factor=factor)))
+
+
+def _where(constraint: Constraint, ball: L2, resize: Callable[[Tensor], Tensor]) -> Constraint:
+    """``ball``, and where ``constraint`` keeps to a mask, this mask resized."""
+    return Inside(ball, resize(constraint.mask)) if isinstance(constraint, Inside) else ball
 
 
 def optimisation(*, epsilon: float, steps: int, step_size: float, largest: float = 100) -> dict[str, Parameter]:

@@ -12,14 +12,16 @@ step.onnx     One step of projected gradient descent, for any of the tasks:
     entropy_weights (N, K)    1 at the class, for the objective "cross-entropy"
     feature_weights (N, F)    minus ``strength`` at the feature, for painting
     change_weights (N, 1, S, S)  ``lam`` where the mask is 0, for ``outside`` "penalty"
-    inside (N, 1, S, S)       1 where the picture may move: the mask, for ``outside`` "exact"; else 1 everywhere
+    inside (N, 1, S, S)       how far each pixel may move: the mask, for ``outside`` "exact"; what the model looks at,
+                              for ``focus``; else 1 everywhere
     part (N, 2, 2)            a and b, for rows and columns: line u of this step's view, from -1 to 1, is line
                               (1 + a) u + b of the picture, by linear interpolation: ``crop``
     shift (N, 2)              by how many whole pixels, down and right, this step's view of it is shifted: ``jitter``
     smoothing, epsilon, step_size (N)
     low (N, 3, S, S), factor ()  the small picture, each of its pixels repeated, and how many times, for ``consistency``
                               "hard", with which only a step's detail is taken; factor 1: not asked for
-    -> next (N, 3, S, S); logits (N, K) of the view; loss (N) of ``pictures``
+    -> next (N, 3, S, S); logits (N, K) of the view; lengths (N, 1, h, w), root mean squares of the features at each
+       place of its deepest map, for ``focus``; loss (N) of ``pictures``
 
 Everything is in single precision, any N goes, and weights that a task has no use for are 0. The loss is minimised: it
 is the weighted sum of the logits, of the cross-entropies -log softmax, of the features (their gradient passes the last

@@ -17,8 +17,8 @@ from training.export.step import Step, inputs
 
 TOLERANCE = 1e-3
 """The largest difference of a pixel or logit from PyTorch's."""
-SHAPES = {"next": "pictures", "logits": "logit_weights", "loss": "epsilon"}
-"""The outputs of step.onnx, with the input that each has the shape of."""
+OUTPUTS = ("next", "logits", "lengths", "loss")
+"""What step.onnx gives."""
 
 
 def logits(model: Classifier) -> bytes:
@@ -32,14 +32,17 @@ def step(model: Classifier) -> bytes:
     """step.onnx; ValueError if it computes anything else than PyTorch."""
     folded = model.folded_copy().to("cpu")
     values = examples(folded)
-    program = _program(Step(folded, spelled_out=True), values, list(SHAPES))
+    program = _program(Step(folded, spelled_out=True), values, list(OUTPUTS))
     return _finished("step.onnx", program, Step(folded), values, model, folded)
 
 
 def shapes(model: Classifier) -> tuple[dict[str, list], dict[str, list]]:
     """Shapes of the inputs and of the outputs of step.onnx by name, "N" for the number of pictures."""
     taken = {name: ["N", *value.shape[1:]] if value.ndim else [] for name, value in inputs(model).items()}
-    return taken, {name: taken[like] for name, like in SHAPES.items()}
+    with torch.no_grad():
+        height, width = model.feature_map(examples(model)["pictures"].to(model.device)).shape[2:]
+    given = (taken["pictures"], taken["logit_weights"], ["N", 1, height, width], taken["epsilon"])
+    return taken, dict(zip(OUTPUTS, given, strict=True))
 
 
 def examples(model: Classifier) -> dict[str, Tensor]:
@@ -90,7 +93,7 @@ def check(name: str, content: bytes, reference: nn.Module, values: dict[str, Ten
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         expected = reference(*values.values())
-    expected = expected[:2] if isinstance(expected, tuple) else (expected,)
+    expected = expected[:-1] if isinstance(expected, tuple) else (expected,)
     given = session.run(None, {key: value.numpy() for key, value in values.items()})
     apart = max(np.abs(ours - theirs.numpy()).max() for ours, theirs in zip(given, expected, strict=False))
     if not apart <= TOLERANCE:

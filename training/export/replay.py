@@ -20,6 +20,8 @@ from synth.objectives import random_part
 from synth.pgd import cosine
 from synth.randomness import Generators, draw
 from synth.tasks import TASKS
+from synth.tasks.translation import loud
+from training.export.graphs import OUTPUTS
 
 
 class Exported:
@@ -33,14 +35,14 @@ class Exported:
         self.about = json.loads((folder / "browser.json").read_text())
         self.session = onnxruntime.InferenceSession(folder / "step.onnx", options, ["CPUExecutionProvider"])
 
-    def step(self, count: int, **known) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Next pictures, logits and loss of ``count`` pictures: inputs ``known``; the others have no effect."""
+    def step(self, count: int, **known) -> tuple[np.ndarray, ...]:
+        """The OUTPUTS for ``count`` pictures: inputs ``known``; the others have no effect."""
         inputs = self.about["step"]["inputs"]
         shapes = {name: [count if size == "N" else size for size in shape] for name, shape in inputs.items()}
         values = dict.fromkeys(shapes, 0) | {"inside": 1, "factor": 1} | known
         assert values.keys() == shapes.keys()
         given = {name: np.broadcast_to(value, shapes[name]).astype(np.float32) for name, value in values.items()}
-        return self.session.run(["next", "logits", "loss"], given)
+        return self.session.run(list(OUTPUTS), given)
 
 
 class Replay:
@@ -64,6 +66,10 @@ class Replay:
             mask = task.default_mask(p.picture, Generators(p.seed)) if p.mask is None else p.mask
             held = {"inside": softened(mask)} if p.outside == "exact" else {"change_weights": p.lam * (1 - mask)}
             self.known |= held
+        if vars(p).get("focus"):
+            lengths = self.exported.step(count, pictures=self.start, center=self.start)[2]
+            looked_at = loud(torch.from_numpy(lengths), start.shape[2:]).numpy()
+            self.known["inside"] = 1 - p.focus * (1 - looked_at)
         if vars(p).get("consistency") == "hard":
             low = np.kron(p.picture, np.ones((p.factor, p.factor)))
             self.known |= {"low": low, "factor": np.array(p.factor)}
@@ -80,7 +86,7 @@ class Replay:
     def step(self, index: int, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pictures after step ``index`` (from 0) from ``pictures``, and the loss of these."""
         own = {"pictures": pictures, "step_size": self.size(index, self.p.steps)} | self.views[index]
-        after, _, loss = self.exported.step(len(pictures), **self.known, **own)
+        after, _, _, loss = self.exported.step(len(pictures), **self.known, **own)
         return after, loss
 
     def states(self) -> Iterator[np.ndarray]:

@@ -42,7 +42,7 @@ def inputs(model: Classifier, count: int = 2) -> dict[str, Tensor]:
 
 
 class Gradient(nn.Module):
-    """``inputs`` but for the last five, which say where pictures may go -> (gradient of the loss, logits, loss)."""
+    """``inputs`` but for the last five, which say where pictures may go -> (gradient, logits, lengths, loss)."""
 
     def __init__(self, model: Classifier):
         super().__init__()
@@ -59,7 +59,7 @@ class Gradient(nn.Module):
         part: Tensor,
         shift: Tensor,
         smoothing: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         size = pictures.shape[-1]
         rows, columns = (
             view_matrix(shift[:, axis], smoothing, size) @ part_matrix(part[:, axis], size) for axis in range(2)
@@ -78,7 +78,8 @@ class Gradient(nn.Module):
                 + (change_weights * (x - center).square()).flatten(1).mean(1)
             )
             (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return gradient, logits.detach(), loss.detach()
+        lengths = driven.detach().square().mean(1, keepdim=True).sqrt()
+        return gradient, logits.detach(), lengths, loss.detach()
 
 
 def view_matrix(shift: Tensor, smoothing: Tensor, size: int) -> Tensor:
@@ -121,7 +122,7 @@ class Within(nn.Module):
 
 
 class Step(nn.Module):
-    """The whole step: ``inputs`` -> (next pictures, logits, loss); ``spelled_out`` for the exporter."""
+    """The whole step: ``inputs`` -> (next pictures, logits, lengths, loss); ``spelled_out`` for the exporter."""
 
     def __init__(self, model: Classifier, spelled_out: bool = False):
         super().__init__()
@@ -134,14 +135,14 @@ class Step(nn.Module):
             self.along = spelled(self.along, [*seen[:2], inside, step_size])
             self.within = spelled(self.within, [*seen[:2], inside, epsilon])
 
-    def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         *seen, inside, epsilon, step_size, low, factor = values
         pictures, center = seen[:2]
-        gradient, logits, loss = self.gradient(*seen)
+        gradient, *seen = self.gradient(*seen)
         x = self.along(pictures, gradient, inside, step_size)
         x = torch.cond(factor > 1, with_detail, lambda x, before, factor: x.clone(), (x, pictures, factor))
         x = self.within(x, center, inside, epsilon)
-        return torch.cond(factor > 1, same_mean, lambda x, low, factor: x.clone(), (x, low, factor)), logits, loss
+        return torch.cond(factor > 1, same_mean, lambda x, low, factor: x.clone(), (x, low, factor)), *seen
 
 
 def with_detail(x: Tensor, before: Tensor, factor: Tensor) -> Tensor:
