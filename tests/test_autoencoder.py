@@ -152,6 +152,15 @@ def test_reconstruction_by_the_decoder_alone(model, picture):
     assert list(figures[0]) == ["rebuilt by a decoder"] and figures[0].items() <= figures[1].items()
 
 
+def test_reconstruction_from_every_depth(model, picture):
+    frame = synth.reconstruction(model, picture=picture, depth=3, show="every depth")
+    alone = [synth.reconstruction(model, picture=picture, depth=depth, show="decoder") for depth in (1, 2, 3)]
+    torch.testing.assert_close(frame.pictures, torch.cat([one.pictures for one in alone]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(frame.loss, torch.cat([one.loss for one in alone]), atol=1e-5, rtol=0)
+    assert frame.captions == ("after 1 stage", "after 2 stages", "after 3 stages")
+    assert list(synth.TASKS["reconstruction"].compare(frame, picture)) == list(frame.captions)
+
+
 def test_reconstruction_beside_another_checkpoint(tiny, picture):
     model = hub.load("tiny")
     frame = synth.reconstruction(model, picture=picture, beside="plain", steps=1)
@@ -246,7 +255,7 @@ def test_anomaly_scores_are_over_what_the_decoder_of_everything_leaves(model, pi
     assert again.note == f"{place}; {odd if whole == '100%' else 'the whole is ordinary, too'}"
     model.decoders["squares"].info["normal_peaks"] = [-2, -1]
     again = synth.anomaly_detection(copy.deepcopy(model), picture=picture, normal="squares")
-    assert again.note.startswith("one place does not fit: none of 2 normal pictures has one so odd; ")
+    assert again.note.startswith("one place does not fit: it is odder than any place in 2 normal pictures; ")
     del model.decoders["squares"].info["normal_peaks"]
     assert frame.captions == ("what does not fit", "rebuilt as squares", "rebuilt as anything")
     torch.testing.assert_close(frame.pictures[2:], usual, atol=1e-4, rtol=0)
@@ -264,7 +273,9 @@ def test_the_heat_map_is_hot_where_the_pictures_differ():
     rebuilt[..., 8:16, 8:16] = 1
     level = anomaly_detection.pixel_misfit(rebuilt, x)
     warm = anomaly_detection.heat(level, x).mean(1)[0]
-    assert warm[9:15, 9:15].min() == 1 and warm[20:].max() == 0
+    assert warm[9:15, 9:15].min() == pytest.approx(1 - anomaly_detection.THROUGH) and warm[20:].max() == 0
+    hotter = anomaly_detection.heat(3 * level, x).mean(1)[0]
+    assert torch.allclose(hotter, warm)  # what is odd beyond the scale still has its shades
     grey = anomaly_detection.heat(torch.zeros(1, 1, 32, 32), x + 0.4)
     assert torch.allclose(grey, torch.full_like(x, 0.4 * anomaly_detection.DIM))
 

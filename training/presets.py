@@ -140,7 +140,7 @@ IMAGENET20_PRESETS = {
     "painting": {"tuned": {"feature": 186, "epsilon": 40, "steps": 30, "step_size": 1.4, **_CALM}},
     "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_STEADY}},
     "denoising": {"tuned": {"depth": 1}},
-    "reconstruction": {"tuned": {"depth": 3, "size": 2, "show": "decoder", "steps": 40, "step_size": 5}},
+    "reconstruction": {"tuned": {"size": 2, "show": "every depth", "steps": 40, "step_size": 5}},
     "interpolation": {"tuned": {"depth": 2, "size": 2}},
     "style_transfer": {"tuned": {"depth": 2, "size": 1}},
 }

@@ -22,8 +22,8 @@ HOTTEST = 0.8
 """What is white on the heat map of features, where no normal pictures are known to compare with."""
 HOTTEST_PIXEL = 0.5
 """Mean absolute difference of pixels that is white on the paper's."""
-DIM = 0.5
-"""How bright the picture is below it."""
+DIM, THROUGH = 0.6, 0.4
+"""How bright the grey picture is beside what is odd, and how much of the picture is seen through its colours."""
 UNUSUAL = 0.9
 """The part of the normal pictures that a picture is odder than before it is called unusual."""
 RELATIVE = ("everything", "nothing")
@@ -33,8 +33,9 @@ SHOWN = ("place", "rebuilt")
 
 
 class AnomalyDetection(Inversion):
-    """Score how odd a picture is, and show where: bright is what a decoder of normal pictures cannot rebuild.
+    """Score how odd a picture is, and mark the place that does not belong.
 
+    What a decoder of normal pictures cannot rebuild is odd.
     Rojas-Gomez et al. 2021: the residual after optimising the features (the preset "paper"). Ours is the residual of
     the decoded features, over what a decoder of everything leaves of the same features; its heat map compares features.
     """
@@ -182,10 +183,13 @@ def pixel_misfit(rebuilt: Tensor, x: Tensor) -> Tensor:
 
 
 def heat(level: Tensor, x: Tensor) -> Tensor:
-    """``level`` (N, 1, H, W) from 0 to 1 as red, yellow, white over a dim grey ``x``, (N, 3, H, W)."""
-    level = 3 * level.clamp_min(0)
-    dim = DIM * x.mean(1, keepdim=True) * (1 - level.clamp(0, 1))
-    return dim + torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
+    """``level`` (N, 1, H, W) from 0 to 1 as red, yellow, white over ``x`` (N, 3, H, W), which is grey elsewhere.
+
+    Where a picture's levels go beyond 1, its highest one is white.
+    """
+    level = 3 * (level / level.amax((1, 2, 3), keepdim=True).clamp_min(1)).clamp_min(0)
+    colours = torch.cat([level, level - 1, level - 2], 1).clamp(0, 1)
+    return torch.lerp(DIM * x.mean(1, keepdim=True), torch.lerp(colours, x, THROUGH), level.clamp(max=1))
 
 
 def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
@@ -208,7 +212,7 @@ def describe(score: float, peak: float | None, decoder: Decoder | None) -> str:
     if odd:
         found = f"{place:.0%} of normal pictures have none so odd"
         if decoder is not None and place == 1:
-            found = f"none of {len(decoder.info['normal_peaks'])} normal pictures has one so odd"
+            found = f"it is odder than any place in {len(decoder.info['normal_peaks'])} normal pictures"
         rest = "the whole is odd, too" if strange else "apart from it the picture is ordinary"
         words = f"one place does not fit: {found}; {rest}"
     else:

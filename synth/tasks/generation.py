@@ -14,7 +14,7 @@ from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objectiv
 
 
 class Generation(Synthesis):
-    """New pictures of a class: from a random blur, step by step to what the classifier is sure of.
+    """New pictures of a class: from a random blur, step by step, until the classifier is sure of it.
 
     Section 3.1 of Santurkar et al. 2019; with a decoder, the first steps may go through features instead of pixels.
     """

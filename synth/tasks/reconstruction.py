@@ -11,8 +11,8 @@ from synth.randomness import draw
 from synth.tasks.inversion import Inversion, depth_parameter, feature_error, inversion_size
 
 DECODED = "rebuilt by a decoder"
-SHOWN = ("all", "decoder")
-"""Every way to rebuild, or the decoder's alone."""
+SHOWN = ("all", "decoder", "every depth")
+"""Every way to rebuild, the decoder's alone, or the decoder's from each of the stages up to the deepest."""
 
 
 class Reconstruction(Inversion):
@@ -28,13 +28,13 @@ class Reconstruction(Inversion):
     equation = r"\hat x = G(f(x)), \qquad x_\text{opt} = \arg\min_{x'} \|f(x') - f(x)\|_2 / \|f(x)\|_2"
     parameters = {
         "picture": Picture(help="The picture to take apart and rebuild."),
-        "beside": Twin(help="Another checkpoint that does the same beside it."),
+        "beside": Twin(help="Another checkpoint that rebuilds the picture, too, to compare."),
         "depth": depth_parameter(4),
         "size": inversion_size(),
         "show": Choice(
             default=SHOWN[0],
             options=SHOWN,
-            help="What other features and steps rebuild, too, or the decoder's alone if none is chosen beside it.",
+            help="What steps rebuild, too; or, if none is chosen beside it, the decoder's alone, or from every depth.",
         ),
         "steps": Int(default=100, minimum=1, maximum=1000, help="How many steps rebuild the second one."),
         "step_size": Float(
@@ -57,9 +57,8 @@ class Reconstruction(Inversion):
         x, depth = p.picture, p.depth
         z = model.maps(x, depth)[-1]
         rows, names = [model.decoder(z, depth)], [DECODED]
-        if p.show == SHOWN[1] and p.beside in ("", "none"):
-            yield frame(0, 1, x, feature_error(model, x, z, depth), x)
-            yield frame(1, 1, rows[0], feature_error(model, rows[0], z, depth), x)
+        if p.show != SHOWN[0] and p.beside in ("", "none"):
+            yield from decoded(model, x, range(1, depth + 1) if p.show == SHOWN[2] else [depth], frame)
             return
         twin = other(model, p.beside)
         if twin is not None:
@@ -91,6 +90,20 @@ class Reconstruction(Inversion):
         truth = frame.settings["picture"]
         rows = zip(frame.captions[:: len(truth)] or [DECODED], frame.pictures.split(len(truth)), strict=True)
         return metrics.table(dict(rows), truth)
+
+
+def decoded(model, x, depths, frame):
+    """Frames of pictures ``x``, and of what the decoder makes of their features after each number of stages."""
+    maps = model.maps(x, max(depths))
+    captions = tuple(f"after {depth} stage{'s' * (depth > 1)}" for depth in depths for _ in x)
+
+    def at(step, rows):
+        losses = [feature_error(model, row, maps[depth - 1], depth) for row, depth in zip(rows, depths, strict=True)]
+        start, words = torch.cat([x] * len(depths)), captions if len(depths) > 1 else ()
+        return frame(step, 1, torch.cat(rows), torch.cat(losses), start, captions=words)
+
+    yield at(0, [x] * len(depths))
+    yield at(1, [model.decoder(maps[depth - 1], depth) for depth in depths])
 
 
 def other(model, name: str):

@@ -12,7 +12,7 @@ LEAST = 1e-3
 
 
 class StyleTransfer(Inversion):
-    """Redraw a picture with the colours and textures of another, from the deepest features to the finest.
+    """Redraw a picture with the colours and textures of another.
 
     Rojas-Gomez et al. 2021: whitening and colouring (Li et al. 2017) at one depth after another.
     """

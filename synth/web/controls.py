@@ -27,7 +27,7 @@ def control(name: str, kind: Parameter, model: Classifier, value) -> gr.componen
     if isinstance(kind, Normal):
         return gr.Dropdown([(kind.blank.capitalize(), ""), *kind.names(model)], value=value or "", **words)
     if isinstance(kind, Twin):
-        others = [("The standard one, if there is any", ""), ("None", "none"), *hub.selectable()]
+        others = [("Its ordinary twin, if there is one", ""), ("None", "none"), *hub.selectable()]
         return gr.Dropdown(others, value=value, allow_custom_value=True, **words)
     if isinstance(kind, ClassName):
         blank = [(kind.blank.capitalize(), "")] if kind.optional else []

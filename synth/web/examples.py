@@ -89,7 +89,9 @@ class ExampleGallery:
         noisy = isinstance(kind, Picture) and kind.shelf == "noisy"
         for name, path in examples(self.task, model, self.parameter).items():
             target = target_class(self.task, model, name) if self.task.shows_target else name
-            caption = name if target == name else f"{name} \u2192 {target}"
+            made = model.folder is not None and path.is_relative_to(model.folder)
+            shown = f"{name} (made)" if made else name
+            caption = shown if target == name else f"{shown} \u2192 {target}"
             thumbnails.append((thumbnail(path, noisy), caption))
         return thumbnails
 

@@ -41,7 +41,10 @@ class Files:
             self.zip = gr.Button("Save ZIP", interactive=False, visible=empty, min_width=100)
             link = gr.Button("Copy link", min_width=100)
         if pictured:
-            gr.Markdown("A PNG holds the settings and your pictures; a link only the settings.", elem_classes="help")
+            gr.Markdown(
+                "The PNG opens here again: it holds the settings and your pictures. A link holds the settings alone.",
+                elem_classes="help",
+            )
         self.outputs = [self.png, self.gif, self.zip]
         self.address = gr.Textbox(elem_classes="aside")
         export = gr.File(elem_classes="aside")

@@ -86,7 +86,7 @@ def add_head() -> Head:
     load(name)  # which the cards must find on this machine
     with gr.Row(elem_classes="title"):
         with gr.Column(scale=5, min_width=300):
-            how = "Click a card to see how; the menu takes Hub names."
+            how = "Click a card to see how."
             gr.Markdown(f"# {TITLE}\n{(synth.__doc__ or '').splitlines()[0]} {how}")
         with gr.Column(scale=4, min_width=300, elem_classes="which"):
             checkpoint, box = menu(name), ordinary_box(name)

@@ -52,13 +52,13 @@ def what_is_seen(run: Run) -> str:
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         first = model.classes[int(before.argmax())]
         if before.max() < SURE:
-            return f"No class was chosen, so it took the likeliest of its {len(before)}, {first} ({before.max():.0%})."
+            return f"No class was chosen, so it took its best guess: {first}, {before.max():.0%}."
         assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" Painted: {described(model, settings['feature'])}."
     if after[0].argmax() == before.argmax() and after[0].max() <= before.max():
         return f"The model still sees: {top(model, after[0])}.{assumed}"
-    was = top(model, before) if before.max() >= SEEN else f"unsure, {top(model, before)} at most"
+    was = top(model, before) if before.max() >= SEEN else f"no clear answer, best guess {top(model, before)}"
     return f"{words} (before: {was}).{assumed}"
 
 

@@ -56,13 +56,13 @@ def test_a_first_click_says_what_the_model_sees(page):
     open_tab(page, "translation")
     run(page)
     words = in_tab(page, ".status p").inner_text()
-    before = r"\(before: (unsure, )?\w+ \d+%( at most)?\)"
+    before = r"\(before: (no clear answer, best guess )?\w+ \d+%\)"
     assert re.fullmatch(rf"Done in \d+\.\d s, \d+ steps\. The model now sees: \w+ \d+% {before}\.", words)
     open_tab(page, "super_resolution")
     run(page)
     words = in_tab(page, ".status p").inner_text()
     sure = r"(?:before: |still sees: )(\w+) (\d+)%\)?\. No class was chosen, so it took (\w+)\."
-    unsure = r"No class was chosen, so it took the likeliest of its 4, \w+ \(\d+%\)\."
+    unsure = r"No class was chosen, so it took its best guess: \w+, \d+%\."
     if seen := re.search(sure, words):
         name, value, taken = seen.groups()
         assert name == taken and int(value) >= 60

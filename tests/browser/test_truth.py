@@ -158,7 +158,7 @@ def test_the_comparison_is_in_the_link_and_in_the_file(page, calls):
     page.locator("button[role=tab][aria-selected=true]:has-text('Maximise')").wait_for()
     run(page)
     assert [call.checkpoint for call in calls] == ["tiny", "plain"] * 2
-    in_tab(page, ":text('A PNG holds the settings and your pictures; a link only the settings.')").wait_for()
+    in_tab(page, ":text('The PNG opens here again')").wait_for()
 
 
 def test_the_feature_gallery_is_read_only_and_says_when_nothing_fits(page):
