@@ -152,7 +152,7 @@ IMAGENET20_DUAL_PRESETS = IMAGENET20_PRESETS | {
     "inpainting": IMAGENET20_PRESETS["inpainting"]
     | {"tuned": IMAGENET20_PRESETS["inpainting"]["tuned"] | {"seed": 15}},
     "painting": {
-        "tuned": {"feature": 166, "epsilon": 70, **_SHORT, "coarse_steps": 60, "crop": 0.35, "seed": 9},
+        "tuned": {"feature": 166, "epsilon": 36, **_SHORT, "coarse_steps": 60, "crop": 0.35, "seed": 9},
         "own size alone": {"feature": 166, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY},
     },
 }

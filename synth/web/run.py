@@ -60,8 +60,12 @@ class Run:
 
     @property
     def first(self) -> int:
-        """How many tiles of the sheet come before the pictures: the original, where each picture is something else."""
-        return int(bool(self.rows) and self.frame.settings.get("picture") is not None)
+        """How many tiles of the sheet come before the pictures: the original, where each picture is something else.
+
+        None before four, which fill a square.
+        """
+        alone = len(self.frame.pictures) == 4
+        return int(bool(self.rows) and self.frame.settings.get("picture") is not None and not alone)
 
     def sheet(self, x: Tensor | None = None, pixels: bool = False) -> Image.Image:
         """The pictures, or others of the same run, to look at."""

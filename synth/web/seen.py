@@ -52,7 +52,7 @@ def what_is_seen(run: Run) -> str:
     if isinstance(kind, ClassName) and asked is None and settings.get("extent") != "whole":
         first = model.classes[int(before.argmax())]
         if before.max() < SURE:
-            return f"No class was chosen, so it took its best guess: {first}, {before.max():.0%}."
+            return f"No class was chosen, so it took the nearest, {first} ({before.max():.0%})."
         assumed = f" No class was chosen, so it took {first}."
     if isinstance(task.parameters.get("feature"), FeatureIndex):
         assumed = f" Painted: {described(model, settings['feature'])}."

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,14 +44,24 @@ class Layout:
     height: int
     lines: int = 0
 
+    @property
+    def letters(self) -> int:
+        """Height of the captions' letters: large tiles are shown smaller than they are."""
+        return max(LETTERS, self.side // 12)
+
+    @property
+    def line(self) -> int:
+        """Height of a line of caption."""
+        return self.letters * LINE // LETTERS
+
     @classmethod
     def of(cls, count: int, native: int, captions: Sequence[str] = (), height: int | None = None) -> Layout:
         """For pictures ``native`` pixels wide, and as high unless told, whose pixels become whole numbers wide."""
         target = ONE if count == 1 else FEW if count <= 16 else MANY
         zoom = max(1, round(target / native))
         side = native * zoom
-        lines = max((len(wrap(caption, side)) for caption in captions), default=0)
-        return cls(count, side, (height or native) * zoom, lines)
+        layout = cls(count, side, (height or native) * zoom)
+        return replace(layout, lines=max((len(layout.wrap(caption)) for caption in captions), default=0))
 
     @property
     def columns(self) -> int:
@@ -61,7 +71,7 @@ class Layout:
     def pitch(self) -> tuple[int, int]:
         """From one tile to the next, across and down."""
         gap = GAP if self.count > 1 else 0
-        return self.side + gap, self.height + gap + LINE * self.lines
+        return self.side + gap, self.height + gap + self.line * self.lines
 
     def corner(self, index: int) -> tuple[int, int]:
         return index % self.columns * self.pitch[0], index // self.columns * self.pitch[1]
@@ -71,16 +81,15 @@ class Layout:
         column = min(int(x // self.pitch[0]), self.columns - 1)
         return min(int(y // self.pitch[1]) * self.columns + column, self.count - 1)
 
-
-def wrap(caption: str, width: int) -> list[str]:
-    """The caption in lines that fit, at most three."""
-    lines: list[str] = []
-    for word in caption.split():
-        if lines and len(f"{lines[-1]} {word}") * LETTERS * 0.53 < width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines[:3]
+    def wrap(self, caption: str) -> list[str]:
+        """The caption in lines that fit, at most three."""
+        lines: list[str] = []
+        for word in caption.split():
+            if lines and len(f"{lines[-1]} {word}") * self.letters * 0.53 < self.side:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+        return lines[:3]
 
 
 def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chosen: int | None = None) -> Image.Image:
@@ -93,15 +102,16 @@ def sheet(x: Tensor, captions: Sequence[str] = (), *, pixels: bool = False, chos
         image.thumbnail((WIDEST, WIDEST), reducing_gap=2)
     layout = Layout.of(len(images), images[0].width, captions, images[0].height)
     right, bottom = (max(corner) for corner in zip(*map(layout.corner, range(len(images))), strict=True))
-    size = (right + layout.side, bottom + layout.height + LINE * layout.lines)
+    size = (right + layout.side, bottom + layout.height + layout.line * layout.lines)
     page = Image.new("RGB", size, STRIP if layout.lines else "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(LETTERS)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(layout.letters)
     for index, image in enumerate(images):
         left, top = layout.corner(index)
         resample = Image.Resampling.NEAREST if pixels else Image.Resampling.BICUBIC
         page.paste(image.resize((layout.side, layout.height), resample), (left, top))
-        for line, words in enumerate(wrap(captions[index], layout.side) if captions else ()):
-            pen.text((left + layout.side / 2, top + layout.height + LINE * line + 1), words, WORDS, font, anchor="ma")
+        for line, words in enumerate(layout.wrap(captions[index]) if captions else ()):
+            place = (left + layout.side / 2, top + layout.height + layout.line * line + 1)
+            pen.text(place, words, WORDS, font, anchor="ma")
         if index == chosen and len(images) > 1:
             pen.rectangle((left, top, left + layout.side - 1, top + layout.height - 1), outline=OUTLINE, width=4)
     return page

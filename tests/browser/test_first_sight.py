@@ -62,7 +62,7 @@ def test_a_first_click_says_what_the_model_sees(page):
     run(page)
     words = in_tab(page, ".status p").inner_text()
     sure = r"(?:before: |still sees: )(\w+) (\d+)%\)?\. No class was chosen, so it took (\w+)\."
-    unsure = r"No class was chosen, so it took its best guess: \w+, \d+%\."
+    unsure = r"No class was chosen, so it took the nearest, \w+ \(\d+%\)\."
     if seen := re.search(sure, words):
         name, value, taken = seen.groups()
         assert name == taken and int(value) >= 60
