@@ -58,6 +58,10 @@ def test_known_pictures_give_known_figures(data):
     assert every["source_before"]["value"] == every["target_after"]["value"] == 1
     # Flat pictures move evenly, by the whole radius: everywhere by epsilon / sqrt(3 * 32 * 32).
     assert every["distance"]["value"] == pytest.approx(6, abs=1e-3)
+    with pytest.raises(ValueError, match="^preset: expected one of"):
+        TranslationQuality().measure(
+            Brightness("tried"), data, judge=Brightness("judge"), accelerator=accelerator, count=2, preset="bold"
+        )
     for name in ("layout", "border", "centre"):
         assert every[name]["value"] == pytest.approx(6 / 3072**0.5, rel=0.02)
 

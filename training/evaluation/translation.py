@@ -34,11 +34,12 @@ class TranslationQuality(Measure):
             "nargs": "+",
             "metavar": "A:B",
             "help": "translation from class A to class B (default: the checkpoint's pairs)",
-        }
+        },
+        "--preset": {"default": "tuned", "help": "of the task's presets (default: tuned)"},
     }
 
-    def measure(self, model, data, *, judge, pairs=None, count=50, accelerator, batch=50):
-        """Figures of ``count`` pictures of ``data`` for each pair of classes, with the tuned preset.
+    def measure(self, model, data, *, judge, pairs=None, preset="tuned", count=50, accelerator, batch=50):
+        """Figures of ``count`` pictures of ``data`` for each pair of classes, with a preset of the task.
 
         judge: another classifier that knows the classes.
         pairs: "source:target" or (source, target), by default those of the checkpoint.
@@ -60,7 +61,7 @@ class TranslationQuality(Measure):
         def work(part: tuple[tuple[str, str], int]) -> Tensor:
             (source, target), begin = part
             picture = sources[source][begin : begin + batch][0]
-            return task(engine, picture=picture, class_name=target, seed=begin).pictures.cpu()
+            return task(engine, picture=picture, class_name=target, seed=begin, preset=preset).pictures.cpu()
 
         results, seconds = spread(work, parts, accelerator=accelerator, title=f"{model.name}, translations")
 
@@ -70,7 +71,8 @@ class TranslationQuality(Measure):
                 after = torch.cat([one for (other, _), one in zip(parts, results, strict=True) if other == pair])
                 values[pair] = _compare(sources[pair[0]][:][0], after, *pair, eye)
             together = {name: torch.cat([one[name] for one in values.values()]) for name in next(iter(values.values()))}
-            settings = task.check(engine, picture=next(iter(sources.values()))[:1][0], class_name=pairs[0][1])
+            example = next(iter(sources.values()))[:1][0]
+            settings = task.check(engine, picture=example, class_name=pairs[0][1], preset=preset)
             return {
                 "count": len(together["distance"]),
                 "judge": judge.name,
@@ -92,7 +94,7 @@ class TranslationQuality(Measure):
         head = ["from, to", "judged as source before", "judged as target after", "L2 distance", "layout", "border"]
         return [
             "### Translation",
-            f"The checkpoint translated test pictures with its default preset, and {figures['judge']} judged them. "
+            f"The checkpoint translated test pictures with the settings in evaluation.json, and {figures['judge']} judged them. "
             "Layout, border and centre are the mean absolute changes of the pixels in [0, 1]: of the picture shrunk to "
             "8x8, of its outermost eighth, and of the rest.",
             table([*head, "centre", "SSIM", "pictures"], rows),
