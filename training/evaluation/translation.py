@@ -94,9 +94,9 @@ class TranslationQuality(Measure):
         head = ["from, to", "judged as source before", "judged as target after", "L2 distance", "layout", "border"]
         return [
             "### Translation",
-            f"The checkpoint translated test pictures with the settings in evaluation.json, and {figures['judge']} judged "
-            "them. Layout, border and centre are the mean absolute changes of the pixels in [0, 1]: of the picture shrunk to "
-            "8x8, of its outermost eighth, and of the rest.",
+            f"The checkpoint translated test pictures with the settings in evaluation.json; {figures['judge']} judged "
+            "them. Layout, border and centre are the mean absolute changes of the pixels in [0, 1]: of the picture shrunk "
+            "to 8x8, of its outermost eighth, and of the rest.",
             table([*head, "centre", "SSIM", "pictures"], rows),
         ]
 
