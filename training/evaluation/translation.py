@@ -95,8 +95,8 @@ class TranslationQuality(Measure):
         return [
             "### Translation",
             f"The checkpoint translated test pictures with the settings in evaluation.json; {figures['judge']} judged "
-            "them. Layout, border and centre are the mean absolute changes of the pixels in [0, 1]: of the picture shrunk "
-            "to 8x8, of its outermost eighth, and of the rest.",
+            "them. Layout, border and centre are the mean absolute changes of the pixels in [0, 1]: of the picture "
+            "shrunk to 8x8, of its outermost eighth, and of the rest.",
             table([*head, "centre", "SSIM", "pictures"], rows),
         ]
 
