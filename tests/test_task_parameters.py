@@ -46,7 +46,7 @@ def test_a_model_looks_at_where_its_features_are_long(model, picture):
     seen = translation.loud(torch.cat([lengths, 0 * lengths]), (32, 32))
     assert torch.equal(seen[1], torch.zeros(1, 32, 32))  # nothing anywhere, not something everywhere
     assert (seen[0, 0, :12] == 1).all() and (seen[0, 0, :, 20:] == 1).all()
-    torch.testing.assert_close(seen[0, 0, 20:, :12], torch.full((12, 12), 0.25))  # half as long: 0.5 of 0.4 to 0.8
+    torch.testing.assert_close(seen[0, 0, 20:, :12], torch.full((12, 12), 0.375))  # half as long: 0.5, of 0.35 to 0.75
     x = pictures.to_tensor(picture, 32)
     lengths = model.feature_map(x).square().mean(1, keepdim=True).sqrt()
     assert torch.equal(translation.looked_at(model, x), translation.loud(lengths, (32, 32)))

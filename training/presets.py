@@ -121,7 +121,7 @@ IMAGENET20_PRESETS = {
         "class alone": {"epsilon": 15, "steps": 40, "step_size": 0.8, "jitter": 4, "smoothing": 0.5},
     },
     "translation": {
-        "tuned": {"focus": 1, "epsilon": 24, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_STEADY},
+        "tuned": {"focus": 1, "epsilon": 27, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_STEADY},
         "anywhere": {"epsilon": 30, "coarse_steps": 40, "steps": 20, "step_size": 1.5, **_STEADY},
     },
     "super_resolution": {"tuned": {"detail": 0.6, "epsilon": 12, "steps": 20, "step_size": 2, **_CALM}},

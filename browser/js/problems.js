@@ -98,8 +98,8 @@ function hold(problem, { mask, outside, lam }) {
   }
 }
 
-const QUIET = 0.4;
-const LOUD = 0.8;
+const QUIET = 0.35;
+const LOUD = 0.75;
 
 /** Let steps be shorter by the part `focus` where the model looks at nothing: where its features are short. */
 async function attend(problem, focus, engine) {

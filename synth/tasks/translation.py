@@ -10,7 +10,7 @@ from synth.multiscale import coarse_parameter, size_parameter
 from synth.parameters import ClassName, Float, Picture
 from synth.tasks.synthesis import Problem, Synthesis, class_loss, class_objective, class_or_predicted, optimisation
 
-QUIET, LOUD = 0.4, 0.8
+QUIET, LOUD = 0.35, 0.75
 """Parts of the strongest features up to which the model looks at nothing, and from which it looks at something."""
 
 
