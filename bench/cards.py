@@ -40,12 +40,12 @@ CARDS = {
     f"{LARGE}-generation": "Pictures from nothing",
     f"{LARGE}-style_transfer": "Redraw it in another style",
     f"{LARGE}-sketch": "Turn a sketch into a picture",
-    f"{LARGE}-translation": "Change the animal",
+    f"{LARGE}-translation": "Turn a wood into a church",
     f"{LARGE}-painting": "Paint what it looks for",
     f"{LARGE}-inpainting": "Fill a hole",
     f"{LARGE}-denoising": "Clean a noisy picture",
     f"{LARGE}-anomaly_detection": "Find what does not belong",
-    f"{LARGE}-maximisation": "Build a church from a wood",
+    f"{LARGE}-interpolation": "Blend two animals",
     f"{LARGE}-ordinary": "Robust beside ordinary",
 }
 """Titles of the cards, in order, by the name of the stored result."""
@@ -61,7 +61,7 @@ MORE: dict[str, dict] = {
 """Results that are no tab's first click: the checkpoint and task, and what differs from its first click."""
 PLATE = Path(__file__).resolve().parent.parent / "docs" / "tasks.webp"
 PLATED = {name: title for name, title in CARDS.items() if not name.endswith("-ordinary")} | {
-    f"{LARGE}-super_resolution": "Enlarge a small picture"
+    f"{LARGE}-super_resolution": "Enlarge a small picture",
 }
 """Titles on the plate, by the name of the stored result."""
 ACROSS = 5

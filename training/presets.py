@@ -139,7 +139,7 @@ IMAGENET20_PRESETS = {
     },
     "painting": {"tuned": {"feature": 186, "epsilon": 40, "steps": 30, "step_size": 1.4, **_CALM}},
     "maximisation": {"tuned": {"epsilon": 84, "steps": 60, "step_size": 2, **_STEADY}},
-    "denoising": {"tuned": {"depth": 1}},
+    "denoising": {"tuned": {"depth": 1, "kept": 0, "size": 2}},
     "reconstruction": {"tuned": {"size": 2, "show": "every depth", "steps": 40, "step_size": 5}},
     "interpolation": {"tuned": {"depth": 2, "size": 2}},
     "style_transfer": {"tuned": {"depth": 2, "size": 1}},
@@ -151,6 +151,8 @@ IMAGENET20_DUAL_PRESETS = IMAGENET20_PRESETS | {
     | {"tuned": {"start": "mixture", "epsilon": 60, **_SHORT, "seed": 4}},
     "inpainting": IMAGENET20_PRESETS["inpainting"]
     | {"tuned": IMAGENET20_PRESETS["inpainting"]["tuned"] | {"seed": 15}},
+    "translation": IMAGENET20_PRESETS["translation"]
+    | {"tuned": {"focus": 1, "epsilon": 34, **_SHORT, "coarse_steps": 60, "crop": 0.35}},
     "painting": {
         "tuned": {"feature": 166, "epsilon": 36, **_SHORT, "coarse_steps": 60, "crop": 0.35, "seed": 9},
         "own size alone": {"feature": 166, "epsilon": 70, "steps": 50, "step_size": 2, **_STEADY},

@@ -14,13 +14,13 @@ from synth.tasks import Task
 
 FIRST: dict[str, dict[str, tuple[str, ...]]] = {
     "sketch": {"picture": ("church", "goldfish")},
-    "translation": {"picture": ("lion", "shepherd", "retriever", "corgi")},
+    "translation": {"picture": ("lion", "wood", "shepherd", "corgi")},
     "painting": {"picture": ("monarch", "horse", "wood")},
     "style_transfer": {"picture": ("cat",)},
-    "denoising": {"picture": ("cat",)},
+    "denoising": {"picture": ("raccoon's face", "cat")},
     "interpolation": {"picture": ("alp", "raccoon's eyes"), "other": ("cliff", "cat's face")},
     "inpainting": {"picture": ("lion", "horse", "retriever")},
-    "super_resolution": {"picture": ("lion", "horse", "cat's face", "retriever's face")},
+    "super_resolution": {"picture": ("lion", "horse", "retriever's face", "cat's face")},
     "maximisation": {"picture": ("lion", "wood", "shepherd", "golden retriever", "garbage truck")},
     "reconstruction": {"picture": ("king penguin", "shepherd", "cat's face")},
     "anomaly_detection": {"picture": ("bullfrog", "shepherd with a sticker")},

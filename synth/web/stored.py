@@ -68,12 +68,14 @@ class Stored:
         return _run(FOLDER, self.name)
 
     def card(self) -> Image.Image:
-        """What it came from beside it, or the first of several."""
+        """What it came from beside it, or the first of several; of a walk the first and the middle."""
         run = self.run()
         task = TASKS[self.task]
         parts = [task.shown_start(run.frame)[:1], run.frame.pictures[:1]]
         if run.other is None and "picture" not in task.parameters:
             parts = [run.frame.pictures[:1], run.frame.pictures[1:2]]
+        if run.walk:
+            parts = [run.frame.pictures[:1], run.frame.pictures[run.walk.current :][:1]]
         if run.other is not None:
             parts = [run.frame.pictures[:1], run.other.pictures[:1]]
         page = Image.new("RGB", (2 * HALF, HALF), "white")
