@@ -33,7 +33,7 @@ FLAT = 0.05
 
 
 class SuperResolution(Synthesis):
-    """Add detail to a small picture: enlarge it, then accentuate what its class looks like.
+    """Enlarge a small picture, and sharpen what its class looks like.
 
     Section 3.4 and equation 4 of Santurkar et al. 2019; consistency with the input is our addition.
     """
