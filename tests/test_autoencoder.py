@@ -152,15 +152,6 @@ def test_reconstruction_by_the_decoder_alone(model, picture):
     assert list(figures[0]) == ["rebuilt by a decoder"] and figures[0].items() <= figures[1].items()
 
 
-def test_reconstruction_from_every_depth(model, picture):
-    frame = synth.reconstruction(model, picture=picture, depth=3, show="every depth")
-    alone = [synth.reconstruction(model, picture=picture, depth=depth, show="decoder") for depth in (1, 2, 3)]
-    torch.testing.assert_close(frame.pictures, torch.cat([one.pictures for one in alone]), atol=1e-5, rtol=0)
-    torch.testing.assert_close(frame.loss, torch.cat([one.loss for one in alone]), atol=1e-5, rtol=0)
-    assert frame.captions == ("after 1 stage", "after 2 stages", "after 3 stages")
-    assert list(synth.TASKS["reconstruction"].compare(frame, picture)) == list(frame.captions)
-
-
 def test_reconstruction_beside_another_checkpoint(tiny, picture):
     model = hub.load("tiny")
     frame = synth.reconstruction(model, picture=picture, beside="plain", steps=1)

@@ -1,4 +1,4 @@
-"""What the parameters of single tasks promise: class, focus, mask, outside, fill, consistency, feature, texture."""
+"""What parameters of single tasks promise: class, focus, mask, outside, fill, consistency, feature, texture, depth."""
 
 import copy
 
@@ -172,3 +172,12 @@ def test_softness_blurs_the_edges_of_a_drawing(model):
     )
     assert hard.diff(dim=3).abs().max() == 1 and soft.diff(dim=3).abs().max() < 0.25
     assert torch.equal(soft[..., 0], hard[..., 0]) and soft.mean().item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_reconstruction_from_every_depth(model, picture):
+    frame = synth.reconstruction(model, picture=picture, depth=3, show="every depth")
+    alone = [synth.reconstruction(model, picture=picture, depth=depth, show="decoder") for depth in (1, 2, 3)]
+    torch.testing.assert_close(frame.pictures, torch.cat([one.pictures for one in alone]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(frame.loss, torch.cat([one.loss for one in alone]), atol=1e-5, rtol=0)
+    assert frame.captions == ("after 1 stage", "after 2 stages", "after 3 stages")
+    assert list(synth.TASKS["reconstruction"].compare(frame, picture)) == list(frame.captions)
