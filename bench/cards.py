@@ -61,7 +61,7 @@ MORE: dict[str, dict] = {
 """Results that are no tab's first click: the checkpoint and task, and what differs from its first click."""
 PLATE = Path(__file__).resolve().parent.parent / "docs" / "tasks.webp"
 PLATED = {name: title for name, title in CARDS.items() if not name.endswith("-ordinary")} | {
-    f"{LARGE}-super_resolution": "Enlarge a small picture",
+    f"{LARGE}-super_resolution": "Enlarge a small picture"
 }
 """Titles on the plate, by the name of the stored result."""
 ACROSS = 5

@@ -1,6 +1,8 @@
 """What parameters of single tasks promise: class, focus, mask, outside, fill, consistency, feature, texture, depth."""
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
 import synth
-from synth import pictures
+from synth import constraints, pictures
 from synth.constraints import norms
-from synth.tasks import translation
+from synth.tasks import super_resolution, translation
 from synth.tasks.super_resolution import back_projected, enlarged
 from tests.conftest import assert_refused, draw_mask, draw_picture, every_task_with, needed
 
@@ -50,6 +52,21 @@ def test_a_model_looks_at_where_its_features_are_long(model, picture):
     x = pictures.to_tensor(picture, 32)
     lengths = model.feature_map(x).square().mean(1, keepdim=True).sqrt()
     assert torch.equal(translation.looked_at(model, x), translation.loud(lengths, (32, 32)))
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "names"),
+    [
+        ("problems", translation, ("QUIET", "LOUD")),
+        ("problems", super_resolution, ("BACK_PROJECTIONS",)),
+        ("enlarge", super_resolution, ("FLAT",)),
+        ("holes", constraints, ("RIM",)),
+    ],
+)
+def test_the_page_without_a_server_computes_with_the_same_constants(file, module, names):
+    script = (Path(__file__).resolve().parent.parent / "browser" / "js" / f"{file}.js").read_text()
+    for name in names:
+        assert float(re.search(rf"^const {name} = (.+);$", script, re.MULTILINE)[1]) == getattr(module, name)
 
 
 @every_task_with("outside")

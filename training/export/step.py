@@ -138,11 +138,11 @@ class Step(nn.Module):
     def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         *seen, inside, epsilon, step_size, low, factor = values
         pictures, center = seen[:2]
-        gradient, *seen = self.gradient(*seen)
+        gradient, *told = self.gradient(*seen)
         x = self.along(pictures, gradient, inside, step_size)
         x = torch.cond(factor > 1, with_detail, lambda x, before, factor: x.clone(), (x, pictures, factor))
         x = self.within(x, center, inside, epsilon)
-        return torch.cond(factor > 1, same_mean, lambda x, low, factor: x.clone(), (x, low, factor)), *seen
+        return torch.cond(factor > 1, same_mean, lambda x, low, factor: x.clone(), (x, low, factor)), *told
 
 
 def with_detail(x: Tensor, before: Tensor, factor: Tensor) -> Tensor:
