@@ -23,8 +23,8 @@ step.onnx     One step of projected gradient descent, for any of the tasks:
     -> next (N, 3, S, S); logits (N, K) of the view; lengths (N, 1, h, w), root mean squares of the features at each
        place of its deepest map; loss (N) of ``pictures``
 
-With ``focus``, inside is 1 - focus * (1 - seen), where ``synth.tasks.translation.loud`` makes seen of the start's lengths:
-over the longest, enlarged to S by bicubic interpolation, less QUIET, over LOUD - QUIET, clamped to [0, 1].
+With ``focus``, inside is 1 - focus * (1 - seen), where ``synth.tasks.translation.loud`` makes seen of the lengths of
+the start: over the longest, enlarged to S by bicubic interpolation, less QUIET, over LOUD - QUIET, clamped to 0 and 1.
 
 Everything is in single precision, any N goes, and weights that a task has no use for are 0. The loss is minimised: it
 is the weighted sum of the logits, of the cross-entropies -log softmax, of the features (their gradient passes the last
